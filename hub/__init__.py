@@ -1,0 +1,1 @@
+"""Stillwatch: confidential sharing of indicators for attacks that distil language models."""

@@ -1,0 +1,1 @@
+"""Confidential channels: bytes in, bytes out; time is an argument."""

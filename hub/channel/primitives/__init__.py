@@ -1,0 +1,1 @@
+"""The cryptographic operations of the one suite; alone to import the cryptography library."""

@@ -1,0 +1,1 @@
+"""The stillwatch command, one file per subcommand."""

@@ -1,0 +1,1 @@
+"""What members run: publisher, subscriber, liaison."""

@@ -1,0 +1,1 @@
+"""What makes an identifier or a prompt shareable and comparable."""

@@ -1,0 +1,1 @@
+"""Matching: Arrow in, Arrow out."""

@@ -1,0 +1,1 @@
+"""Indexes over indicator values: build and probe."""

@@ -1,0 +1,1 @@
+"""STIX 2.1 values: identifiers, extensions, objects, markings, bytes."""

@@ -1,0 +1,1 @@
+"""One module per log format, from bytes to TRAFFIC batches."""

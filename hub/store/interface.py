@@ -1,0 +1,319 @@
+"""The store's interface: several small protocols, and `Store`, which is all of them.
+
+Rules that every implementation keeps (one contract suite checks them, tests/store):
+
+- `append` returns after the rows are durable. `date_added` is stamped inside the write
+  transaction, `max(last + 1, now)` microseconds, so within a collection it is unique and
+  strictly increasing, and no reader ever sees a row with a smaller one appear afterwards.
+- Bytes are given out as they came. Nothing here parses objects on the way out.
+- The first body of an (id, version) wins.
+- The store asks no permission questions, and it knows nothing of channels' contents.
+- All methods are synchronous and may be called from any thread. Unknown ids: reads give None or
+  nothing; writes raise InputError. A failing disk raises StoreError, and reads go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from hub.store.records import (
+    Appended,
+    AuditRow,
+    Batch,
+    Binding,
+    Collection,
+    Entry,
+    Grant,
+    Kind,
+    NewObject,
+    NewToken,
+    Org,
+    Page,
+    Row,
+    StatusRecord,
+    Token,
+)
+from hub.taxii.filters import Filters, VersionFilter
+
+
+class ObjectStore(Protocol):
+    """Objects in collections."""
+
+    def append(self, collection_id: str, items: Sequence[NewObject]) -> list[Appended]:
+        """Store objects in one transaction; durable on return.
+
+        Raises:
+            InputError: no such collection.
+            StoreError: disk full or failing, or the clock jumped; nothing is stored.
+        """
+        ...
+
+    def append_batches(self, batches: Sequence[Batch]) -> list[list[Appended]]:
+        """Store several batches (and their statuses) in one transaction, for one appender.
+
+        All or nothing. Raises as `append`.
+        """
+        ...
+
+    def page(self, collection_id: str, filters: Filters, limit: int) -> Page[Row]:
+        """Give at most `limit` objects after the filters' position, oldest date_added first.
+
+        Raises:
+            InputError: `filters.next` is no cursor of this collection (`where` is "next").
+        """
+        ...
+
+    def manifest(self, collection_id: str, filters: Filters, limit: int) -> Page[Entry]:
+        """As `page`, without bodies."""
+        ...
+
+    def versions(
+        self, collection_id: str, object_id: str, filters: Filters, limit: int
+    ) -> Page[Entry]:
+        """All versions of one object, by date_added; `filters.versions` is not looked at."""
+        ...
+
+    def has_object(self, collection_id: str, object_id: str) -> bool:
+        """Whether any version of the object is stored (tells 404 from an empty page)."""
+        ...
+
+    def delete(
+        self,
+        collection_id: str,
+        object_id: str,
+        versions: VersionFilter,
+        spec_versions: frozenset[str] = frozenset(),
+    ) -> int:
+        """Delete versions of an object; returns how many. TAXII's default is every version.
+
+        A deleted (id, version) may be stored again, with a new date_added.
+        """
+        ...
+
+    def head(self, collection_id: str) -> int | None:
+        """The greatest date_added ever stamped in the collection, None before the first."""
+        ...
+
+    def count(self, collection_id: str) -> int:
+        """Number of stored rows (versions)."""
+        ...
+
+    def raw_messages(self, collection_id: str) -> Iterator[bytes]:
+        """Every stored body by date_added, for replay; safe while others write."""
+        ...
+
+
+class StatusStore(Protocol):
+    """Status resources of posted envelopes."""
+
+    def put_status(self, record: StatusRecord) -> None:
+        """Keep a status; the same id again replaces it."""
+        ...
+
+    def get_status(self, status_id: str) -> StatusRecord | None:
+        """Find a status."""
+        ...
+
+    def prune_statuses(self, before: int) -> int:
+        """Drop statuses created before a time (seconds UTC); returns how many."""
+        ...
+
+
+class CollectionStore(Protocol):
+    """Collections and who was granted what."""
+
+    def create_collection(
+        self,
+        kind: Kind,
+        title: str,
+        *,
+        owner_org: str,
+        description: str | None = None,
+        alias: str | None = None,
+        inbox_of: str | None = None,
+        collection_id: str | None = None,
+    ) -> Collection:
+        """Make a collection; its id is a new UUIDv4 unless given.
+
+        Raises:
+            InputError: no such organisation or channel collection, a malformed id or alias.
+            ConflictError: the id or alias is taken.
+        """
+        ...
+
+    def collection(self, id_or_alias: str) -> Collection | None:
+        """Find a collection by id, else by alias."""
+        ...
+
+    def collections(self) -> list[Collection]:
+        """All collections, oldest first."""
+        ...
+
+    def inbox(self, collection_id: str) -> Collection | None:
+        """The inbox beside a channel collection."""
+        ...
+
+    def describe_collection(
+        self, collection_id: str, *, title: str, description: str | None
+    ) -> Collection:
+        """Change title and description."""
+        ...
+
+    def bind_channel(self, collection_id: str, channel_id: str) -> None:
+        """Remember the channel that a collection carries; the same again is fine.
+
+        Raises:
+            ConflictError: it carries another, or another collection carries this one.
+        """
+        ...
+
+    def set_grant(
+        self, collection_id: str, org_id: str, *, can_read: bool, can_write: bool
+    ) -> None:
+        """Set what an organisation may do; neither removes the grant."""
+        ...
+
+    def grant(self, collection_id: str, org_id: str) -> Grant | None:
+        """What an organisation was granted in one collection."""
+        ...
+
+    def grants(self, collection_id: str) -> list[Grant]:
+        """All grants of a collection."""
+        ...
+
+    def grants_of(self, org_id: str) -> dict[str, Grant]:
+        """All grants of an organisation, by collection id."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Organisations, their tokens, and the channel members that they proved to be."""
+
+    def create_org(self, name: str) -> Org:
+        """Make an organisation. Raises ConflictError when the name is taken."""
+        ...
+
+    def org(self, id_or_name: str) -> Org | None:
+        """Find an organisation by id, else by name."""
+        ...
+
+    def orgs(self) -> list[Org]:
+        """All organisations, oldest first."""
+        ...
+
+    def disable_org(self, org_id: str, *, disabled: bool = True) -> None:
+        """Bar an organisation (its tokens are no longer found), or let it in again."""
+        ...
+
+    def create_token(
+        self,
+        org_id: str,
+        *,
+        name: str = "",
+        scopes: frozenset[str] = frozenset({"read", "write"}),
+        expires: int | None = None,
+    ) -> NewToken:
+        """Make an API token; its text is returned once and never stored."""
+        ...
+
+    def find_token(self, secret: str, *, now: int) -> Token | None:
+        """The valid token with this text, or None: unknown, expired, revoked, org disabled.
+
+        The comparison takes the same time whatever the secret's bytes.
+        """
+        ...
+
+    def tokens(self, org_id: str | None = None) -> list[Token]:
+        """Tokens of one or all organisations, oldest first, also those no longer valid."""
+        ...
+
+    def rotate_token(self, token_id: str, *, overlap: int, now: int) -> NewToken:
+        """Replace a token; the old one stays valid for `overlap` more seconds.
+
+        Raises:
+            ConflictError: it was already replaced or revoked.
+        """
+        ...
+
+    def revoke_token(self, token_id: str, *, now: int) -> None:
+        """End a token at once; again is fine."""
+        ...
+
+    def bind_member(self, org_id: str, member: str, root_id: str) -> Binding:
+        """Record that an organisation holds a member's root key; the same again is fine.
+
+        Raises:
+            ConflictError: another organisation holds it.
+        """
+        ...
+
+    def bindings(self, org_id: str) -> list[Binding]:
+        """Members that an organisation proved to be."""
+        ...
+
+    def binding(self, member: str, root_id: str) -> Binding | None:
+        """Who proved to be a member with this root key."""
+        ...
+
+    def put_challenge(self, org_id: str, challenge: str, *, expires: int) -> None:
+        """Keep a binding challenge (hex) for an organisation; expired ones are dropped."""
+        ...
+
+    def take_challenge(self, org_id: str, challenge: str, *, now: int) -> bool:
+        """Use a challenge up: true once, if it is this organisation's and has not expired."""
+        ...
+
+
+class AuditStore(Protocol):
+    """The append-only, hash-chained log of who did what."""
+
+    def audit(
+        self,
+        event: str,
+        *,
+        org_id: str | None = None,
+        token_id: str | None = None,
+        collection_id: str | None = None,
+        detail: Mapping[str, str] | None = None,
+    ) -> AuditRow:
+        """Append a line. `detail` must hold no secrets and no contents."""
+        ...
+
+    def audit_rows(self, *, after: int = 0, limit: int = 1000) -> list[AuditRow]:
+        """Lines with a greater `seq`, in order."""
+        ...
+
+    def verify_audit(self) -> int:
+        """Recompute the chain; returns the number of rows.
+
+        Raises:
+            VerificationError: a row was changed, removed or put in; `where` names it.
+        """
+        ...
+
+
+class Store(ObjectStore, StatusStore, CollectionStore, AccountStore, AuditStore, Protocol):
+    """All of a hub's state."""
+
+    @property
+    def epoch(self) -> str:
+        """Incarnation of the data, 16 hex digits; a restore changes it."""
+        ...
+
+    def ping(self) -> None:
+        """Raise StoreError unless the store can be read."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy while others read and write.
+
+        Raises:
+            StoreError: the target exists or cannot be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections; again is fine."""
+        ...

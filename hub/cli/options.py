@@ -1,0 +1,114 @@
+"""Options that several commands share, and how a command opens the organisation's home."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from hub.client.home import Home
+from hub.client.keyring import Unlock
+from hub.errors import AccessError, InputError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+HOME_VARIABLE: Final = "STILLWATCH_HOME"
+PASSPHRASE_FILE_VARIABLE: Final = "STILLWATCH_PASSPHRASE_FILE"
+_MAX_SECRET_BYTES: Final = 4096
+
+home_option: Final = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=HOME_VARIABLE,
+    default=lambda: Path.home() / ".stillwatch",
+    show_default="~/.stillwatch",
+    help="Folder of this organisation's keys and local state.",
+)
+passphrase_option: Final = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    envvar=PASSPHRASE_FILE_VARIABLE,
+    default=None,
+    help="File holding the passphrase of the keys; else the key file in the home, else a prompt.",
+)
+json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+)
+
+
+def home_options(command: F) -> F:
+    """`--home` and `--passphrase-file`: what `load_home` needs."""
+    return home_option(passphrase_option(command))
+
+
+def load_home(home: Path, passphrase_file: Path | None) -> Home:
+    """Open the organisation's home.
+
+    The keys are unlocked by `--passphrase-file`, else by the key file that `init --key-file`
+    left in the home, else by a passphrase typed at the terminal.
+
+    Raises:
+        InputError: there is no home at that place.
+        AccessError: the keys do not open, or nobody is there to type the passphrase.
+    """
+    if passphrase_file is not None:
+        return Home.open(home, Unlock.passphrase(read_secret(passphrase_file)))
+    if Home.has_key_file(home):
+        return Home.open(home, Unlock.key_file())
+    if not Home.exists(home):
+        # Says so before anybody types a passphrase.
+        return Home.open(home, Unlock.key_file())
+    return Home.open(home, Unlock.passphrase(_prompted(confirm=False)))
+
+
+def new_unlock(*, key_file: bool, passphrase_file: Path | None) -> Unlock:
+    """How a home that is about to be made will be unlocked."""
+    if key_file and passphrase_file is not None:
+        raise InputError("give --key-file or --passphrase-file, not both")
+    if key_file:
+        return Unlock.key_file()
+    if passphrase_file is not None:
+        return Unlock.passphrase(read_secret(passphrase_file))
+    return Unlock.passphrase(_prompted(confirm=True))
+
+
+def _prompted(*, confirm: bool) -> bytes:
+    if not click.get_text_stream("stdin").isatty():
+        raise AccessError(
+            "the keys need a passphrase, and there is no terminal to ask at",
+            hint=f"--passphrase-file FILE, or {PASSPHRASE_FILE_VARIABLE}",
+        )
+    typed = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    return str(typed).encode()
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret in a file, without the line end; `-` is standard input.
+
+    Raises:
+        InputError: unreadable, empty, too long, or readable by other accounts.
+    """
+    if str(path) == "-":
+        data = click.get_binary_stream("stdin").read(_MAX_SECRET_BYTES + 1)
+    else:
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_mode & 0o077 and os.fstat(file.fileno()).st_size:
+                    click.echo(
+                        f"stillwatch: warning: {path} can be read by other accounts; chmod 600",
+                        err=True,
+                    )
+                data = file.read(_MAX_SECRET_BYTES + 1)
+        except OSError as error:
+            raise InputError(
+                f"cannot be read: {error.strerror or 'I/O error'}", where=str(path)
+            ) from error
+    if len(data) > _MAX_SECRET_BYTES:
+        raise InputError(f"longer than {_MAX_SECRET_BYTES} bytes", where=str(path))
+    secret = data.rstrip(b"\r\n")
+    if not secret:
+        raise InputError("is empty", where=str(path))
+    return secret

@@ -1,0 +1,513 @@
+"""The port to a TAXII 2.1 server, and its implementation over `taxii2client`.
+
+`taxii2client` has no time-outs, no retries and no size caps, and raises the exceptions of four
+libraries. All of that is mended here, in the session that it sends through, so that callers see
+`TransportError` and `AccessError` only.
+
+Posting is safe to repeat: every object that we post has an id that depends on its bytes, and a
+server keeps the first body of an id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import requests.auth
+from taxii2client import exceptions as taxii_errors
+from taxii2client.common import _HTTPConnection
+from taxii2client.v21 import ApiRoot, Collection, Server
+
+from hub.client.session import GuardedSession
+from hub.errors import AccessError, ConflictError, InputError, TransportError
+from hub.model.codec import Json, dumps
+from hub.settings import ClientSettings
+
+_DENIED_HINTS: Final = {
+    401: "check the user name and token; `stillwatch hub token` makes a new one on the hub",
+    403: "the hub's administrator grants access, or your account is not bound to your member id",
+    404: "it does not exist, or this account may not see it",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page of objects.
+
+    Attributes:
+        objects: parsed STIX objects in the order of `date_added`.
+        next: the cursor of the following page, None when this is the last.
+        date_added_last: `X-TAXII-Date-Added-Last`, the newest `date_added` of the page.
+    """
+
+    objects: Sequence[Json]
+    next: str | None
+    date_added_last: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class PostResult:
+    """What became of posted objects: a failure's value is the hub's message."""
+
+    accepted: tuple[str, ...]
+    failures: Mapping[str, str]
+    pending: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a Stillwatch hub says of itself beside TAXII."""
+
+    protocol: int
+    time: int
+
+
+class TaxiiCollection(Protocol):
+    """One collection of a TAXII 2.1 server."""
+
+    @property
+    def collection_id(self) -> str:
+        """Identifier within the API root."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Title for people."""
+        ...
+
+    @property
+    def can_read(self) -> bool:
+        """Whether this account may read."""
+        ...
+
+    @property
+    def can_write(self) -> bool:
+        """Whether this account may write."""
+        ...
+
+    @property
+    def channel_collection(self) -> str | None:
+        """For a join inbox: the collection id of the channel that it belongs to."""
+        ...
+
+    def pages(self, added_after: str | None = None) -> Iterator[Page]:
+        """Pages of everything added after a `date_added`, oldest first."""
+        ...
+
+    def get(self, object_id: str) -> Json | None:
+        """One object, None when the collection does not hold it."""
+        ...
+
+    def add(self, objects: Sequence[Json]) -> PostResult:
+        """Post objects in this order and wait for the hub's verdict on each."""
+        ...
+
+    def delete(self, object_id: str) -> None:
+        """Delete one object."""
+        ...
+
+
+class Hub(Protocol):
+    """One API root of a TAXII 2.1 server."""
+
+    @property
+    def api_root(self) -> str:
+        """URL with a trailing slash."""
+        ...
+
+    def about(self) -> About | None:
+        """None when the server is not a Stillwatch hub."""
+        ...
+
+    def collections(self) -> Sequence[TaxiiCollection]:
+        """Every collection that the account sees."""
+        ...
+
+    def collection(self, collection_id: str) -> TaxiiCollection:
+        """One collection."""
+        ...
+
+    def challenge(self) -> str | None:
+        """A challenge to bind this account to a member; None on a stock server."""
+        ...
+
+    def bind(self, signed: bytes) -> str:
+        """Send the signed binding; returns the member id that the hub bound."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class HubAccount:
+    """How to reach and enter a hub.
+
+    Attributes:
+        api_root: URL of the API root.
+        username: account name for HTTP Basic; None sends the token as Bearer.
+        token: the secret; never shown.
+        ca_file: certificate bundle to trust in place of the system's.
+        allow_plain_http: take `http:` to a host that is not loopback (the token travels in clear).
+    """
+
+    api_root: str
+    username: str | None
+    token: str = dataclasses.field(repr=False)
+    ca_file: str | None = None
+    allow_plain_http: bool = False
+
+
+def checked_url(url: str, *, allow_plain_http: bool = False) -> str:
+    """The URL with a trailing slash.
+
+    Raises:
+        InputError: it is no http(s) URL, holds credentials, or sends a token in clear.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise InputError("the hub's address is not an http or https URL", where="api root")
+    if parts.username or parts.password:
+        raise InputError(
+            "the hub's address must not hold credentials",
+            where="api root",
+            hint="give the token in a file with --token-file",
+        )
+    if parts.scheme == "http" and not allow_plain_http and not _is_loopback(parts.hostname):
+        raise InputError(
+            "refusing plain http to another machine: the token would travel in clear",
+            where="api root",
+            hint="use https, or --allow-plain-http inside a network that you trust",
+        )
+    return url if url.endswith("/") else url + "/"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+class _Bearer(requests.auth.AuthBase):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        r.headers["Authorization"] = f"Bearer {self._token}"
+        return r
+
+
+def connect(account: HubAccount, settings: ClientSettings) -> Hub:
+    """A hub behind HTTP; nothing is sent before the first call."""
+    url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
+    session = GuardedSession(settings)
+    session.verify = account.ca_file or True
+    session.auth = (
+        requests.auth.HTTPBasicAuth(account.username, account.token)
+        if account.username
+        else _Bearer(account.token)
+    )
+    connection = _HTTPConnection(version="2.1")
+    connection.session.close()
+    connection.session = session
+    return HttpHub(url, connection, session, settings)
+
+
+def discover(account: HubAccount, settings: ClientSettings) -> str:
+    """The API root behind an address: itself, or the server's default root.
+
+    Raises:
+        TransportError: the address leads to no TAXII 2.1 server.
+    """
+    url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
+    hub = connect(account, settings)
+    assert isinstance(hub, HttpHub)
+    if urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1] not in ("taxii2", ""):
+        return url
+    with _errors(url):
+        server = Server(url, conn=hub.connection)
+        root = server.default or (server.api_roots[0] if server.api_roots else None)
+    if root is None:
+        raise TransportError("the server names no API root", where=url)
+    return checked_url(str(root.url), allow_plain_http=account.allow_plain_http)
+
+
+class HttpHub:
+    """`Hub` over taxii2client."""
+
+    def __init__(
+        self,
+        api_root: str,
+        connection: _HTTPConnection,
+        session: GuardedSession,
+        settings: ClientSettings,
+    ) -> None:
+        self._api_root = api_root
+        self.connection = connection
+        self._session = session
+        self._settings = settings
+
+    @property
+    def api_root(self) -> str:
+        """URL with a trailing slash."""
+        return self._api_root
+
+    def about(self) -> About | None:
+        """None when the server is not a Stillwatch hub."""
+        with _errors(self._api_root):
+            response = self._session.get(
+                f"{self._api_root}about/", headers={"Accept": "application/json, */*;q=0.1"}
+            )
+            if response.status_code == 401:
+                response.raise_for_status()
+            body = _json_or_none(response)
+        if response.status_code != 200 or not isinstance(body, dict):
+            return None
+        protocol, time = body.get("protocol"), body.get("time")
+        if body.get("software") != "stillwatch" or not isinstance(protocol, int):
+            return None
+        return About(protocol=protocol, time=time if isinstance(time, int) else 0)
+
+    def collections(self) -> Sequence[TaxiiCollection]:
+        """Every collection that the account sees."""
+        with _errors(self._api_root):
+            found = ApiRoot(self._api_root, conn=self.connection).collections
+        return [HttpCollection(each, self._session, self._settings) for each in found]
+
+    def collection(self, collection_id: str) -> TaxiiCollection:
+        """One collection; asks the hub for it."""
+        url = f"{self._api_root}collections/{collection_id}/"
+        with _errors(url):
+            collection = Collection(url, conn=self.connection)
+            collection.refresh()
+        return HttpCollection(collection, self._session, self._settings)
+
+    def challenge(self) -> str | None:
+        """A challenge to bind this account to a member; None on a stock server."""
+        url = f"{self._api_root}binding/challenge/"
+        with _errors(url):
+            response = self._session.post(url, headers={"Accept": "application/json"})
+            if response.status_code in (404, 405):
+                return None
+            response.raise_for_status()
+            body = _json_or_none(response)
+        if not isinstance(body, dict) or not isinstance(body.get("challenge"), str):
+            raise TransportError("the hub's challenge is not readable", where=url)
+        challenge = body["challenge"]
+        assert isinstance(challenge, str)
+        return challenge
+
+    def bind(self, signed: bytes) -> str:
+        """Send the signed binding; returns the member id that the hub bound."""
+        url = f"{self._api_root}binding/"
+        with _errors(url):
+            response = self._session.post(
+                url,
+                data=signed,
+                headers={"Accept": "application/json", "Content-Type": "application/json"},
+            )
+            response.raise_for_status()
+            body = _json_or_none(response)
+        if not isinstance(body, dict) or not isinstance(body.get("member"), str):
+            raise TransportError("the hub's answer to the binding is not readable", where=url)
+        return str(body["member"])
+
+
+class HttpCollection:
+    """`TaxiiCollection` over taxii2client."""
+
+    def __init__(
+        self, collection: Collection, session: GuardedSession, settings: ClientSettings
+    ) -> None:
+        self._collection = collection
+        self._session = session
+        self._settings = settings
+
+    @property
+    def collection_id(self) -> str:
+        """Identifier within the API root."""
+        return str(self._collection.id)
+
+    @property
+    def title(self) -> str:
+        """Title for people."""
+        return str(self._collection.title)
+
+    @property
+    def can_read(self) -> bool:
+        """Whether this account may read."""
+        return bool(self._collection.can_read)
+
+    @property
+    def can_write(self) -> bool:
+        """Whether this account may write."""
+        return bool(self._collection.can_write)
+
+    @property
+    def channel_collection(self) -> str | None:
+        """For a join inbox: the collection id of the channel that it belongs to."""
+        for key, value in self._collection.custom_properties.items():
+            if key.endswith("channel_collection") and isinstance(value, str):
+                return value
+        return None
+
+    def pages(self, added_after: str | None = None) -> Iterator[Page]:
+        """Pages of everything added after a `date_added`, oldest first."""
+        url = str(self._collection.objects_url)
+        cursor: str | None = None
+        while True:
+            filters: dict[str, object] = {"limit": [self._settings.page_limit]}
+            if added_after is not None:
+                filters["added_after"] = added_after
+            if cursor is not None:
+                filters["next"] = cursor
+            with _errors(url):
+                envelope = self._collection.get_objects(**filters)
+                headers = self._session.last_headers
+            page = _page(envelope, headers, url)
+            yield page
+            if page.next is None:
+                return
+            if page.next == cursor and not page.objects:
+                raise TransportError("the server repeats an empty page", where=url)
+            cursor = page.next
+
+    def get(self, object_id: str) -> Json | None:
+        """One object, None when the collection does not hold it."""
+        url = str(self._collection.objects_url)
+        try:
+            with _errors(url):
+                envelope = self._collection.get_object(object_id)
+        except AccessError as error:
+            if getattr(error.__cause__, "response", None) is not None and _status(error) == 404:
+                return None
+            raise
+        objects = _page(envelope, {}, url).objects
+        return objects[0] if objects else None
+
+    def add(self, objects: Sequence[Json]) -> PostResult:
+        """Post objects in this order and wait for the hub's verdict on each."""
+        url = str(self._collection.objects_url)
+        with _errors(url):
+            status = self._collection.add_objects(
+                dumps({"objects": list(objects)}),
+                wait_for_completion=True,
+                poll_interval=1,
+                timeout=self._settings.status_timeout_s,
+            )
+        failures = {
+            str(each.get("id", "")): str(each.get("message", "refused without a reason"))[:500]
+            for each in status.failures
+            if isinstance(each, dict)
+        }
+        if status.failure_count and not failures:
+            raise TransportError("the hub refused objects without naming them", where=url)
+        pending = tuple(
+            str(each.get("id", "")) for each in status.pendings if isinstance(each, dict)
+        )
+        if status.pending_count and not pending:
+            pending = tuple(str(each["id"]) for each in objects)
+        lost = failures.keys() | set(pending)
+        accepted = tuple(str(each["id"]) for each in objects if each["id"] not in lost)
+        return PostResult(accepted=accepted, failures=failures, pending=pending)
+
+    def delete(self, object_id: str) -> None:
+        """Delete one object."""
+        with _errors(str(self._collection.objects_url)):
+            self._collection.delete_object(object_id)
+
+
+def _page(envelope: object, headers: Mapping[str, str], url: str) -> Page:
+    objects = envelope.get("objects", []) if isinstance(envelope, dict) else None
+    if not isinstance(envelope, dict) or not isinstance(objects, list):
+        raise TransportError("the answer is not a TAXII envelope", where=url)
+    if not all(isinstance(each, dict) for each in objects):
+        raise TransportError("the envelope holds something that is no object", where=url)
+    cursor = envelope.get("next") if envelope.get("more") else None
+    if envelope.get("more") and not isinstance(cursor, str):
+        raise TransportError("the server says that there is more, without a cursor", where=url)
+    dates = [
+        headers[name]
+        for name in ("X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last")
+        if name in headers
+    ]
+    return Page(
+        objects=objects,
+        next=cursor if isinstance(cursor, str) else None,
+        date_added_last=dates[-1] if dates else None,
+    )
+
+
+def _json_or_none(response: requests.Response) -> object:
+    try:
+        body: object = response.json()
+    except (ValueError, RecursionError):
+        return None
+    return body
+
+
+def _status(error: Exception) -> int:
+    response = getattr(error.__cause__, "response", None)
+    return int(response.status_code) if response is not None else 0
+
+
+def _detail(response: requests.Response) -> str:
+    body = _json_or_none(response)
+    text = ""
+    if isinstance(body, dict):
+        text = str(body.get("description") or body.get("title") or "")
+    return "".join(c for c in text[:300] if c.isprintable())
+
+
+@contextlib.contextmanager
+def _errors(url: str) -> Iterator[None]:
+    """Wrap the exceptions of requests and taxii2client, naming the URL without credentials."""
+    try:
+        yield
+    except requests.exceptions.HTTPError as error:
+        raise _from_status(error, url) from error
+    except requests.exceptions.SSLError as error:
+        raise TransportError(
+            "the hub's certificate is not trusted", where=url, hint="--ca-file names a CA bundle"
+        ) from error
+    except requests.exceptions.Timeout as error:
+        raise TransportError(
+            "the hub did not answer in time", where=url, hint="run the command again; it resumes"
+        ) from error
+    except requests.exceptions.RequestException as error:
+        raise TransportError(
+            "the hub cannot be reached, or broke off",
+            where=url,
+            hint="is it running? run the command again; it resumes",
+        ) from error
+    except taxii_errors.AccessError as error:
+        raise AccessError(
+            "this account may not do that in this collection", where=url, hint=_DENIED_HINTS[403]
+        ) from error
+    except (taxii_errors.TAXIIServiceException, KeyError, TypeError, RecursionError) as error:
+        raise TransportError(
+            "the answer is not TAXII 2.1", where=url, hint="is this the URL of an API root?"
+        ) from error
+
+
+def _from_status(error: requests.exceptions.HTTPError, url: str) -> Exception:
+    response = error.response
+    code = response.status_code
+    detail = _detail(response)
+    said = f": {detail}" if detail else ""
+    if code in _DENIED_HINTS:
+        return AccessError(f"the hub answered {code}{said}", where=url, hint=_DENIED_HINTS[code])
+    if code == 409:
+        return ConflictError(f"the hub answered 409{said}", where=url)
+    hint = {
+        406: "the server does not speak TAXII 2.1",
+        413: "the hub takes smaller requests only; its administrator sets max_content_length",
+        415: "the server does not speak TAXII 2.1",
+        429: "the hub asks for fewer requests; run the command again later",
+        507: "the hub's disk is full; its administrator must act",
+    }.get(code, "run the command again; it resumes" if code >= 500 else None)
+    return TransportError(f"the hub answered {code}{said}", where=url, hint=hint)

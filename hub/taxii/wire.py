@@ -6,10 +6,12 @@ Source: TAXII 2.1, sections 3.6 (errors), 3.7 (envelope), 4 and 5 (resources).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
+from hub.errors import InputError
 from hub.taxii.media import STIX, TAXII
 
 
@@ -27,13 +29,13 @@ class ApiRoot(msgspec.Struct, omit_defaults=True):
     """Section 4.2.1. `max_content_length` in bytes."""
 
     title: str
-    versions: tuple[str, ...] = msgspec.field(default_factory=lambda: (TAXII,))
-    max_content_length: int = 0
+    max_content_length: int
     description: str | None = None
+    versions: tuple[str, ...] = msgspec.field(default_factory=lambda: (TAXII,))
 
 
 class Collection(msgspec.Struct, omit_defaults=True):
-    """Section 5.2.1. `custom` fields are for `extended`, not the struct."""
+    """Section 5.2.1."""
 
     id: str
     title: str
@@ -108,25 +110,55 @@ class Error(msgspec.Struct, omit_defaults=True):
     details: dict[str, str] | None = None
 
 
+class _Envelope(msgspec.Struct):
+    objects: list[msgspec.Raw] = []
+
+
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+
+
 def encode(resource: msgspec.Struct) -> bytes:
     """Write a resource as JSON."""
     return msgspec.json.encode(resource)
 
 
-def envelope(objects: Iterable[bytes], *, more: bool, next_cursor: str | None) -> bytes:
+def envelope(objects: Sequence[bytes], *, more: bool, next_cursor: str | None) -> bytes:
     """Write a page of objects by joining their stored bytes, none of them re-serialised.
 
-    An empty page is `{}` (section 3.7: empty `objects` must be omitted).
+    An empty page is `{}`: an empty list must be left out, and `more` is false by default
+    (section 3.7).
     """
-    raise NotImplementedError
+    if not objects:
+        return b"{}"
+    head = b'{"more":true,' if more else b'{"more":false,'
+    if next_cursor is not None:
+        head += b'"next":' + msgspec.json.encode(next_cursor) + b","
+    return head + b'"objects":[' + b",".join(objects) + b"]}"
 
 
-def split_envelope(body: bytes, *, max_objects: int) -> Sequence[bytes]:
+def split_envelope(body: bytes, *, max_objects: int) -> list[bytes]:
     """Take a posted envelope apart into the exact bytes of each object.
 
-    The caller reads each with the strict codec.
+    It does not look into the objects: the caller reads each with the strict codec, and the
+    envelope's own members other than `objects` are passed over (section 1.6.4).
 
     Raises:
         InputError: no envelope, no objects, too many objects, an object that is no JSON object.
     """
-    raise NotImplementedError
+    try:
+        found = _ENVELOPE.decode(body).objects
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError("the body is not a TAXII envelope", where="body") from error
+    if not found:
+        raise InputError("the envelope holds no objects", where="objects")
+    if len(found) > max_objects:
+        raise InputError(
+            f"the envelope holds more than {max_objects} objects",
+            where="objects",
+            hint="send several smaller envelopes",
+        )
+    parts = [bytes(part) for part in found]
+    for index, part in enumerate(parts):
+        if not part.startswith(b"{"):
+            raise InputError("not a JSON object", where=f"objects[{index}]")
+    return parts

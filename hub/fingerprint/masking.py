@@ -1,0 +1,212 @@
+"""Numba kernels that normalise a column of prompts; `hub.fingerprint.text` is their reference.
+
+Rows of ASCII are done whole; other rows come in already folded, and folding ASCII bytes again
+changes nothing. They work on Arrow's own buffers and hold no lock.
+Source: schemas/fingerprint-v1.md, section 4.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Offsets = NDArray[np.int64]
+
+QUOTE_BYTES: Final = 512
+WORST_GROWTH: Final = 3
+"""A row of n bytes normalises to at most 3n + 5: a digit and a letter become `<num>` and it."""
+
+WORD: Final = np.uint8(1)
+_DIGIT: Final = np.uint8(2)
+_JOINS: Final = np.uint8(4)
+_URL_STOP: Final = np.uint8(8)
+_URL_TRAIL: Final = np.uint8(16)
+
+
+def _class_table() -> Bytes:
+    table = np.zeros(256, dtype=np.uint8)
+    for code in range(256):
+        char = chr(code)
+        if code >= 0x80 or char == "_" or (code < 0x80 and char.isalnum()):
+            table[code] |= WORD
+        if char in "0123456789":
+            table[code] |= _DIGIT
+        if char in ".,:/-":
+            table[code] |= _JOINS
+        if char in " \"'`<>()[]{}|\\^":
+            table[code] |= _URL_STOP
+        if char in ".,;:!?":
+            table[code] |= _URL_TRAIL
+    return table
+
+
+def _fold_table() -> Bytes:
+    table = np.arange(256, dtype=np.uint8)
+    table[:0x21] = 0x20
+    table[0x7F] = 0x20
+    table[0x41:0x5B] += 0x20
+    return table
+
+
+CLASSES: Final = _class_table()
+FOLDS: Final = _fold_table()
+_NUM: Final = np.frombuffer(b"<num>", dtype=np.uint8)
+_STR: Final = np.frombuffer(b"<str>", dtype=np.uint8)
+_URL: Final = np.frombuffer(b"<url>", dtype=np.uint8)
+
+
+_HTTP: Final = np.frombuffer(b"http://", dtype=np.uint8)
+_HTTPS: Final = np.frombuffer(b"https://", dtype=np.uint8)
+_WWW: Final = np.frombuffer(b"www.", dtype=np.uint8)
+
+
+@njit(cache=True, nogil=True)
+def ascii_rows(data: Bytes, offsets: Offsets, out: NDArray[np.bool_]) -> bool:
+    """Which rows hold ASCII only; returns whether all do."""
+    every = True
+    for row in range(offsets.size - 1):
+        seen = np.uint8(0)
+        for i in range(offsets[row], offsets[row + 1]):
+            seen |= data[i]
+        out[row] = seen < 0x80
+        every = every and out[row]
+    return every
+
+
+@njit(cache=True, nogil=True)
+def _fold(data: Bytes, start: int, end: int, folds: Bytes, out: Bytes) -> int:
+    size = 0
+    for i in range(start, end):
+        byte = folds[data[i]]
+        if byte != 0x20:
+            out[size] = byte
+            size += 1
+        elif size > 0 and out[size - 1] != 0x20:
+            out[size] = byte
+            size += 1
+    if size > 0 and out[size - 1] == 0x20:
+        size -= 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _number(text: Bytes, i: int, size: int, classes: Bytes) -> int:
+    while i < size and classes[text[i]] & _DIGIT:
+        i += 1
+    while i + 1 < size and classes[text[i]] & _JOINS and classes[text[i + 1]] & _DIGIT:
+        i += 1
+        while i < size and classes[text[i]] & _DIGIT:
+            i += 1
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _has(text: Bytes, i: int, size: int, expected: Bytes) -> bool:
+    if i + expected.size > size:
+        return False
+    k = 0
+    while k < expected.size and text[i + k] == expected[k]:
+        k += 1
+    return k == expected.size
+
+
+@njit(cache=True, nogil=True)
+def _url(text: Bytes, i: int, size: int, classes: Bytes) -> int:
+    """End of the URL that begins at `i`, or `i`."""
+    if i > 0 and classes[text[i - 1]] & WORD:
+        return i
+    body = i
+    if _has(text, i, size, _HTTPS):
+        body = i + _HTTPS.size
+    elif _has(text, i, size, _HTTP):
+        body = i + _HTTP.size
+    elif _has(text, i, size, _WWW):
+        body = i + _WWW.size
+    if body == i:
+        return i
+    end = body
+    while end < size and not classes[text[end]] & _URL_STOP:
+        end += 1
+    while end > body and classes[text[end - 1]] & _URL_TRAIL:
+        end -= 1
+    return end if end > body else i
+
+
+@njit(cache=True, nogil=True)
+def _quoted(text: Bytes, i: int, size: int, classes: Bytes) -> int:
+    """End of the quoted text that begins at `i`, or `i`."""
+    mark = text[i]
+    single = mark == 0x27
+    if single and (
+        (i > 0 and classes[text[i - 1]] & WORD) or (i + 1 < size and text[i + 1] == 0x20)
+    ):
+        return i
+    end = i + 1
+    last = min(size, i + QUOTE_BYTES + 2)
+    while end < last and text[end] != mark:
+        end += 1
+    if end >= last or end == i + 1:
+        return i
+    if single and end + 1 < size and classes[text[end + 1]] & WORD:
+        return i
+    return end + 1
+
+
+@njit(cache=True, nogil=True)
+def _mask(text: Bytes, size: int, classes: Bytes, out: Bytes, at: int) -> int:
+    """Write the masked text into `out` from `at`; returns where it ends."""
+    i = 0
+    while i < size:
+        byte = text[i]
+        end = i
+        slot = _NUM
+        if classes[byte] & _DIGIT:
+            end = _number(text, i, size, classes)
+        elif byte == 0x22 or byte == 0x27 or byte == 0x60:
+            end = _quoted(text, i, size, classes)
+            slot = _STR
+        elif byte == 0x68 or byte == 0x77:
+            end = _url(text, i, size, classes)
+            slot = _URL
+        if end == i:
+            out[at] = byte
+            at += 1
+            i += 1
+        else:
+            for k in range(slot.size):
+                out[at + k] = slot[k]
+            at += slot.size
+            i = end
+    return at
+
+
+@njit(cache=True, nogil=True)
+def normalise_rows(
+    data: Bytes,
+    offsets: Offsets,
+    folds: Bytes,
+    classes: Bytes,
+    first: int,
+    out: Bytes,
+    out_offsets: Offsets,
+) -> int:
+    """Normalise rows from `first` on, until `out` might not hold the next one.
+
+    `out_offsets[first]` says where to write. Returns the first row that was not done.
+    """
+    longest = 0
+    for row in range(offsets.size - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    scratch = np.empty(longest, np.uint8)
+    for row in range(first, offsets.size - 1):
+        length = offsets[row + 1] - offsets[row]
+        at = out_offsets[row]
+        if at + WORST_GROWTH * length + _NUM.size > out.size:
+            return row
+        size = _fold(data, offsets[row], offsets[row + 1], folds, scratch)
+        out_offsets[row + 1] = _mask(scratch, size, classes, out, at)
+    return offsets.size - 1

@@ -1,0 +1,110 @@
+"""Keyed tokens: what two members can compare without showing the identifier.
+
+A token is flat text, `kind:key_id:64 hex digits`, so that STIX equality and `IN` match it.
+Source: schemas/fingerprint-v1.md, section 3.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from hub.errors import InputError
+from hub.fingerprint import normalise
+
+SECRET_BYTES: Final = 32
+"""Length of a fingerprint key."""
+
+_KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{2,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintKey:
+    """One fingerprint key of a channel (FK in the channel's specification).
+
+    Args:
+        key_id: `<first 16 hex digits of the channel id>.<yyyy>q<n>`, with `-2`, `-3` … appended
+            when rotated again within the quarter.
+        secret: 32 random bytes; never shown by `repr`.
+    Raises:
+        InputError: the id has another form, or the secret another length.
+    """
+
+    key_id: str
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not _KEY_ID.fullmatch(self.key_id):
+            raise InputError("not a fingerprint key id", where="key_id")
+        if len(self.secret) != SECRET_BYTES:
+            raise InputError(f"a fingerprint key has {SECRET_BYTES} bytes", where=self.key_id)
+
+
+def _lp(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+_LABEL: Final = _lp(b"stillwatch/1 token")
+
+
+def token(key: FingerprintKey, kind: str, normalised: str) -> str:
+    """The token of a value that is already normalised.
+
+    `HMAC-SHA256(FK, lp("stillwatch/1 token") ‖ lp(kind) ‖ lp(value))`, `lp` being a big-endian
+    u32 length and then the bytes.
+
+    Args:
+        key: the channel's key.
+        kind: one of `normalise.TOKEN_KINDS`.
+        normalised: what `normalise.of_kind(kind, raw)` returned.
+    Returns:
+        `kind:key_id:<64 lower-case hex digits>`.
+    Raises:
+        InputError: an unknown kind, or an empty value.
+    Source: schemas/fingerprint-v1.md, section 3.
+    """
+    if kind not in normalise.TOKEN_KINDS:
+        raise InputError("not a kind of token", where="kind")
+    if not normalised:
+        raise InputError("an empty value has no token", where=kind)
+    message = _LABEL + _lp(kind.encode()) + _lp(normalised.encode())
+    return f"{kind}:{key.key_id}:{hmac.digest(key.secret, message, 'sha256').hex()}"
+
+
+def tokens_of(
+    values: Mapping[str, str | None],
+    keys: Sequence[FingerprintKey],
+    *,
+    region: str | None = None,
+) -> list[str]:
+    """Normalise an account's identifiers and tokenise each under every live key.
+
+    Args:
+        values: token kind to the value as it was found; `None` and blank text are left out.
+        keys: live fingerprint keys, any order.
+        region: ISO 3166 region of phone numbers that are written without a country code.
+    Returns:
+        Tokens by kind in the order of `TOKEN_KINDS`, then by key in the order given.
+    Raises:
+        InputError: a value cannot be normalised; names the kind, never the value.
+    """
+    unknown = values.keys() - normalise.TOKEN_KINDS
+    if unknown:
+        raise InputError("not a kind of token", where="kind")
+    return list(_tokens(values, keys, region))
+
+
+def _tokens(
+    values: Mapping[str, str | None], keys: Sequence[FingerprintKey], region: str | None
+) -> Iterable[str]:
+    for kind in normalise.TOKEN_KINDS:
+        raw = values.get(kind)
+        if raw is None or not raw.strip():
+            continue
+        value = normalise.of_kind(kind, raw, region=region)
+        for key in keys:
+            yield token(key, kind, value)

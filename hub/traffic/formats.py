@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+from hub.errors import InputError
+from hub.traffic import generic, generic_csv, generic_jsonl, generic_parquet, litellm, nginx, otel
+from hub.traffic.decode import Format, Head
 from hub.traffic.reader import LogReader
+from hub.traffic.source import Source
+
+AUTO: Final = "auto"
+# A new format is one module and one entry here.
+_FORMATS: Final[tuple[Format, ...]] = (
+    generic_csv.FORMAT,
+    generic_jsonl.FORMAT,
+    generic_parquet.FORMAT,
+    litellm.SPEND,
+    litellm.PAYLOAD,
+    otel.FORMAT,
+    nginx.FORMAT,
+)
 
 
 def format_names() -> tuple[str, ...]:
     """The names that `open_log` takes as `format`, beside `auto`."""
-    raise NotImplementedError
+    return tuple(known.name for known in _FORMATS)
+
+
+def format_titles() -> dict[str, str]:
+    """Name to the title that an operator reads."""
+    return {known.name: known.title for known in _FORMATS}
 
 
 def open_log(
-    path: Path, *, format: str = "auto", mapping: Mapping[str, str] | None = None
+    path: Path, *, format: str = AUTO, mapping: Mapping[str, str] | None = None
 ) -> LogReader:
     """Open one log file for streaming.
 
@@ -22,9 +44,49 @@ def open_log(
         path: a file, plain, gzip or zstd; told by content, not by name.
         format: a name of `format_names()`, or `auto`.
         mapping: TRAFFIC column (or its generic alias, such as `timestamp`) to the source's own
-            field name; generic formats only.
+            field name, dotted for a nested field of JSON lines; generic formats only.
     Raises:
         InputError: unreadable or empty file, unknown or ambiguous format (the candidates are
             named), a mapping that does not fit.
     """
-    raise NotImplementedError
+    columns = {generic.canonical(name): field for name, field in (mapping or {}).items()}
+    source = Source(path)
+    head = Head(source.head(), columns)
+    chosen = _by_content(head, path) if format == AUTO else _by_name(format)
+    if columns and not chosen.generic:
+        raise InputError(
+            f"--map is for the generic formats; {chosen.name} has field names of its own",
+            where=str(path),
+        )
+    return LogReader(source, chosen.open(source, head), chosen.name)
+
+
+def _by_name(name: str) -> Format:
+    for known in _FORMATS:
+        if known.name == name:
+            return known
+    raise InputError(
+        f"there is no log format '{name}'", hint=f"{AUTO}, " + ", ".join(format_names())
+    )
+
+
+def _by_content(head: Head, path: Path) -> Format:
+    """The one format that recognises the head; with a mapping, of the generic ones."""
+    options = [known for known in _FORMATS if known.generic or not head.mapping]
+    found = [known for known in options if known.recognises(head)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InputError(
+            "no known log format fits the first lines",
+            where=str(path),
+            hint="--format NAME ("
+            + ", ".join(known.name for known in options)
+            + "), or --map timestamp=NAME,... for columns of other names",
+        )
+    names = " and ".join(known.name for known in found)
+    raise InputError(
+        f"the first lines fit more than one format: {names}",
+        where=str(path),
+        hint=f"--format {found[0].name}",
+    )

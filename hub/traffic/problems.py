@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
-EXAMPLES = 5
-_REASONS = 200
+EXAMPLES: Final = 5
+_REASONS: Final = 200
+
+
+class RejectError(ValueError):
+    """One line of a log cannot become a row; its text is the reason, without the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +45,20 @@ class Problems:
             self.by_reason["other reasons"] += times
         if len(self.examples) < self.limit:
             self.examples.append(Problem(line, reason))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Everything that a pass over a log leaves out or changes.
+
+    Attributes:
+        rejects: lines that gave no row (malformed, too long, no usable time).
+        field_problems: fields of kept rows that were set to null (bad address, bad number).
+        skipped: well-formed records that describe no exchange, such as foreign spans.
+        naive_times: rows whose time named no zone and was read as UTC.
+    """
+
+    rejects: Problems = field(default_factory=Problems)
+    field_problems: Problems = field(default_factory=Problems)
+    skipped: int = 0
+    naive_times: int = 0

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hub.traffic.problems import Problems
+from hub.traffic.assemble import assemble
+from hub.traffic.decode import Decoder
+from hub.traffic.problems import Problems, Tally
+from hub.traffic.source import Source
 
 BATCH_ROWS = 65_536
 
@@ -17,32 +20,77 @@ class LogReader:
 
     Attributes:
         path, format_name: the file and the format it is read as.
-        columns: TRAFFIC columns that this format can show.
-        rejects: lines that gave no row (malformed, too long, no usable time).
-        field_problems: fields of kept rows that were set to null (bad address, bad number).
-        skipped: well-formed records that describe no exchange, such as foreign spans.
-        naive_times: rows whose time named no zone and was read as UTC.
+        tally: what was left out; the properties below show its parts.
         seen: non-null values per TRAFFIC column, so far.
         rows: rows given out so far.
-        bytes_total, bytes_read: of the file as stored (compressed), for progress.
     """
 
-    path: Path
-    format_name: str
-    columns: frozenset[str]
-    rejects: Problems
-    field_problems: Problems
-    skipped: int
-    naive_times: int
-    seen: dict[str, int]
-    rows: int
-    bytes_total: int
-    bytes_read: int
+    def __init__(self, source: Source, decoder: Decoder, format_name: str) -> None:
+        self.format_name = format_name
+        self.tally = Tally()
+        self.seen: dict[str, int] = {}
+        self.rows = 0
+        self._source = source
+        self._decoder = decoder
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._source.path
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """TRAFFIC columns that this format can show."""
+        return self._decoder.columns
+
+    @property
+    def rejects(self) -> Problems:
+        """Lines that gave no row: malformed, too long, without a usable time."""
+        return self.tally.rejects
+
+    @property
+    def field_problems(self) -> Problems:
+        """Fields of kept rows that were set to null, such as a bad address."""
+        return self.tally.field_problems
+
+    @property
+    def skipped(self) -> int:
+        """Well-formed records that describe no exchange, such as foreign spans."""
+        return self.tally.skipped
+
+    @property
+    def naive_times(self) -> int:
+        """Rows whose time named no zone and was read as UTC."""
+        return self.tally.naive_times
+
+    @property
+    def bytes_total(self) -> int:
+        """Size of the file as stored (compressed)."""
+        return self._source.size
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file consumed, for progress."""
+        return self._source.read
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Give TRAFFIC_SCHEMA batches of at most `rows` rows and about 64 MiB of log.
 
+        A damaged line, record or end of stream is counted in `rejects`, never raised. Each call
+        begins anew at the file's start, with new counts.
+
         Raises:
-            InputError: the file is not of its format from the first byte on.
+            InputError: the disk fails, or the file was exchanged for one that is no log.
         """
-        raise NotImplementedError
+        self.tally = Tally()
+        self.seen = {}
+        self.rows = 0
+        for piece in self._decoder.pieces(rows, self.tally):
+            batch = assemble(piece, self.tally, self.path.name)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                shown = len(column) - column.null_count
+                if shown:
+                    self.seen[name] = self.seen.get(name, 0) + shown
+            self.rows += batch.num_rows
+            if batch.num_rows:
+                yield batch

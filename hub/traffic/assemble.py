@@ -1,0 +1,300 @@
+"""Raw columns, in whatever types a log has, to one TRAFFIC batch; what does not fit is counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hub.errors import InputError
+from hub.fingerprint import normalise
+from hub.match.schema import TRAFFIC_SCHEMA
+from hub.traffic import times
+from hub.traffic.messages import prompt_text
+from hub.traffic.problems import Tally
+
+Values = Sequence[Any] | pa.Array
+"""One raw column: Python scalars as JSON gives them, or an Arrow array as a file has it."""
+
+_INT64: Final = range(-(2**63), 2**63)
+_IPV4: Final = r"^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$"
+_PORT: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::\d{1,5})?")
+_LISTS: Final = frozenset(field.name for field in TRAFFIC_SCHEMA if pa.types.is_list(field.type))
+_TIMES: Final = frozenset(f.name for f in TRAFFIC_SCHEMA if pa.types.is_timestamp(f.type))
+_NUMBERS: Final = frozenset(f.name for f in TRAFFIC_SCHEMA if pa.types.is_integer(f.type))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some records of a log, column by column.
+
+    Args:
+        columns: TRAFFIC column to raw values, all of one length.
+        lines: the 1-based line (or record) of each.
+    """
+
+    columns: Mapping[str, Values]
+    lines: npt.NDArray[np.int64]
+
+
+def assemble(piece: Piece, tally: Tally, file_name: str) -> pa.RecordBatch:
+    """Turn raw columns into a TRAFFIC_SCHEMA batch.
+
+    Rows without a usable time are dropped and counted as rejects; other values that do not fit
+    become null and are counted as field problems.
+
+    Args:
+        file_name: base name, for the `event_id` of records without an id of their own.
+    """
+    lines = piece.lines
+    built: dict[str, pa.Array] = {}
+    for name, values in piece.columns.items():
+        if name in _TIMES:
+            continue
+        if name in _LISTS:
+            built[name] = _lists(values, name, lines, tally)
+        elif name in _NUMBERS:
+            built[name] = _integers(values, name, lines, tally)
+        elif name == "prompt":
+            built[name] = _prompts(values, lines, tally)
+        else:
+            built[name] = _texts(values, name, lines, tally)
+    if "client_ip" in built:
+        built["client_ip"] = _addresses(built["client_ip"], lines, tally)
+    if "signup_time" in piece.columns:
+        built["signup_time"] = _times(piece.columns["signup_time"])[0]
+    built["event_id"] = _event_ids(built.get("event_id"), lines, file_name)
+    built["observed_at"], naive = _times(piece.columns.get("observed_at", [None] * len(lines)))
+    tally.naive_times += naive
+    batch = pa.RecordBatch.from_arrays(
+        [
+            built[field.name].cast(field.type)
+            if field.name in built
+            else pa.nulls(len(lines), field.type)
+            for field in TRAFFIC_SCHEMA
+        ],
+        schema=pa.schema([field.with_nullable(True) for field in TRAFFIC_SCHEMA]),
+    )
+    return _with_times(batch, lines, tally)
+
+
+def _with_times(
+    batch: pa.RecordBatch, lines: npt.NDArray[np.int64], tally: Tally
+) -> pa.RecordBatch:
+    if batch.column("observed_at").null_count:
+        keep = batch.column("observed_at").is_valid()
+        for line in lines[~keep.to_numpy(zero_copy_only=False)].tolist():
+            tally.rejects.add(line, "no usable time")
+        batch = batch.filter(keep)
+    return pa.RecordBatch.from_arrays(batch.columns, schema=TRAFFIC_SCHEMA)
+
+
+def _note(tally: Tally, lines: npt.NDArray[np.int64], rows: Sequence[int], reason: str) -> None:
+    for row in rows:
+        tally.field_problems.add(int(lines[row]), reason)
+
+
+def _scalar(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode()
+    raise ValueError
+
+
+def _texts(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
+    """Strings; empty means not shown, hence null; numbers as they are written."""
+    out = _fast_texts(values)
+    if out is None:
+        texts: list[str | None] = []
+        bad: list[int] = []
+        rows = values.to_pylist() if isinstance(values, pa.Array) else values
+        for row, value in enumerate(rows):
+            text = None
+            if value is not None:
+                try:
+                    text = _scalar(value)
+                    if text is not None:
+                        text.encode()
+                except ValueError:
+                    text = None
+                    bad.append(row)
+            texts.append(text)
+        _note(tally, lines, bad, f"{name} is not a text")
+        out = pa.array(texts, pa.large_string())
+    empty = pc.equal(pc.binary_length(out), 0)
+    if pc.any(empty).as_py():
+        out = pc.if_else(empty, pa.scalar(None, out.type), out)
+    return out
+
+
+def _fast_texts(values: Values) -> pa.Array | None:
+    if not isinstance(values, pa.Array):
+        try:
+            return pa.array(values, pa.large_string())
+        except (pa.ArrowException, TypeError, UnicodeError):
+            return None
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _fast_texts(values.dictionary_decode())
+    if pa.types.is_floating(kind) or pa.types.is_nested(kind):
+        return None
+    try:
+        return values.cast(pa.large_string())
+    except pa.ArrowException:
+        return None
+
+
+def _prompts(values: Values, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
+    """Texts as they are; message lists through `prompt_text`."""
+    nested = isinstance(values, pa.Array) and pa.types.is_nested(values.type)
+    if not nested:
+        fast = _fast_texts(values)
+        if fast is not None:
+            return _texts(fast, "prompt", lines, tally)
+    rows = values.to_pylist() if isinstance(values, pa.Array) else values
+    texts = [prompt_text(value) if isinstance(value, list | dict) else value for value in rows]
+    return _texts(texts, "prompt", lines, tally)
+
+
+def _integers(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
+    if isinstance(values, pa.Array):
+        if pa.types.is_integer(values.type) or pa.types.is_null(values.type):
+            try:
+                return values.cast(pa.int64())
+            except pa.ArrowInvalid:
+                values = values.to_pylist()
+        elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            fast = _digits(values)
+            values = values.to_pylist() if fast is None else fast
+        else:
+            values = values.to_pylist()
+        if isinstance(values, pa.Array):
+            return values
+    else:
+        try:
+            return pa.array(values, pa.int64())
+        except (pa.ArrowException, TypeError, OverflowError):
+            pass
+    numbers: list[int | None] = []
+    bad: list[int] = []
+    for row, value in enumerate(values):
+        number = _integer(value)
+        if number is None and value is not None and value != "":
+            bad.append(row)
+        numbers.append(number)
+    _note(tally, lines, bad, f"{name} is not a 64-bit whole number")
+    return pa.array(numbers, pa.int64())
+
+
+def _digits(values: pa.Array) -> pa.Array | None:
+    try:
+        empty = pc.equal(pc.binary_length(values), 0)
+        return pc.if_else(empty, pa.scalar(None, values.type), values).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            value = float(text) if "." in text else int(text) if len(text) < 25 else None
+        except ValueError:
+            return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and value in _INT64 else None
+
+
+def _lists(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
+    """Lists of texts; a text is split at `;`, which is how CSV writes a list."""
+    rows = values.to_pylist() if isinstance(values, pa.Array) else values
+    out: list[list[str] | None] = []
+    bad: list[int] = []
+    for row, value in enumerate(rows):
+        items = value.split(";") if isinstance(value, str) else value
+        if items is None:
+            out.append(None)
+        elif isinstance(items, list) and all(isinstance(item, str) for item in items):
+            out.append([item.strip() for item in items if item.strip()] or None)
+        else:
+            bad.append(row)
+            out.append(None)
+    _note(tally, lines, bad, f"{name} is not a list of texts")
+    return pa.array(out, pa.list_(pa.string()))
+
+
+def _times(values: Values) -> tuple[pa.Array, int]:
+    if isinstance(values, pa.Array):
+        return times.column(values)
+    for kind in (pa.string(), pa.int64(), pa.float64()):
+        try:
+            return times.column(pa.array(values, kind))
+        except (pa.ArrowException, TypeError, OverflowError, UnicodeError):
+            continue
+    texts = [
+        str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+        for value in values
+    ]
+    return times.column(pa.array([t if t and t.isascii() else None for t in texts], pa.string()))
+
+
+def _addresses(values: pa.Array, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
+    """Canonical addresses; of a list as in X-Forwarded-For, the first, without a port."""
+    plain = pc.match_substring_regex(values, _IPV4)
+    if pc.all(pc.fill_null(plain, True)).as_py():
+        return values
+    found: dict[str, str | None] = {}
+    out: list[str | None] = []
+    bad: list[int] = []
+    for row, text in enumerate(values.to_pylist()):
+        if text is None:
+            out.append(None)
+            continue
+        if text not in found:
+            found[text] = client_address(text)
+        if found[text] is None:
+            bad.append(row)
+        out.append(found[text])
+    _note(tally, lines, bad, "client_ip is not an IP address")
+    return pa.array(out, pa.large_string())
+
+
+def client_address(text: str) -> str | None:
+    """The canonical client address in a logged value, or None where there is none."""
+    first = text.split(",", 1)[0].strip()
+    try:
+        return normalise.ip(first)
+    except InputError:
+        pass
+    bare = _PORT.fullmatch(first)
+    if bare is None:
+        return None
+    try:
+        return normalise.ip(bare.group(1) or bare.group(2))
+    except InputError:
+        return None
+
+
+def _event_ids(given: pa.Array | None, lines: npt.NDArray[np.int64], file_name: str) -> pa.Array:
+    if given is not None and not given.null_count:
+        return given
+    rows = pc.binary_join_element_wise(
+        pa.scalar(file_name, pa.large_string()),
+        pa.array(lines).cast(pa.large_string()),
+        pa.scalar(":", pa.large_string()),
+    )
+    return rows if given is None else pc.coalesce(given, rows)

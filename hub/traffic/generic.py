@@ -1,0 +1,102 @@
+"""Column names of the generic formats, and mappings from others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from hub.errors import InputError
+from hub.match.schema import TRAFFIC_SCHEMA
+
+_ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "observed_at": ("timestamp",),
+    "event_id": ("request_id",),
+    "provider_name": ("provider",),
+    "request_model": ("model",),
+}
+NAMES: Final[dict[str, tuple[str, ...]]] = {
+    field.name: (field.name, *_ALIASES.get(field.name, ())) for field in TRAFFIC_SCHEMA
+}
+"""TRAFFIC column to the field names that fill it without a mapping, the first present wins."""
+_COLUMN_OF: Final = {name: column for column, names in NAMES.items() for name in names}
+
+
+def parse_mapping(texts: Collection[str]) -> dict[str, str]:
+    """Read `column=field,column=field` options.
+
+    Args:
+        texts: each a comma-separated list; columns are TRAFFIC's names or their generic aliases.
+    Returns:
+        TRAFFIC column to field.
+    Raises:
+        InputError: no `=`, an unknown column, or a column given twice.
+    """
+    mapping: dict[str, str] = {}
+    for pair in (part for text in texts for part in text.split(",") if part.strip()):
+        name, equals, field = (part.strip() for part in pair.partition("="))
+        if not equals or not field:
+            raise InputError(
+                f"'{pair.strip()}' is not column=field", where="--map", hint="timestamp=ts,model=m"
+            )
+        column = canonical(name)
+        if column in mapping:
+            raise InputError(f"column {name} is given twice", where="--map")
+        mapping[column] = field
+    return mapping
+
+
+def canonical(name: str) -> str:
+    """The TRAFFIC column that a name means.
+
+    Raises:
+        InputError: it means none.
+    """
+    column = _COLUMN_OF.get(name)
+    if column is None:
+        raise InputError(
+            f"there is no column '{name}'",
+            where="--map",
+            hint="columns: " + ", ".join(sorted(_COLUMN_OF)),
+        )
+    return column
+
+
+def wanted(mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """TRAFFIC column to field names, the mapping's own where it has one."""
+    return {
+        column: (mapping[column],) if column in mapping else names
+        for column, names in NAMES.items()
+    }
+
+
+def resolve(mapping: Mapping[str, str], present: Collection[str], where: str) -> dict[str, str]:
+    """TRAFFIC column to the field that fills it, for a source whose fields are known.
+
+    Raises:
+        InputError: a mapped field is not there, or no field holds the time.
+    """
+    for column, field in mapping.items():
+        if field not in present:
+            raise InputError(f"no field for {column} under the name in --map", where=where)
+    found = {
+        column: next(name for name in names if name in present)
+        for column, names in wanted(mapping).items()
+        if any(name in present for name in names)
+    }
+    if "observed_at" not in found:
+        raise InputError(
+            "no field holds the time of an exchange",
+            where=where,
+            hint="--map timestamp=NAME, where NAME is the field that holds it",
+        )
+    return found
+
+
+def looks_generic(present: Collection[str], mapping: Mapping[str, str]) -> bool:
+    """Whether fields are named as ours: a time and at least one more column."""
+    known = {
+        column
+        for column, names in wanted(mapping).items()
+        if any(name in present for name in names)
+    }
+    return "observed_at" in known and len(known) > 1

@@ -1,0 +1,300 @@
+"""Generic CSV (RFC 4180): a header names the columns as TRAFFIC's or mapped.
+
+The stream is cut into chunks at record ends, found by the parity of quotes. Arrow parses a chunk
+whole; a chunk that it cannot parse goes record by record through the standard library's reader,
+which says on which line each malformed record stands.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from hub.errors import InputError
+from hub.traffic import generic
+from hub.traffic.assemble import Piece
+from hub.traffic.decode import Head
+from hub.traffic.problems import Tally
+from hub.traffic.source import LINE_BYTES, Source
+
+_DELIMITERS: Final = ",;\t"
+_CHUNK_BYTES: Final = 4 << 20
+_MAX_COLUMNS: Final = 10_000
+_NEWLINE: Final = 10
+_RETURN: Final = 13
+_QUOTE: Final = 34
+_REWINDS: Final = 4
+"""How often, in lengths of a chunk, the slow path may read on after a quote that never closes."""
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Whole records.
+
+    Args:
+        data: the bytes; the last record may lack its line end.
+        line: the 1-based line at which they begin.
+        whole: False where the records' bounds could not be found: it may end inside a record.
+    """
+
+    data: bytes
+    line: int
+    whole: bool
+
+
+def _chunks(source: Source, tally: Tally) -> Iterator[_Chunk]:
+    """Cut the stream at line ends outside quotes; a record past the cap is cut at any line end."""
+    held = bytearray()
+    line = 1
+    for block in source.blocks(tally.rejects):
+        held += block
+        if len(held) < _CHUNK_BYTES:
+            continue
+        end = _record_end(held)
+        whole = end > 0
+        if not whole and len(held) > LINE_BYTES + _CHUNK_BYTES:
+            end = held.rfind(b"\n") + 1 or len(held)
+        if end:
+            data = bytes(held[:end])
+            yield _Chunk(data, line, whole)
+            line += data.count(b"\n")
+            del held[:end]
+    if held:
+        yield _Chunk(bytes(held), line, held.count(b'"') % 2 == 0)
+
+
+def _line_ends(raw: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Where lines end, and whether all quotes before are closed there."""
+    ends = np.flatnonzero(raw == _NEWLINE)
+    quotes = np.flatnonzero(raw == _QUOTE)
+    if len(quotes) == 0:
+        return ends, np.ones(len(ends), np.bool_)
+    return ends, np.searchsorted(quotes, ends) % 2 == 0
+
+
+def _record_end(data: bytearray) -> int:
+    """The end of the last line at which all quotes are closed, 0 where there is none."""
+    ends, outside = _line_ends(np.frombuffer(bytes(data), np.uint8))
+    closed = ends[outside]
+    return int(closed[-1]) + 1 if len(closed) else 0
+
+
+def _starts(data: bytes) -> npt.NDArray[np.int64]:
+    """Line offset (from 0) of each record of a whole chunk, blank records left out."""
+    raw = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
+    ends, outside = _line_ends(raw)
+    lines = np.flatnonzero(outside)
+    begins = np.concatenate(([0], ends[lines][:-1] + 1))
+    sizes = ends[lines] - begins
+    filled = (sizes > 1) | ((sizes == 1) & (raw[begins] != _RETURN))
+    first = np.concatenate(([0], lines[:-1] + 1))
+    return np.asarray(first[filled], np.int64)
+
+
+@dataclass
+class _Decoder:
+    source: Source
+    names: list[str]
+    delimiter: str
+    fields: dict[str, str]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return frozenset(self.fields) | {"event_id"}
+
+    def pieces(self, rows: int, tally: Tally) -> Iterator[Piece]:
+        """Raw columns, chunk by chunk; malformed records are counted with their line."""
+        header = True
+        for chunk in _chunks(self.source, tally):
+            table = self._fast(chunk, header, tally) if chunk.whole else None
+            if table is None:
+                yield from self._slow(chunk, header, rows, tally)
+            else:
+                yield from _slices(*table, rows)
+            header = False
+
+    def _fast(
+        self, chunk: _Chunk, header: bool, tally: Tally
+    ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
+        """Arrow's parse of a chunk, None where it cannot be trusted."""
+        starts = _starts(chunk.data)
+        bad: list[tuple[int, int]] = []
+
+        def invalid(row: pa_csv.InvalidRow) -> str:
+            bad.append((row.number, row.actual_columns))
+            return "skip"
+
+        wanted = sorted(set(self.fields.values()))
+        try:
+            table = pa_csv.read_csv(
+                pa.BufferReader(chunk.data),
+                pa_csv.ReadOptions(
+                    use_threads=False, column_names=self.names, block_size=len(chunk.data) + 1
+                ),
+                pa_csv.ParseOptions(
+                    delimiter=self.delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=invalid,
+                ),
+                pa_csv.ConvertOptions(
+                    include_columns=wanted,
+                    column_types=dict.fromkeys(wanted, pa.string()),
+                    strings_can_be_null=False,
+                    check_utf8=True,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if table.num_rows + len(bad) != len(starts) or any(number is None for number, _ in bad):
+            return None
+        keep = np.ones(len(starts), bool)
+        for number, _ in bad:
+            keep[number - 1] = False
+        for number, width in bad:
+            self._reject(chunk.line + int(starts[number - 1]), width, tally)
+        lines = starts[keep] + chunk.line
+        arrays = {name: _joined(table.column(name)) for name in wanted}
+        skip = 1 if header else 0
+        return (
+            {column: arrays[field].slice(skip) for column, field in self.fields.items()},
+            lines[skip:],
+        )
+
+    def _reject(self, line: int, width: int, tally: Tally) -> None:
+        tally.rejects.add(line, f"{width} fields where the header has {len(self.names)}")
+
+    def _slow(self, chunk: _Chunk, header: bool, rows: int, tally: Tally) -> Iterator[Piece]:
+        """Record by record; also where quotes are broken, bytes are no text, or a cell is huge."""
+        records = _Records(chunk, self.delimiter)
+        index = {name: self.names.index(name) for name in set(self.fields.values())}
+        found: list[list[str]] = []
+        lines: list[int] = []
+        for line, record in records:
+            if header:
+                header = False
+            elif record is None:
+                tally.rejects.add(line, f"a field is longer than {LINE_BYTES >> 20} MiB")
+            elif len(record) != len(self.names):
+                self._reject(line, len(record), tally)
+                records.resume_after(line)
+            elif not _is_text(record):
+                tally.rejects.add(line, "not UTF-8")
+            elif record:
+                found.append([record[at] for at in index.values()])
+                lines.append(line)
+        if found:
+            cells = dict(zip(index, zip(*found, strict=True), strict=True))
+            columns = {c: pa.array(cells[f], pa.string()) for c, f in self.fields.items()}
+            yield from _slices(columns, np.array(lines, np.int64), rows)
+
+
+class _Records:
+    """The non-blank records of a chunk, each with its first line; None for one that is too long."""
+
+    def __init__(self, chunk: _Chunk, delimiter: str) -> None:
+        csv.field_size_limit(LINE_BYTES)
+        text = chunk.data.decode("utf-8", "surrogateescape")
+        self._lines = text.split("\n")
+        self._first = chunk.line
+        self._at = 0
+        self._budget = _REWINDS * len(self._lines)
+        self._reader = csv.reader(self._feed(), delimiter=delimiter)
+
+    def _feed(self) -> Iterator[str]:
+        while self._at < len(self._lines):
+            self._at += 1
+            yield self._lines[self._at - 1] + "\n"
+
+    def __iter__(self) -> Iterator[tuple[int, list[str] | None]]:
+        while True:
+            line = self._first + self._at
+            try:
+                record = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                yield line, None
+                continue
+            if record and record != [""]:
+                yield line, record
+
+    def resume_after(self, line: int) -> None:
+        """Read on at the next line: a quote that never closes must not swallow good records."""
+        back = self._at - (line - self._first + 1)
+        if back > 0 and self._budget >= back:
+            self._budget -= back
+            self._at -= back
+
+
+def _is_text(record: list[str]) -> bool:
+    try:
+        for cell in record:
+            cell.encode()
+    except UnicodeError:
+        return False
+    return True
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    joined = column.combine_chunks()
+    return pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _slices(
+    columns: Mapping[str, pa.Array], lines: npt.NDArray[np.int64], rows: int
+) -> Iterator[Piece]:
+    for start in range(0, len(lines), rows):
+        yield Piece(
+            {name: array.slice(start, rows) for name, array in columns.items()},
+            lines[start : start + rows],
+        )
+
+
+def _header(head: Head) -> tuple[list[str], str]:
+    """The column names, and the delimiter that makes most of them known."""
+    text = head.data.decode("utf-8", "replace")
+    best: tuple[int, list[str], str] = (-1, [], ",")
+    for delimiter in _DELIMITERS:
+        try:
+            names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        names = [name.strip() for name in names]
+        fields = {n for options in generic.wanted(head.mapping).values() for n in options}
+        known = sum(name in fields for name in names)
+        if known > best[0]:
+            best = (known, names, delimiter)
+    return best[1], best[2]
+
+
+class _Csv:
+    name = "csv"
+    title = "generic CSV"
+    generic = True
+
+    def recognises(self, head: Head) -> bool:
+        """Whether the first line is a header with a time and another known column."""
+        if head.data[:1] in (b"{", b"["):
+            return False
+        return generic.looks_generic(_header(head)[0], head.mapping)
+
+    def open(self, source: Source, head: Head) -> _Decoder:
+        """Make a decoder of one file, by its header."""
+        names, delimiter = _header(head)
+        if len(names) > _MAX_COLUMNS:
+            raise InputError(f"more than {_MAX_COLUMNS} columns", where=f"{source.path}:1")
+        if len(set(names)) != len(names):
+            raise InputError("a column name stands twice in the header", where=f"{source.path}:1")
+        fields = generic.resolve(head.mapping, names, f"{source.path}:1")
+        return _Decoder(source, names, delimiter, fields)
+
+
+FORMAT: Final = _Csv()

@@ -1,0 +1,61 @@
+"""Generic JSON lines: one object on each line, fields named as TRAFFIC's columns or mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from hub.errors import InputError
+from hub.traffic import generic
+from hub.traffic.decode import Head, JsonLine, LineDecoder
+from hub.traffic.source import Source
+
+_STEPS: Final = 8
+
+
+class _Jsonl:
+    name = "jsonl"
+    title = "generic JSON lines"
+    generic = True
+
+    def recognises(self, head: Head) -> bool:
+        """Whether some first line is an object with a time and another known column."""
+        tops = {column: field.split(".")[0] for column, field in head.mapping.items()}
+        return any(generic.looks_generic(record.keys(), tops) for record in head.records)
+
+    def open(self, source: Source, head: Head) -> LineDecoder:
+        """Make a decoder of one file; its columns are those of the first lines and the mapping."""
+        wanted = generic.wanted(head.mapping)
+        pairs = [(column, name) for column, names in wanted.items() for name in names]
+        tops = list(dict.fromkeys(name.split(".")[0] for _, name in pairs))
+        if any(name.count(".") >= _STEPS for _, name in pairs):
+            raise InputError(f"a field path has more than {_STEPS} steps", where="--map")
+        kind = msgspec.defstruct(
+            "GenericLine",
+            [(f"f{i}", Any, msgspec.field(default=None, name=top)) for i, top in enumerate(tops)],
+        )
+        decode = JsonLine(kind)
+        steps = [(tops.index(n.split(".")[0]), tuple(n.split(".")[1:])) for _, n in pairs]
+        plain = not any(rest for _, rest in steps) and len(tops) == len(pairs)
+
+        def parse(line: bytes) -> Sequence[tuple[Any, ...]]:
+            values = msgspec.structs.astuple(decode(line))
+            if plain:
+                return (values,)
+            return (tuple(_walk(values[top], rest) for top, rest in steps),)
+
+        present = {key for record in head.records for key in record}
+        columns = {c for c, n in pairs if c in head.mapping or n.split(".")[0] in present}
+        columns |= {"observed_at", "event_id"}
+        return LineDecoder(source, parse, [c for c, _ in pairs], frozenset(columns))
+
+
+def _walk(value: Any, rest: tuple[str, ...]) -> Any:
+    for step in rest:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+FORMAT: Final = _Jsonl()

@@ -1,0 +1,223 @@
+"""A log file as a stream of plain blocks or lines, whatever it is packed in, in bounded memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+import zstandard
+
+from hub.errors import InputError
+from hub.traffic.problems import Problems
+
+BLOCK_BYTES: Final = 1 << 20
+LINE_BYTES: Final = 8 << 20
+"""A longer line is dropped and counted; it is never held in memory."""
+WINDOW_BYTES: Final = 128 << 20
+"""The largest zstd window that is accepted: a frame may ask for gigabytes of memory."""
+HEAD_BYTES: Final = 256 << 10
+# 4 bytes of zstd can ask for a 128 KiB block, so 2 KiB of input makes at most 64 MiB at once.
+_ZSTD_PIECE: Final = 2048
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_FOREIGN: Final = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\x00", "an xz file"),
+    (b"\xff\xfe", "UTF-16 text"),
+    (b"\xfe\xff", "UTF-16 text"),
+)
+
+
+class Line(NamedTuple):
+    """One line without its end; `number` counts from 1; `data` is None where it was too long."""
+
+    number: int
+    data: bytes | None
+
+
+class Source:
+    """One file on disk; every pass opens it anew.
+
+    Args:
+        path: the file.
+        block_bytes, line_bytes: the most that is held of the stream, and of one line.
+    Attributes:
+        packing: `plain`, `gzip` or `zstd`, told by the first bytes.
+        size: bytes on disk.
+        read: bytes of the file consumed by the present pass.
+    Raises:
+        InputError: the file cannot be opened, is empty, or is packed in another way.
+    """
+
+    def __init__(
+        self, path: Path, *, block_bytes: int = BLOCK_BYTES, line_bytes: int = LINE_BYTES
+    ) -> None:
+        self.path = path
+        self.line_bytes = line_bytes
+        self.read = 0
+        self._block_bytes = block_bytes
+        try:
+            if not path.is_file():
+                raise InputError("no such log file", where=str(path))
+            self.size = path.stat().st_size
+            with path.open("rb") as file:
+                magic = file.read(8)
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
+        if not magic:
+            raise InputError("the file is empty", where=str(path))
+        for prefix, kind in _FOREIGN:
+            if magic.startswith(prefix):
+                raise InputError(
+                    f"this is {kind}", where=str(path), hint="give it plain, as gzip or as zstd"
+                )
+        self.packing = (
+            "gzip" if magic.startswith(_GZIP) else "zstd" if magic.startswith(_ZSTD) else "plain"
+        )
+
+    def head(self, size: int = HEAD_BYTES) -> bytes:
+        """The first unpacked bytes, at most `size`; what a format is recognised by.
+
+        Raises:
+            InputError: nothing can be unpacked.
+        """
+        problems = Problems()
+        out = bytearray()
+        for block in self.blocks(problems):
+            out += block
+            if len(out) >= size:
+                break
+        self.read = 0
+        if not out:
+            reason = problems.examples[0].reason if problems.examples else "the file is empty"
+            raise InputError(reason, where=str(self.path))
+        return bytes(out[:size])
+
+    def blocks(self, problems: Problems) -> Iterator[bytes]:
+        """Unpacked blocks without the byte order mark; damage ends the stream and is counted.
+
+        Raises:
+            InputError: the disk fails.
+        """
+        self.read = 0
+        first = True
+        try:
+            with self.path.open("rb") as file:
+                unpack = {"gzip": self._gunzip, "zstd": self._unzstd, "plain": self._plain}
+                for block in unpack[self.packing](file, problems):
+                    if first and block:
+                        first = False
+                        yield block.removeprefix(b"\xef\xbb\xbf")
+                    elif block:
+                        yield block
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror}", where=str(self.path)) from error
+
+    def lines(self, problems: Problems) -> Iterator[list[Line]]:
+        """Lines in groups of about one block, ended by LF or CR LF; the last may lack its end."""
+        number = 1
+        carry = bytearray()
+        dropping = False
+        for block in self.blocks(problems):
+            parts = block.split(b"\n")
+            group: list[Line] = []
+            for part in parts[:-1]:
+                if dropping or len(carry) + len(part) > self.line_bytes:
+                    group.append(Line(number, None))
+                elif carry:
+                    group.append(Line(number, _chomp(bytes(carry) + part)))
+                else:
+                    group.append(Line(number, _chomp(part)))
+                number += 1
+                dropping = False
+                carry.clear()
+            carry += parts[-1]
+            if len(carry) > self.line_bytes:
+                dropping = True
+            if dropping:
+                carry.clear()
+            if group:
+                yield group
+        if dropping:
+            yield [Line(number, None)]
+        elif carry:
+            yield [Line(number, _chomp(bytes(carry)))]
+
+    def _piece(self, file: BinaryIO, size: int) -> bytes:
+        piece = file.read(size)
+        self.read += len(piece)
+        return piece
+
+    def _plain(self, file: BinaryIO, problems: Problems) -> Iterator[bytes]:
+        while block := self._piece(file, self._block_bytes):
+            yield block
+
+    def _gunzip(self, file: BinaryIO, problems: Problems) -> Iterator[bytes]:
+        unpacker = zlib.decompressobj(31)
+        pending = b""
+        try:
+            while True:
+                pending = pending or self._piece(file, 1 << 16)
+                if not pending:
+                    break
+                if unpacker.eof:
+                    if not pending.strip(b"\0"):
+                        pending = b""
+                        continue
+                    unpacker = zlib.decompressobj(31)
+                yield unpacker.decompress(pending, self._block_bytes)
+                pending = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+        except zlib.error:
+            problems.add(0, "the gzip data is damaged; what came before it was read")
+            return
+        if not unpacker.eof:
+            yield unpacker.flush()
+            problems.add(0, "the gzip data ends early; what came before was read")
+
+    def _unzstd(self, file: BinaryIO, problems: Problems) -> Iterator[bytes]:
+        decoder = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
+        unpacker = decoder.decompressobj()
+        pending = b""
+        held: list[bytes] = []
+        size = 0
+        try:
+            while pending := pending or self._piece(file, _ZSTD_PIECE):
+                if unpacker.eof:
+                    unpacker = decoder.decompressobj()
+                out = unpacker.decompress(pending)
+                pending = unpacker.unused_data if unpacker.eof else b""
+                if out:
+                    held.append(out)
+                    size += len(out)
+                if size >= self._block_bytes:
+                    yield from _cut(b"".join(held), self._block_bytes)
+                    held, size = [], 0
+        except zstandard.ZstdError as error:
+            yield b"".join(held)
+            too_wide = "memory" in str(error) or "window" in str(error).lower()
+            problems.add(
+                0,
+                f"the zstd window is above {WINDOW_BYTES >> 20} MiB"
+                if too_wide
+                else "the zstd data is damaged; what came before it was read",
+            )
+            return
+        yield b"".join(held)
+        if not unpacker.eof:
+            problems.add(0, "the zstd data ends early; what came before was read")
+
+
+def _chomp(line: bytes) -> bytes:
+    return line[:-1] if line.endswith(b"\r") else line
+
+
+def _cut(data: bytes, size: int) -> Iterator[bytes]:
+    if len(data) <= 2 * size:
+        yield data
+        return
+    for start in range(0, len(data), size):
+        yield data[start : start + size]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from hub.traffic import times
 from hub.traffic.messages import prompt_text
 from hub.traffic.problems import Tally
 
-Values = Sequence[Any] | pa.Array
+Values: TypeAlias = Sequence[Any] | pa.Array
 """One raw column: Python scalars as JSON gives them, or an Arrow array as a file has it."""
 
 _INT64: Final = range(-(2**63), 2**63)
@@ -211,7 +211,7 @@ def _integer(value: Any) -> int | None:
     if isinstance(value, str):
         text = value.strip()
         try:
-            value = float(text) if "." in text else int(text) if len(text) < 25 else None
+            value = float(text) if "." in text else int(text[:25])
         except ValueError:
             return None
     if isinstance(value, float) and value.is_integer():

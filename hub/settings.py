@@ -1,11 +1,124 @@
-"""Frozen settings with units and safe defaults; only the command line builds them."""
+"""Frozen settings with units and safe defaults; only the command line builds them.
+
+Every limit that a peer can push against stands here, so that an operator sees them in one place.
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from hub.errors import InputError
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+_ROOT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_RESERVED_ROOTS: Final = frozenset({"taxii2", "livez", "readyz"})
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """What one request, one client or a full house may ask of the hub.
+
+    Args:
+        content_length: longest request body, in bytes, after decompression; the API root
+            announces it as `max_content_length`.
+        json_depth: deepest nesting of arrays and objects in a request body.
+        page_objects: most rows in one page, whatever `limit` asks for.
+        default_page_objects: rows in a page when the request names no `limit`.
+        body_seconds: a request body must have arrived within this time.
+        header_milliseconds: request headers must have arrived within this time.
+        header_bytes: longest request line plus headers.
+        connections: open requests at one time; more wait in the backlog.
+        queue_objects: objects that may wait for the appender; beyond it the hub answers 503.
+        queue_bytes: bytes that may wait for the appender.
+        batch_objects: most objects in one transaction.
+        retry_after_seconds: what a 503 tells the client to wait.
+        auth_failures: failed log-ins that one address may make in `auth_window_seconds`.
+        auth_window_seconds: see `auth_failures`.
+        status_seconds: a status resource can be read for this long.
+        shutdown_seconds: how long running requests may take to end after a stop signal.
+    """
+
+    content_length: int = 8 * MIB
+    json_depth: int = 64
+    page_objects: int = 1000
+    default_page_objects: int = 1000
+    body_seconds: float = 30.0
+    header_milliseconds: int = 30_000
+    header_bytes: int = 64 * KIB
+    connections: int = 1024
+    queue_objects: int = 20_000
+    queue_bytes: int = 64 * MIB
+    batch_objects: int = 5_000
+    retry_after_seconds: int = 1
+    auth_failures: int = 20
+    auth_window_seconds: float = 60.0
+    status_seconds: int = 7 * 24 * 3600
+    shutdown_seconds: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """One hub.
+
+    Args:
+        root: name of the API root, the first segment of its URL.
+        title: shown in the discovery and API root resources.
+        description: likewise.
+        contact: how to reach the operator, shown in the discovery resource.
+        public_url: how clients reach the hub (`https://hub.example`), without a path; used for the
+            URLs of the discovery resource and for account bindings. None: the discovery resource
+            takes the request's own, and no account can be bound.
+        other_urls: further names of the same hub that a binding may be signed for.
+        behind_proxy: a reverse proxy stands in front: the client's address is the last entry of
+            `X-Forwarded-For`, and `X-Forwarded-Proto` tells whether it came over TLS.
+        limits: see `HubLimits`.
+
+    Raises:
+        InputError: the root's name cannot be a URL segment, or is taken by the hub itself.
+    """
+
+    root: str = "stillwatch"
+    title: str = "Stillwatch hub"
+    description: str = "Sharing of indicators of distillation attacks over TAXII 2.1"
+    contact: str | None = None
+    public_url: str | None = None
+    other_urls: tuple[str, ...] = ()
+    behind_proxy: bool = False
+    limits: HubLimits = field(default_factory=HubLimits)
+
+    def __post_init__(self) -> None:
+        if not _ROOT_NAME.fullmatch(self.root) or self.root in _RESERVED_ROOTS:
+            raise InputError(
+                "an API root's name is 1 to 63 lower-case letters, digits and hyphens",
+                where="root",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Where and how the hub listens.
+
+    Args:
+        host: address to bind.
+        port: TCP port to bind.
+        tls_cert: PEM certificate chain; None serves plain HTTP.
+        tls_key: PEM private key (PKCS #8) of `tls_cert`.
+        tls_client_ca: PEM certificates; clients must then present one that these sign.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8427
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+
+
+@dataclass(frozen=True)
 class ClientSettings:
     """How a member's machine talks to a hub, and when it warns.
 

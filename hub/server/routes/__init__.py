@@ -1,1 +1,56 @@
-"""HTTP routes: parse, call the service, answer."""
+"""The hub's routes: one table, from which the application and the privilege matrix are made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub.server.policy import Action, Principal
+from hub.server.service import HubService
+from hub.settings import HubSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler works with.
+
+    Args:
+        service: does the work and asks the policy.
+        settings: of the hub.
+        principal: who asks; the endpoint has authenticated already.
+        request: the HTTP request; its path parameters are `collection_id`, `object_id`, ...
+    """
+
+    service: HubService
+    settings: HubSettings
+    principal: Principal | None
+    request: Request
+
+    def parameter(self, name: str) -> str:
+        """A path parameter."""
+        return str(self.request.path_params[name])
+
+
+Handler = Callable[[Context], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table.
+
+    Args:
+        method: GET (which serves HEAD too), POST or DELETE.
+        path: with a trailing slash, which requests may leave out; `{root}` is the API root's name.
+        action: what the policy is asked.
+        handler: does it.
+        taxii: the answer is a TAXII resource, so `Accept` is checked.
+    """
+
+    method: str
+    path: str
+    action: Action
+    handler: Handler
+    taxii: bool = True

@@ -1,0 +1,162 @@
+"""The ASGI application, made from settings, a store and the table of routes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route as HttpRoute
+
+from hub.errors import StillwatchError, StoreError
+from hub.server import answers
+from hub.server.admission import Admission
+from hub.server.appender import Appender
+from hub.server.auth import Authenticator
+from hub.server.edge import Edge, client_address
+from hub.server.refusals import Hidden, MethodNotAllowed, NotAcceptable, Refusal
+from hub.server.routes import Context, Route, accounts, collections, server_information
+from hub.server.service import HubService
+from hub.settings import HubSettings
+from hub.store.interface import Store
+from hub.taxii import media
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *server_information.ROUTES,
+    *collections.ROUTES,
+    *accounts.ROUTES,
+)
+"""Everything that needs a token; `/livez` and `/readyz` do not."""
+
+_LOG = logging.getLogger("stillwatch.server")
+_POOL_THREADS: Final = 4
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(
+    settings: HubSettings,
+    store: Store,
+    *,
+    appender: Appender | None = None,
+    now: Callable[[], int] = lambda: int(time.time()),
+) -> Starlette:
+    """Make the application; its lifespan starts and drains the appender, the store stays open.
+
+    Args:
+        settings: names and limits.
+        store: all state; the caller closes it afterwards.
+        appender: the one writer of this process; made here unless given.
+        now: wall clock in whole seconds UTC.
+    """
+    writer = appender or Appender(store, settings.limits)
+    pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="stillwatch-read")
+    admission = Admission(store, now=now)
+    service = HubService(settings, store, writer, admission, pool, now=now)
+    authenticator = Authenticator(store, settings.limits, now=now)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        admission.load()
+        writer.start()
+        try:
+            yield
+        finally:
+            writer.stop()
+            pool.shutdown(wait=True)
+
+    endpoints: dict[str, dict[str, _Endpoint]] = {}
+    for route in ROUTES:
+        path = route.path.replace("{root}", settings.root)
+        endpoint = _endpoint(route, settings, service, authenticator)
+        endpoints.setdefault(path, {})[route.method] = endpoint
+    routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
+    return Starlette(
+        routes=[*routes, *_probes(store)],
+        middleware=[Middleware(Edge, behind_proxy=settings.behind_proxy)],
+        exception_handlers={HTTPException: _on_http_exception, Exception: _on_fault},
+        lifespan=lifespan,
+    )
+
+
+def _http_route(path: str, by_method: Mapping[str, _Endpoint]) -> HttpRoute:
+    async def dispatch(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await by_method[method](request)
+
+    return HttpRoute(path, dispatch, methods=list(by_method))
+
+
+def _endpoint(
+    route: Route, settings: HubSettings, service: HubService, authenticator: Authenticator
+) -> _Endpoint:
+    async def serve(request: Request) -> Response:
+        try:
+            principal = authenticator.principal(
+                request.scope["headers"], client_address(request.scope)
+            )
+            request.state.org = principal.org_id
+            if route.taxii and not media.acceptable(request.headers.get("accept")):
+                raise NotAcceptable(
+                    "the client accepts nothing that this hub answers with",
+                    where="Accept",
+                    hint=f"accept {media.TAXII}",
+                )
+            return await route.handler(Context(service, settings, principal, request))
+        except StillwatchError as error:
+            return _refuse(request, error)
+
+    return serve
+
+
+def _refuse(request: Request, error: StillwatchError) -> Response:
+    request_id = request.state.request_id
+    if isinstance(error, StoreError) and not isinstance(error, Refusal):
+        fields = {"request_id": request_id, "cause": error.message}
+        _LOG.error("the store failed", extra={"fields": fields})
+    return answers.failure(request, error, error_id=request_id)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    refusal: Refusal
+    if error.status_code == 405:
+        refusal = MethodNotAllowed("this resource does not know that method", headers=headers)
+    else:
+        refusal = Hidden("no such resource", headers=headers)
+    return _refuse(request, refusal)
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    _LOG.error(
+        "a request failed", exc_info=error, extra={"fields": {"request_id": request_id}}
+    )
+    return answers.failure(
+        request, StillwatchError("the hub failed to answer"), error_id=str(request_id)
+    )
+
+
+def _probes(store: Store) -> list[HttpRoute]:
+    async def live(request: Request) -> Response:
+        del request
+        return PlainTextResponse("ok\n")
+
+    async def ready(request: Request) -> Response:
+        del request
+        try:
+            store.ping()
+        except StoreError:
+            return PlainTextResponse("the store cannot be read\n", status_code=503)
+        return PlainTextResponse("ok\n")
+
+    return [HttpRoute("/livez/", live), HttpRoute("/readyz/", ready)]

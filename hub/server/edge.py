@@ -1,0 +1,87 @@
+"""What every request passes: a request id, the trailing slash, the access log.
+
+A plain ASGI layer, because the answer's size and status are known only on the way out.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.server.journal import ACCESS
+
+_LOG = logging.getLogger(ACCESS)
+
+
+class Edge:
+    """Wraps the application.
+
+    Args:
+        app: the next layer.
+        behind_proxy: believe the last entries of `X-Forwarded-For` and `X-Forwarded-Proto`.
+    """
+
+    def __init__(self, app: ASGIApp, *, behind_proxy: bool) -> None:
+        self._app = app
+        self._behind_proxy = behind_proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        inner = dict(scope)
+        path = str(scope["path"])
+        inner["path"] = path if path.endswith("/") else path + "/"
+        inner["state"] = {**scope.get("state", {}), "request_id": secrets.token_hex(8)}
+        if self._behind_proxy:
+            _believe_proxy(inner)
+        sent = {"status": 0, "bytes": 0}
+
+        async def watch(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                sent["status"] = message["status"]
+                request_id = inner["state"]["request_id"].encode("ascii")
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            else:
+                sent["bytes"] += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(inner, receive, watch)
+        finally:
+            if _LOG.isEnabledFor(logging.INFO):
+                _log(inner, sent, time.perf_counter() - began)
+
+
+def client_address(scope: Scope) -> str:
+    """Where a request came from, as far as that is known."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _believe_proxy(scope: Scope) -> None:
+    for name, value in scope["headers"]:
+        last = value.rsplit(b",", 1)[-1].strip().decode("latin-1")
+        if name == b"x-forwarded-for" and last:
+            scope["client"] = (last, 0)
+        elif name == b"x-forwarded-proto" and last in ("http", "https"):
+            scope["scheme"] = last
+
+
+def _log(scope: Scope, sent: dict[str, int], seconds: float) -> None:
+    fields = {
+        "request_id": scope["state"]["request_id"],
+        "client": client_address(scope),
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": sent["status"],
+        "bytes": sent["bytes"],
+        "ms": round(seconds * 1000, 2),
+        "org": scope["state"].get("org"),
+    }
+    _LOG.info("request", extra={"fields": fields})

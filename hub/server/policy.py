@@ -1,0 +1,165 @@
+"""Who may do what: one pure function, default deny.
+
+The function sees the principal, the action and, where one is concerned, the collection as that
+principal stands to it. It reads nothing else: no clock, no store, no request. A test generates the
+whole matrix from the route table and compares it with an independent statement of these rules.
+
+What is hidden answers 404, as TAXII 2.1 (sections 5.2 to 5.8) allows, so that an outsider cannot
+tell a collection that it may not see from one that does not exist. What the principal may know of
+but not do answers 403.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from hub.store.records import Kind
+
+
+class Action(Enum):
+    """Everything that a route can ask for."""
+
+    DISCOVER = "discover"
+    API_ROOT = "api-root"
+    ABOUT = "about"
+    BIND = "bind"
+    STATUS = "status"
+    LIST = "list"
+    VIEW = "view"
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+
+
+class Decision(Enum):
+    """The answer; all but `ALLOW` end the request."""
+
+    ALLOW = "allow"
+    AUTHENTICATE = "authenticate"
+    FORBID = "forbid"
+    HIDE = "hide"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated organisation.
+
+    Args:
+        org_id: the hub's id of the organisation.
+        token_id: which of its tokens it used; for the audit log only.
+        scopes: what the token is good for, a subset of read and write.
+    """
+
+    org_id: str
+    token_id: str
+    scopes: frozenset[str] = frozenset({"read", "write"})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A collection as one principal stands to it.
+
+    Args:
+        kind: plain, channel or inbox.
+        owner: the principal's organisation owns the collection.
+        can_read: granted by the owner; plain collections only.
+        can_write: likewise.
+        bound: a channel's genesis manifest has been accepted.
+        member: the organisation is bound to a member of the channel's present manifest.
+    """
+
+    kind: Kind
+    owner: bool = False
+    can_read: bool = False
+    can_write: bool = False
+    bound: bool = False
+    member: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a standing amounts to; `read` and `write` are TAXII's `can_read` and `can_write`."""
+
+    read: bool
+    write: bool
+    delete: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether the collection may be known to the principal at all."""
+        return self.read or self.write
+
+
+_NOTHING = Rights(read=False, write=False, delete=False)
+_OPEN_ACTIONS = frozenset(
+    {Action.DISCOVER, Action.API_ROOT, Action.ABOUT, Action.BIND, Action.STATUS, Action.LIST}
+)
+
+
+def rights(standing: Standing) -> Rights:
+    """The rights that a standing gives.
+
+    A plain collection follows its grants. An inbox takes letters from every organisation and shows
+    them to its owner only. A channel belongs to its owner until a genesis manifest is accepted, and
+    to the manifest's members after that; the owner keeps reading, which shows it ciphertext only.
+    Protocol messages form hash chains, so nobody deletes them from a channel.
+    """
+    if standing.kind is Kind.PLAIN:
+        read, write = standing.can_read, standing.can_write
+        return Rights(read=read, write=write, delete=read and write)
+    if standing.kind is Kind.INBOX:
+        return Rights(read=standing.owner, write=True, delete=standing.owner)
+    if standing.kind is Kind.CHANNEL:
+        if standing.bound:
+            involved = standing.member or standing.owner
+            return Rights(read=involved, write=involved, delete=False)
+        return Rights(read=standing.owner, write=standing.owner, delete=False)
+    return _NOTHING
+
+
+def effective(principal: Principal, standing: Standing) -> Rights:
+    """The rights of a standing, cut down to what the principal's token is good for."""
+    held = rights(standing)
+    return Rights(
+        read=held.read and "read" in principal.scopes,
+        write=held.write and "write" in principal.scopes,
+        delete=held.delete and "write" in principal.scopes,
+    )
+
+
+_SCOPE: Final = {
+    Action.READ: "read",
+    Action.WRITE: "write",
+    Action.DELETE: "write",
+    Action.BIND: "write",
+}
+"""The token scope that an action needs, where it needs one."""
+
+
+def decide(principal: Principal | None, action: Action, standing: Standing | None) -> Decision:
+    """Whether `principal` may do `action`.
+
+    Args:
+        principal: None for a request without valid credentials.
+        standing: None where the action concerns no collection, or where it does not exist.
+    """
+    if principal is None:
+        return Decision.AUTHENTICATE
+    scope = _SCOPE.get(action)
+    in_scope = scope is None or scope in principal.scopes
+    if action in _OPEN_ACTIONS:
+        return Decision.ALLOW if in_scope else Decision.FORBID
+    if standing is None:
+        return Decision.HIDE
+    held = rights(standing)
+    if not held.any:
+        return Decision.HIDE
+    allowed = in_scope and {
+        Action.VIEW: held.any,
+        Action.READ: held.read,
+        Action.WRITE: held.write,
+        Action.DELETE: held.delete,
+    }.get(action, False)
+    return Decision.ALLOW if allowed else Decision.FORBID

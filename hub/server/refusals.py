@@ -1,0 +1,115 @@
+"""Why the hub does not do what a request asks, and the one table of HTTP codes.
+
+Source: TAXII 2.1, sections 3.6.1 (error message) and 4 to 5 (common error codes); RFC 9110.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from hub.errors import (
+    AccessError,
+    ConflictError,
+    InputError,
+    StillwatchError,
+    StoreError,
+    TransportError,
+    VerificationError,
+)
+
+
+class Refusal(StillwatchError):
+    """A request ends here.
+
+    Args:
+        headers: to be sent along, in lower case.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.headers = dict(headers or {})
+
+
+class Unauthenticated(Refusal, AccessError):
+    """No valid credentials."""
+
+
+class TooManyFailures(Refusal, AccessError):
+    """One address keeps trying wrong credentials."""
+
+
+class Forbidden(Refusal, AccessError):
+    """The principal may know of it but not do it."""
+
+
+class Hidden(Refusal, AccessError):
+    """It does not exist, or the principal may not know that it does."""
+
+
+class MethodNotAllowed(Refusal, InputError):
+    """The path exists, this method on it does not."""
+
+
+class NotAcceptable(Refusal, InputError):
+    """The client accepts no media type that the hub can answer with."""
+
+
+class UnsupportedMedia(Refusal, InputError):
+    """The body's media type or encoding is not one that the hub reads."""
+
+
+class TooLarge(Refusal, InputError):
+    """The body is longer than the API root's `max_content_length`."""
+
+
+class Unprocessable(Refusal, InputError):
+    """The body is JSON, but not what the endpoint takes."""
+
+
+class TooSlow(Refusal, TransportError):
+    """The body did not arrive in time."""
+
+
+class LengthMismatch(Refusal, TransportError):
+    """The client went away, or broke off its body."""
+
+
+class Busy(Refusal, StoreError):
+    """The appender's queue is full, or the hub is stopping."""
+
+
+_STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
+    (Unauthenticated, 401, "Authentication required"),
+    (TooManyFailures, 429, "Too many failed log-ins"),
+    (Forbidden, 403, "Not permitted"),
+    (Hidden, 404, "Not found"),
+    (MethodNotAllowed, 405, "Method not allowed"),
+    (NotAcceptable, 406, "Not acceptable"),
+    (UnsupportedMedia, 415, "Unsupported media type"),
+    (TooLarge, 413, "Body too large"),
+    (Unprocessable, 422, "Unprocessable content"),
+    (TooSlow, 408, "Body too slow"),
+    (LengthMismatch, 400, "Body incomplete"),
+    (Busy, 503, "Busy"),
+    (VerificationError, 422, "Verification failed"),
+    (InputError, 400, "Bad request"),
+    (AccessError, 403, "Not permitted"),
+    (ConflictError, 409, "Conflict"),
+    (StoreError, 507, "Storage failed"),
+)
+
+
+def status_of(error: StillwatchError) -> tuple[int, str]:
+    """The HTTP status and title of an error; 500 for a family that no request may cause."""
+    for family, status, title in _STATUS:
+        if isinstance(error, family):
+            return status, title
+    return 500, "Internal error"

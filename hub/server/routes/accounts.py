@@ -1,0 +1,51 @@
+"""Beside TAXII: what this server is, and binding an account to a channel member."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from starlette.responses import Response
+
+from hub.server import answers
+from hub.server.body import check_headers, read_body
+from hub.server.policy import Action
+from hub.server.routes import Context, Route
+
+_JSON = "application/json"
+PROTOCOL = 1
+"""Version of the channel protocol that this hub checks."""
+
+
+def _json(context: Context, body: dict[str, object]) -> Response:
+    return answers.plain(context.request, msgspec.json.encode(body), media_type=_JSON)
+
+
+async def about(context: Context) -> Response:
+    """Name, protocol version and clock (seconds UTC), so that members notice a skew."""
+    context.service.allow(context.principal, Action.ABOUT)
+    return _json(
+        context, {"software": "stillwatch", "protocol": PROTOCOL, "time": int(time.time())}
+    )
+
+
+async def challenge(context: Context) -> Response:
+    """A challenge for a member's card to sign."""
+    text, expires = context.service.challenge(context.principal)
+    return _json(context, {"challenge": text, "expires": expires})
+
+
+async def bind(context: Context) -> Response:
+    """Take a signed challenge."""
+    context.service.allow(context.principal, Action.BIND)
+    limits = context.settings.limits
+    encoding = check_headers(context.request, limits, taxii=False)
+    raw = await read_body(context.request, limits, encoding=encoding)
+    return _json(context, {"member": context.service.bind(context.principal, raw)})
+
+
+ROUTES = (
+    Route("GET", "/{root}/about/", Action.ABOUT, about, taxii=False),
+    Route("POST", "/{root}/binding/challenge/", Action.BIND, challenge, taxii=False),
+    Route("POST", "/{root}/binding/", Action.BIND, bind, taxii=False),
+)

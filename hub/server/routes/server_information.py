@@ -1,0 +1,56 @@
+"""TAXII 2.1, section 4: discovery, API root, status."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub.server import answers
+from hub.server.policy import Action
+from hub.server.routes import Context, Route
+from hub.settings import HubSettings
+from hub.taxii import wire
+
+
+def base_url(request: Request, settings: HubSettings) -> str:
+    """How this client reaches the hub, without a trailing slash."""
+    return (settings.public_url or str(request.base_url)).rstrip("/")
+
+
+async def discovery(context: Context) -> Response:
+    """Section 4.1."""
+    context.service.allow(context.principal, Action.DISCOVER)
+    settings = context.settings
+    root = f"{base_url(context.request, settings)}/{settings.root}/"
+    resource = wire.Discovery(
+        title=settings.title,
+        description=settings.description,
+        contact=settings.contact,
+        default=root,
+        api_roots=[root],
+    )
+    return answers.taxii(context.request, wire.encode(resource))
+
+
+async def api_root(context: Context) -> Response:
+    """Section 4.2."""
+    context.service.allow(context.principal, Action.API_ROOT)
+    resource = wire.ApiRoot(
+        title=context.settings.title,
+        description=context.settings.description,
+        max_content_length=context.settings.limits.content_length,
+    )
+    return answers.taxii(context.request, wire.encode(resource))
+
+
+async def status(context: Context) -> Response:
+    """Section 4.3."""
+    raw = context.service.status(context.principal, context.parameter("status_id"))
+    return answers.taxii(context.request, raw)
+
+
+ROUTES = (
+    Route("GET", "/taxii2/", Action.DISCOVER, discovery),
+    Route("GET", "/{root}/", Action.API_ROOT, api_root),
+    Route("GET", "/{root}/status/{status_id}/", Action.STATUS, status),
+)

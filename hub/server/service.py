@@ -1,0 +1,345 @@
+"""What the hub does, apart from HTTP: every method takes the principal first and asks `policy`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+from hub.channel import invite
+from hub.channel.card import Card
+from hub.errors import StillwatchError, VerificationError
+from hub.server.admission import Admission, InboxScreen
+from hub.server.appender import Appender, Post, Screen
+from hub.server.intake import report, take_apart
+from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
+from hub.server.refusals import Forbidden, Hidden, Unauthenticated
+from hub.settings import HubSettings
+from hub.store.interface import Store
+from hub.store.records import (
+    Appended,
+    Collection,
+    Entry,
+    Grant,
+    Kind,
+    Page,
+    Row,
+    StatusRecord,
+)
+from hub.taxii import wire
+from hub.taxii.filters import Filters
+from hub.taxii.times import to_text
+
+CHALLENGE_SECONDS: Final = 300
+INBOX_PROPERTY: Final = "x_stillwatch_channel_collection"
+KIND_PROPERTY: Final = "x_stillwatch_kind"
+_NO_SUCH_COLLECTION: Final = "no such collection, or none that you may know of"
+_INLINE_BYTES: Final = 64 * 1024
+_INLINE_ROWS: Final = 20
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A collection and what the principal may do with it."""
+
+    collection: Collection
+    rights: Rights
+
+    def resource(self) -> wire.Collection:
+        """The TAXII collection resource (section 5.2.1)."""
+        return wire.Collection(
+            id=self.collection.id,
+            title=self.collection.title,
+            can_read=self.rights.read,
+            can_write=self.rights.write,
+            description=self.collection.description,
+            alias=self.collection.alias,
+        )
+
+    def custom(self) -> dict[str, str]:
+        """Properties of ours beside the standard's."""
+        custom: dict[str, str] = {}
+        if self.collection.kind is not Kind.PLAIN:
+            custom[KIND_PROPERTY] = self.collection.kind.value
+        if self.collection.inbox_of is not None:
+            custom[INBOX_PROPERTY] = self.collection.inbox_of
+        return custom
+
+
+class HubService:
+    """One hub's work.
+
+    Args:
+        settings: limits and names.
+        store: all state.
+        appender: the one writer, started by the caller.
+        admission: the channels.
+        pool: threads for reads and parsing that take longer than a moment.
+        now: wall clock in whole seconds UTC.
+    """
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        store: Store,
+        appender: Appender,
+        admission: Admission,
+        pool: Executor,
+        *,
+        now: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._appender = appender
+        self._admission = admission
+        self._pool = pool
+        self._now = now
+
+    # -- who may -------------------------------------------------------------------------------
+
+    def allow(self, principal: Principal | None, action: Action) -> None:
+        """Ask the policy about an action that concerns no collection."""
+        _enforce(decide(principal, action, None))
+
+    def _standing(self, principal: Principal, collection: Collection, grant: Grant | None) -> Standing:
+        owner = collection.owner_org == principal.org_id
+        if collection.kind is not Kind.CHANNEL:
+            return Standing(
+                kind=collection.kind,
+                owner=owner,
+                can_read=grant is not None and grant.can_read,
+                can_write=grant is not None and grant.can_write,
+            )
+        roster = self._admission.roster(collection.id)
+        member = roster is not None and roster.holds(self._store.bindings(principal.org_id))
+        return Standing(Kind.CHANNEL, owner=owner, bound=roster is not None, member=member)
+
+    def _seen(self, principal: Principal | None, action: Action, id_or_alias: str) -> Seen:
+        collection = self._store.collection(id_or_alias) if principal is not None else None
+        standing = None
+        if collection is not None and principal is not None:
+            grant = self._store.grant(collection.id, principal.org_id)
+            standing = self._standing(principal, collection, grant)
+        _enforce(decide(principal, action, standing))
+        assert principal is not None
+        assert collection is not None
+        assert standing is not None
+        return Seen(collection, effective(principal, standing))
+
+    # -- resources -----------------------------------------------------------------------------
+
+    def collections(self, principal: Principal | None) -> list[Seen]:
+        """The collections that the principal may know of, oldest first."""
+        self.allow(principal, Action.LIST)
+        assert principal is not None
+        grants = self._store.grants_of(principal.org_id)
+        seen = []
+        for collection in self._store.collections():
+            standing = self._standing(principal, collection, grants.get(collection.id))
+            if decide(principal, Action.VIEW, standing) is Decision.ALLOW:
+                seen.append(Seen(collection, effective(principal, standing)))
+        return seen
+
+    def collection(self, principal: Principal | None, id_or_alias: str) -> Seen:
+        """One collection."""
+        return self._seen(principal, Action.VIEW, id_or_alias)
+
+    def status(self, principal: Principal | None, status_id: str) -> bytes:
+        """A status resource, for the organisation that made the post only."""
+        self.allow(principal, Action.STATUS)
+        assert principal is not None
+        record = self._store.get_status(status_id)
+        if record is None or record.org_id != principal.org_id:
+            raise Hidden("no such status, or not yours")
+        if record.created + self._settings.limits.status_seconds < self._now():
+            raise Hidden("the status has expired")
+        return record.raw
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def page(
+        self, principal: Principal | None, collection_id: str, filters: Filters
+    ) -> Page[Row]:
+        """A page of objects."""
+        seen = self._seen(principal, Action.READ, collection_id)
+        if self._nothing_new(seen.collection, filters):
+            return Page((), more=False, next=None)
+        limit = self._limit(filters)
+        return await self._run(limit, self._store.page, seen.collection.id, filters, limit)
+
+    async def manifest(
+        self, principal: Principal | None, collection_id: str, filters: Filters
+    ) -> Page[Entry]:
+        """A page of the manifest."""
+        seen = self._seen(principal, Action.READ, collection_id)
+        if self._nothing_new(seen.collection, filters):
+            return Page((), more=False, next=None)
+        limit = self._limit(filters)
+        return await self._run(limit, self._store.manifest, seen.collection.id, filters, limit)
+
+    async def object(
+        self, principal: Principal | None, collection_id: str, object_id: str, filters: Filters
+    ) -> Page[Row]:
+        """Versions of one object."""
+        seen = self._seen(principal, Action.READ, collection_id)
+        self._must_exist(seen.collection, object_id)
+        limit = self._limit(filters)
+        narrowed = filters.for_object(object_id)
+        return await self._run(limit, self._store.page, seen.collection.id, narrowed, limit)
+
+    async def versions(
+        self, principal: Principal | None, collection_id: str, object_id: str, filters: Filters
+    ) -> Page[Entry]:
+        """The list of one object's versions."""
+        seen = self._seen(principal, Action.READ, collection_id)
+        self._must_exist(seen.collection, object_id)
+        limit = self._limit(filters)
+        return await self._run(
+            limit, self._store.versions, seen.collection.id, object_id, filters, limit
+        )
+
+    async def delete(
+        self, principal: Principal | None, collection_id: str, object_id: str, filters: Filters
+    ) -> None:
+        """Delete versions of one object."""
+        seen = self._seen(principal, Action.DELETE, collection_id)
+        assert principal is not None
+        self._must_exist(seen.collection, object_id)
+        work = partial(
+            self._store.delete,
+            seen.collection.id,
+            object_id,
+            filters.versions,
+            filters.spec_versions,
+        )
+        removed = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        self._store.audit(
+            "object.delete",
+            org_id=principal.org_id,
+            token_id=principal.token_id,
+            collection_id=seen.collection.id,
+            detail={"object": object_id, "versions": str(removed)},
+        )
+
+    def _must_exist(self, collection: Collection, object_id: str) -> None:
+        if not self._store.has_object(collection.id, object_id):
+            raise Hidden("no such object in this collection")
+
+    def _limit(self, filters: Filters) -> int:
+        limits = self._settings.limits
+        return min(filters.limit or limits.default_page_objects, limits.page_objects)
+
+    def _nothing_new(self, collection: Collection, filters: Filters) -> bool:
+        # The usual poll: answered by one look-up, without a thread.
+        if filters.added_after is None or filters.next is not None:
+            return False
+        head = self._store.head(collection.id)
+        return head is None or filters.added_after >= head
+
+    async def _run(self, rows: int, work: Callable[..., T], *args: object) -> T:
+        if rows <= _INLINE_ROWS:
+            return work(*args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def writable(self, principal: Principal | None, collection_id: str) -> Seen:
+        """Refuse a post before its body is read."""
+        return self._seen(principal, Action.WRITE, collection_id)
+
+    async def post(self, principal: Principal | None, collection_id: str, body: bytes) -> bytes:
+        """Store the objects of an envelope; returns the status resource, after the commit."""
+        seen = self._seen(principal, Action.WRITE, collection_id)
+        assert principal is not None
+        received = to_text(time.time_ns() // 1000)
+        take = partial(take_apart, body, self._settings.limits, received=received)
+        if len(body) <= _INLINE_BYTES:
+            intake = take()
+        else:
+            intake = await asyncio.get_running_loop().run_in_executor(self._pool, take)
+        status_id = str(uuid.uuid4())
+        org_id = principal.org_id
+
+        def make(appended: Sequence[Appended], refused: dict[int, str]) -> StatusRecord:
+            status = report(status_id, received, intake, appended, refused)
+            return StatusRecord(
+                status_id, seen.collection.id, org_id, self._now(), wire.encode(status)
+            )
+
+        screen = self._screen(principal, seen.collection)
+        post = Post(seen.collection.id, intake.items, make, screen)
+        verdict = await asyncio.wrap_future(self._appender.submit(post))
+        return verdict.status.raw
+
+    def _screen(self, principal: Principal, collection: Collection) -> Screen | None:
+        if collection.kind is Kind.CHANNEL:
+            return self._admission.screen(principal, collection)
+        if collection.kind is Kind.INBOX:
+            carried = self._store.collection(collection.inbox_of) if collection.inbox_of else None
+            return InboxScreen(carried.channel_id if carried is not None else None)
+        return None
+
+    # -- binding an account to a member --------------------------------------------------------
+
+    def challenge(self, principal: Principal | None) -> tuple[str, int]:
+        """A fresh challenge (hex) and when it expires."""
+        self.allow(principal, Action.BIND)
+        assert principal is not None
+        if not self._binding_urls():
+            raise Hidden("this hub has no public URL that a binding could be signed for")
+        challenge, expires = secrets.token_hex(32), self._now() + CHALLENGE_SECONDS
+        self._store.put_challenge(principal.org_id, challenge, expires=expires)
+        return challenge, expires
+
+    def bind(self, principal: Principal | None, raw: bytes, challenge: str) -> str:
+        """Bind the principal's organisation to the member whose card signed the challenge.
+
+        Raises:
+            VerificationError: not signed by the card's key for this hub and this challenge.
+            ConflictError: another organisation holds that member's root.
+        """
+        self.allow(principal, Action.BIND)
+        assert principal is not None
+        if not self._store.take_challenge(principal.org_id, challenge, now=self._now()):
+            raise Forbidden("the challenge is unknown, used or expired", hint="ask for a new one")
+        card = self._check_binding(raw, challenge)
+        binding = self._store.bind_member(principal.org_id, card.member, card.root_id)
+        self._store.audit(
+            "member.bind",
+            org_id=principal.org_id,
+            token_id=principal.token_id,
+            detail={"member": binding.member, "root": binding.root_id},
+        )
+        return binding.member
+
+    def _check_binding(self, raw: bytes, challenge: str) -> Card:
+        failure: StillwatchError | None = None
+        for url in self._binding_urls():
+            try:
+                return invite.check_binding(raw, url, challenge, now=self._now())
+            except VerificationError as error:
+                failure = error
+        raise failure or Hidden("this hub has no public URL")
+
+    def _binding_urls(self) -> list[str]:
+        settings = self._settings
+        bases = (settings.public_url, *settings.other_urls)
+        return [f"{base.rstrip('/')}/{settings.root}/" for base in bases if base]
+
+
+def _enforce(decision: Decision) -> None:
+    if decision is Decision.ALLOW:
+        return
+    if decision is Decision.HIDE:
+        raise Hidden(_NO_SUCH_COLLECTION)
+    if decision is Decision.AUTHENTICATE:
+        raise Unauthenticated("this hub answers to API tokens only")
+    raise Forbidden("your organisation may not do this here")

@@ -1,0 +1,174 @@
+"""The tables, as SQLAlchemy Core metadata. The migrations make them; a test compares the two.
+
+`object.version` is the version in microseconds UTC, `UNVERSIONED` for objects without `modified`
+and `created`; `version_text` is what the manifest shows. `is_last` marks the greatest version of
+each object, so that the default reading (latest versions only) is one index scan.
+`collection_head` holds the last date_added ever given out, so that deletion cannot bring a stamp
+back; writers lock its rows in order of collection id.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite counts rows itself only in a column of type INTEGER; PostgreSQL needs 64 bits.
+_Key: Final = BigInteger().with_variant(Integer, "sqlite")
+
+meta: Final = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+org: Final = Table(
+    "org",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    UniqueConstraint("name"),
+)
+
+token: Final = Table(
+    "token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("org_id", Text, ForeignKey("org.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger),
+    Column("successor", Text, ForeignKey("token.id")),
+    Column("revoked", BigInteger),
+    UniqueConstraint("prefix"),
+)
+
+collection: Final = Table(
+    "collection",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text),
+    Column("alias", Text),
+    Column("owner_org", Text, ForeignKey("org.id"), nullable=False),
+    Column("channel_id", Text),
+    Column("inbox_of", Text, ForeignKey("collection.id")),
+    Column("created", BigInteger, nullable=False),
+    UniqueConstraint("id"),
+    UniqueConstraint("alias"),
+    UniqueConstraint("channel_id"),
+    UniqueConstraint("inbox_of"),
+)
+
+collection_head: Final = Table(
+    "collection_head",
+    metadata,
+    Column("collection_key", _Key, ForeignKey("collection.key"), primary_key=True),
+    Column("last_added", BigInteger),
+)
+
+object_: Final = Table(
+    "object",
+    metadata,
+    Column("seq", _Key, primary_key=True),
+    Column("collection_key", _Key, ForeignKey("collection.key"), nullable=False),
+    Column("date_added", BigInteger, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("object_type", Text, nullable=False),
+    Column("spec_version", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("version_text", Text, nullable=False),
+    Column("is_last", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("ux_object_added", "collection_key", "date_added", unique=True),
+    Index("ux_object_version", "collection_key", "object_id", "version", unique=True),
+    Index(
+        "ix_object_last",
+        "collection_key",
+        "date_added",
+        "object_type",
+        sqlite_where=text("is_last"),
+        postgresql_where=text("is_last"),
+    ),
+)
+
+status: Final = Table(
+    "status",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("collection_id", Text, nullable=False),
+    Column("org_id", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Index("ix_status_created", "created"),
+)
+
+collection_grant: Final = Table(
+    "collection_grant",
+    metadata,
+    Column("org_id", Text, ForeignKey("org.id"), primary_key=True),
+    Column("collection_id", Text, ForeignKey("collection.id"), primary_key=True),
+    Column("can_read", Boolean, nullable=False),
+    Column("can_write", Boolean, nullable=False),
+    Index("ix_collection_grant_collection_id", "collection_id"),
+)
+
+member_binding: Final = Table(
+    "member_binding",
+    metadata,
+    Column("member", Text, primary_key=True),
+    Column("root_id", Text, primary_key=True),
+    Column("org_id", Text, ForeignKey("org.id"), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Index("ix_member_binding_org_id", "org_id"),
+)
+
+challenge: Final = Table(
+    "challenge",
+    metadata,
+    Column("challenge", Text, primary_key=True),
+    Column("org_id", Text, ForeignKey("org.id"), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("seq", _Key, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("org_id", Text),
+    Column("token_id", Text),
+    Column("collection_id", Text),
+    Column("detail", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)

@@ -1,0 +1,283 @@
+"""One SQLite file: one writing connection, pooled readers, foreign errors wrapped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hub.errors import StoreError
+from hub.store import migrations
+
+BUSY_SECONDS: Final = 10.0
+"""How long a writer waits for another process's transaction."""
+_KEY_BYTES: Final = 32
+_HINTS: Final[Mapping[int, tuple[str, str]]] = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "free space on the hub's disk; reading goes on"),
+    sqlite3.SQLITE_IOERR: ("the disk failed", "look at the system log and the hub's disk"),
+    sqlite3.SQLITE_READONLY: (
+        "the database cannot be written",
+        "look at the file's owner and mode, and whether the disk is mounted read-only",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "the database cannot be opened",
+        "look at the folder's owner and mode",
+    ),
+    sqlite3.SQLITE_BUSY: ("another process keeps the database locked", "try again"),
+    sqlite3.SQLITE_CORRUPT: ("the database is damaged", "restore the last backup"),
+    sqlite3.SQLITE_NOTADB: ("the file is not a database", "look at the path given"),
+}
+
+
+def wrapped(error: sqlite3.Error, path: Path) -> StoreError:
+    """Our error for one of SQLite's; the statement's values are not in it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    message, hint = _HINTS.get(code, (f"the database failed ({error})", "see the hub's log"))
+    return StoreError(message, where=path.name, hint=hint)
+
+
+class Database:
+    """Connections to one migrated database file. Make it with `Database.open`."""
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, token_key: bytes) -> None:
+        self.path = path
+        self.token_key = token_key
+        self._writer = writer
+        self._write_lock = threading.RLock()
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._all: list[sqlite3.Connection] = [writer]
+        self._pool_lock = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open or create, and migrate. Raises StoreError."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new = not path.exists()
+            if new:
+                # Made here so that nobody else's umask decides who may read it.
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreError(
+                f"the database cannot be made ({error.strerror})",
+                where=path.name,
+                hint="look at the folder's owner and mode",
+            ) from error
+        token_key = _token_key(path)
+        writer: sqlite3.Connection | None = None
+        try:
+            writer = _connect(path)
+            writer.execute("PRAGMA journal_mode = WAL")
+            writer.execute("PRAGMA synchronous = FULL")
+            writer.execute("PRAGMA foreign_keys = ON")
+            writer.execute("PRAGMA secure_delete = ON")
+            writer.execute("PRAGMA journal_size_limit = 67108864")
+            if _revision(writer) != migrations.HEAD:
+                _migrate(path)
+            writer.execute(
+                "INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT DO NOTHING",
+                (secrets.token_hex(8),),
+            )
+        except sqlite3.Error as error:
+            if writer is not None:
+                writer.close()
+            raise wrapped(error, path) from error
+        except StoreError:
+            if writer is not None:
+                writer.close()
+            raise
+        return cls(path, writer, token_key)
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: committed and durable when the block ends, else undone."""
+        with self._write_lock:
+            self._check_open()
+            connection = self._writer
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise wrapped(error, self.path) from error
+            finally:
+                # Also for a COMMIT that failed: SQLite undoes some errors by itself, not all.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def rows(
+        self, statement: str, values: Mapping[str, object] | tuple[object, ...] = ()
+    ) -> list[Any]:
+        """Run one reading statement; tuples."""
+        connection = self._take()
+        try:
+            return connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise wrapped(error, self.path) from error
+        finally:
+            self._idle.append(connection)
+
+    def row(self, statement: str, values: tuple[object, ...] = ()) -> Any:
+        """The first tuple of a reading statement, or None."""
+        found = self.rows(statement, values)
+        return found[0] if found else None
+
+    def backup(self, target: Path) -> None:
+        """Copy the database, consistent, and its token key. Raises StoreError."""
+        copy_database(self.path, target, self.token_key)
+
+    def close(self) -> None:
+        """Close every connection; again is fine. Nothing may be running."""
+        with self._write_lock, self._pool_lock:
+            self._closed = True
+            self._idle.clear()
+            for connection in reversed(self._all):
+                connection.close()
+            self._all.clear()
+
+    def _take(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        with self._pool_lock:
+            self._check_open()
+            try:
+                connection = _connect(self.path)
+                connection.execute("PRAGMA query_only = ON")
+            except sqlite3.Error as error:
+                raise wrapped(error, self.path) from error
+            self._all.append(connection)
+            return connection
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed", where=self.path.name)
+
+
+def copy_database(source: Path, target: Path, token_key: bytes, epoch: str | None = None) -> None:
+    """Copy a database to a new single file, with its token key beside it.
+
+    Args:
+        epoch: put into the copy in place of its own, when it starts another history.
+    Raises:
+        StoreError: the target exists, either side's disk fails, the source is damaged.
+    """
+    partial = target.with_name(target.name + ".partial")
+    if target.exists() or key_path(target).exists():
+        raise StoreError("there is a file already", where=target.name, hint="choose another path")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
+        with (
+            contextlib.closing(_connect(source)) as reader,
+            contextlib.closing(_connect(partial)) as copy,
+        ):
+            reader.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("PRAGMA synchronous = FULL")
+            if copy.execute("PRAGMA quick_check").fetchall() != [("ok",)]:
+                raise StoreError("the copied database is damaged", where=source.name)
+            if epoch is not None:
+                copy.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
+        _write_key(key_path(target), token_key)
+        partial.rename(target)
+        _sync_folder(target.parent)
+    except sqlite3.Error as error:
+        raise wrapped(error, source) from error
+    except OSError as error:
+        raise StoreError(f"cannot be written ({error.strerror})", where=target.name) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def key_path(path: Path) -> Path:
+    """Where the key of a database's token hashes lies."""
+    return path.with_name(path.name + ".token-key")
+
+
+def read_key(path: Path) -> bytes:
+    """The token key beside a database. Raises StoreError when absent or of another length."""
+    try:
+        key = key_path(path).read_bytes()
+    except OSError as error:
+        raise StoreError(
+            "the key of the token hashes is missing",
+            where=key_path(path).name,
+            hint="put it back from the backup; without it no token is known",
+        ) from error
+    if len(key) != _KEY_BYTES:
+        raise StoreError("the key of the token hashes is damaged", where=key_path(path).name)
+    return key
+
+
+def _token_key(path: Path) -> bytes:
+    # Only an empty database gets a new key: a lost one must not pass for a new one.
+    if not key_path(path).exists() and path.stat().st_size == 0:
+        with contextlib.suppress(FileExistsError):
+            _write_key(key_path(path), secrets.token_bytes(_KEY_BYTES))
+    return read_key(path)
+
+
+def _write_key(path: Path, key: bytes) -> None:
+    """Write a key at once or not at all, so that a second process never reads half of it."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(partial)
+    finally:
+        partial.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        # The pool hands a connection to one thread at a time.
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cache_size = -16000")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    known = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+    ).fetchone()
+    if known is None:
+        return None
+    found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if found is None else str(found[0])
+
+
+def _migrate(path: Path) -> None:
+    # Imported on use: a hub at the newest schema starts without SQLAlchemy and Alembic.
+    from hub.store.migrate import upgrade_sqlite
+
+    upgrade_sqlite(lambda: _connect(path), path.name)

@@ -1,0 +1,258 @@
+"""Objects: appending, paging, deleting, and the statuses of what was posted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from hub.errors import InputError
+from hub.store.clock import GuardedClock
+from hub.store.objects import same_body, version_key
+from hub.store.records import (
+    Appended,
+    Batch,
+    Entry,
+    NewObject,
+    Outcome,
+    Page,
+    Row,
+    StatusRecord,
+    T,
+)
+from hub.store.sqlite.database import Database
+from hub.store.sqlite.select import Selection, select, select_keys
+from hub.taxii import cursor
+from hub.taxii.filters import EVERY, Filters, VersionFilter
+from hub.taxii.times import to_text
+
+_REPLAY_ROWS: Final = 500
+
+_HIGHEST: Final = (
+    "SELECT max(version) FROM object INDEXED BY ux_object_version"
+    " WHERE collection_key = ? AND object_id = ?"
+)
+_KNOWN: Final = (
+    "SELECT date_added, version_text, body FROM object"
+    " WHERE collection_key = ? AND object_id = ? AND version = ?"
+)
+_SUPERSEDE: Final = (
+    "UPDATE object SET is_last = 0 WHERE collection_key = ? AND object_id = ? AND version = ?"
+)
+_INSERT: Final = (
+    "INSERT INTO object (collection_key, date_added, object_id, object_type, spec_version,"
+    " version, version_text, is_last, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_PUT_STATUS: Final = (
+    "INSERT INTO status (id, collection_id, org_id, created, raw) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET collection_id = excluded.collection_id,"
+    " org_id = excluded.org_id, created = excluded.created, raw = excluded.raw"
+)
+
+
+class Objects:
+    """`ObjectStore` and `StatusStore` on SQLite."""
+
+    _database: Database
+    _clock: GuardedClock
+    _keys: dict[str, int]
+    epoch: str
+
+    def append(self, collection_id: str, items: Sequence[NewObject]) -> list[Appended]:
+        """See `ObjectStore.append`."""
+        return self.append_batches([Batch(collection_id, items)])[0]
+
+    def append_batches(self, batches: Sequence[Batch]) -> list[list[Appended]]:
+        """See `ObjectStore.append_batches`."""
+        results: dict[int, list[Appended]] = {}
+        # One order of collections in every process: the rule that keeps row locks free of
+        # deadlock on stores that have them.
+        order = sorted(range(len(batches)), key=lambda index: batches[index].collection_id)
+        with self._database.write() as connection:
+            for index in order:
+                batch = batches[index]
+                fates = self._append_one(connection, batch)
+                if batch.status is not None:
+                    connection.execute(_PUT_STATUS, _status_values(batch.status(fates)))
+                results[index] = fates
+        return [results[index] for index in range(len(batches))]
+
+    def page(self, collection_id: str, filters: Filters, limit: int) -> Page[Row]:
+        """See `ObjectStore.page`."""
+        found = self._select(collection_id, filters, limit, body=True)
+        return self._page([Row._make(row) for row in found], collection_id, limit)
+
+    def manifest(self, collection_id: str, filters: Filters, limit: int) -> Page[Entry]:
+        """See `ObjectStore.manifest`."""
+        found = self._select(collection_id, filters, limit, body=False)
+        return self._page([Entry._make(row) for row in found], collection_id, limit)
+
+    def versions(
+        self, collection_id: str, object_id: str, filters: Filters, limit: int
+    ) -> Page[Entry]:
+        """See `ObjectStore.versions`."""
+        every = Filters(
+            added_after=filters.added_after,
+            next=filters.next,
+            ids=frozenset({object_id}),
+            versions=EVERY,
+            spec_versions=filters.spec_versions,
+        )
+        return self.manifest(collection_id, every, limit)
+
+    def has_object(self, collection_id: str, object_id: str) -> bool:
+        """See `ObjectStore.has_object`."""
+        key = self._key(collection_id)
+        if key is None:
+            return False
+        return self._database.row(_HIGHEST, (key, object_id))[0] is not None
+
+    def delete(
+        self,
+        collection_id: str,
+        object_id: str,
+        versions: VersionFilter,
+        spec_versions: frozenset[str] = frozenset(),
+    ) -> int:
+        """See `ObjectStore.delete`."""
+        key = self._known_key(collection_id)
+        filters = Filters(
+            ids=frozenset({object_id}), versions=versions, spec_versions=spec_versions
+        )
+        statement, values = select_keys(Selection(key, None, filters))
+        with self._database.write() as connection:
+            found = connection.execute(statement, values).fetchall()
+            connection.executemany("DELETE FROM object WHERE seq = ?", found)
+            connection.execute(
+                "UPDATE object SET is_last = 1 WHERE collection_key = :key AND object_id = :id"
+                " AND NOT is_last AND version = (SELECT max(version) FROM object"
+                " WHERE collection_key = :key AND object_id = :id)",
+                {"key": key, "id": object_id},
+            )
+            return len(found)
+
+    def head(self, collection_id: str) -> int | None:
+        """See `ObjectStore.head`."""
+        row = self._database.row(
+            "SELECT last_added FROM collection_head WHERE collection_key = ?",
+            (self._key(collection_id),),
+        )
+        return None if row is None or row[0] is None else int(row[0])
+
+    def count(self, collection_id: str) -> int:
+        """See `ObjectStore.count`."""
+        row = self._database.row(
+            "SELECT count(*) FROM object WHERE collection_key = ?", (self._key(collection_id),)
+        )
+        return int(row[0])
+
+    def raw_messages(self, collection_id: str) -> Iterator[bytes]:
+        """See `ObjectStore.raw_messages`."""
+        # In pieces: a reading transaction held open would keep the write-ahead log growing.
+        position: int | None = None
+        while True:
+            filters = Filters(added_after=position, versions=EVERY)
+            page = self.page(collection_id, filters, _REPLAY_ROWS)
+            yield from (row.raw for row in page.rows)
+            if not page.more:
+                return
+            position = page.rows[-1].date_added
+
+    def put_status(self, record: StatusRecord) -> None:
+        """See `StatusStore.put_status`."""
+        with self._database.write() as connection:
+            connection.execute(_PUT_STATUS, _status_values(record))
+
+    def get_status(self, status_id: str) -> StatusRecord | None:
+        """See `StatusStore.get_status`."""
+        row = self._database.row(
+            "SELECT id, collection_id, org_id, created, raw FROM status WHERE id = ?", (status_id,)
+        )
+        return None if row is None else StatusRecord(*row)
+
+    def prune_statuses(self, before: int) -> int:
+        """See `StatusStore.prune_statuses`."""
+        with self._database.write() as connection:
+            return connection.execute("DELETE FROM status WHERE created < ?", (before,)).rowcount
+
+    def _append_one(self, connection: sqlite3.Connection, batch: Batch) -> list[Appended]:
+        key = self._known_key(batch.collection_id)
+        # The stamp is taken here, inside the write transaction: one taken before it could be
+        # committed after a greater one, behind the back of a reader who saw that.
+        head = connection.execute(
+            "SELECT last_added FROM collection_head WHERE collection_key = ?", (key,)
+        ).fetchone()[0]
+        now = self._clock.now()
+        stamp = now if head is None else max(head + 1, now)
+        fates: list[Appended] = []
+        for item in batch.items:
+            fate = _insert(connection, key, item, stamp)
+            fates.append(fate)
+            if fate.outcome is Outcome.STORED:
+                stamp += 1
+        if any(fate.outcome is Outcome.STORED for fate in fates):
+            connection.execute(
+                "UPDATE collection_head SET last_added = ? WHERE collection_key = ?",
+                (stamp - 1, key),
+            )
+        return fates
+
+    def _select(
+        self, collection_id: str, filters: Filters, limit: int, *, body: bool
+    ) -> list[tuple[object, ...]]:
+        key = self._key(collection_id)
+        if key is None:
+            return []
+        position = filters.added_after
+        if filters.next is not None:
+            start = cursor.decode(filters.next, epoch=self.epoch, collection_id=collection_id)
+            position = start.position if position is None else max(position, start.position)
+        statement, values = select(Selection(key, position, filters), limit + 1, body=body)
+        return self._database.rows(statement, values)
+
+    def _page(self, rows: list[T], collection_id: str, limit: int) -> Page[T]:
+        if len(rows) <= limit:
+            return Page(rows, more=False, next=None)
+        del rows[limit:]
+        last = cursor.Cursor(rows[-1].date_added, self.epoch, collection_id)
+        return Page(rows, more=True, next=cursor.encode(last))
+
+    def _key(self, collection_id: str) -> int | None:
+        # Collections are never removed, so what was once found stays true.
+        key = self._keys.get(collection_id)
+        if key is None:
+            row = self._database.row("SELECT key FROM collection WHERE id = ?", (collection_id,))
+            if row is None:
+                return None
+            key = self._keys[collection_id] = int(row[0])
+        return key
+
+    def _known_key(self, collection_id: str) -> int:
+        key = self._key(collection_id)
+        if key is None:
+            raise InputError("there is no such collection", where=collection_id)
+        return key
+
+
+def _insert(connection: sqlite3.Connection, key: int, item: NewObject, stamp: int) -> Appended:
+    version = version_key(item.version)
+    highest = connection.execute(_HIGHEST, (key, item.id)).fetchone()[0]
+    if highest is not None:
+        known = connection.execute(_KNOWN, (key, item.id, version)).fetchone()
+        if known is not None:
+            same = same_body(known[2], item.raw)
+            outcome = Outcome.DUPLICATE if same else Outcome.CONFLICT
+            return Appended(item.id, known[1], known[0], outcome)
+        if version > highest:
+            connection.execute(_SUPERSEDE, (key, item.id, highest))
+    text = to_text(stamp) if item.version is None else item.version
+    is_last = highest is None or version > highest
+    connection.execute(
+        _INSERT,
+        (key, stamp, item.id, item.type, item.spec_version, version, text, is_last, item.raw),
+    )
+    return Appended(item.id, text, stamp, Outcome.STORED)
+
+
+def _status_values(record: StatusRecord) -> tuple[object, ...]:
+    return (record.id, record.collection_id, record.org_id, record.created, record.raw)

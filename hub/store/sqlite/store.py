@@ -1,0 +1,71 @@
+"""`Store` on one SQLite file, put together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from hub.store.clock import GuardedClock, steady_seconds, wall_micros
+from hub.store.sqlite.accounts import Accounts
+from hub.store.sqlite.audit import Audit
+from hub.store.sqlite.collections import Collections
+from hub.store.sqlite.database import Database, copy_database, read_key
+from hub.store.sqlite.objects import Objects
+
+
+class SqliteStore(Objects, Collections, Accounts, Audit):
+    """`hub.store.interface.Store` on one SQLite file. Open it with `SqliteStore.open`."""
+
+    def __init__(self, database: Database, clock: GuardedClock, epoch: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._keys: dict[str, int] = {}
+        self.epoch = epoch
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        clock: Callable[[], int] = wall_micros,
+        steady: Callable[[], float] = steady_seconds,
+    ) -> SqliteStore:
+        """Open or create a database, migrating its schema to the newest.
+
+        Beside it lies `<name>.token-key`, mode 0600, the key of the token hashes: made when the
+        database is, and needed again to know the tokens.
+
+        Args:
+            path: the database file; its folder is made (mode 0700) when absent.
+            clock: wall clock in microseconds UTC.
+            steady: a clock that nobody sets, in seconds.
+        Raises:
+            StoreError: no database, one from a newer release, a failing disk, no token key.
+        """
+        database = Database.open(path)
+        row = database.row("SELECT value FROM meta WHERE name = 'epoch'")
+        return cls(database, GuardedClock(clock, steady), str(row[0]))
+
+    def ping(self) -> None:
+        """See `Store.ping`."""
+        self._database.row("SELECT value FROM meta WHERE name = 'epoch'")
+
+    def backup(self, path: Path) -> None:
+        """See `Store.backup`; the token key is copied beside it."""
+        self._database.backup(path)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._database.close()
+
+
+def restore(backup: Path, path: Path) -> None:
+    """Put a backup, and its token key, in place of an absent database, with a new epoch.
+
+    Cursors given out before are refused afterwards, so that clients resync.
+
+    Raises:
+        StoreError: `path` exists, or the backup is missing or damaged.
+    """
+    copy_database(backup, path, read_key(backup), epoch=secrets.token_hex(8))

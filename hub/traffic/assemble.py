@@ -100,6 +100,10 @@ def _note(tally: Tally, lines: npt.NDArray[np.int64], rows: Sequence[int], reaso
         tally.field_problems.add(int(lines[row]), reason)
 
 
+def _listed(values: Values) -> Sequence[Any]:
+    return values.to_pylist() if isinstance(values, pa.Array) else values
+
+
 def _scalar(value: Any) -> str | None:
     if isinstance(value, str):
         return value
@@ -118,7 +122,7 @@ def _texts(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally
     if out is None:
         texts: list[str | None] = []
         bad: list[int] = []
-        rows = values.to_pylist() if isinstance(values, pa.Array) else values
+        rows = _listed(values)
         for row, value in enumerate(rows):
             text = None
             if value is not None:
@@ -162,33 +166,30 @@ def _prompts(values: Values, lines: npt.NDArray[np.int64], tally: Tally) -> pa.A
         fast = _fast_texts(values)
         if fast is not None:
             return _texts(fast, "prompt", lines, tally)
-    rows = values.to_pylist() if isinstance(values, pa.Array) else values
+    rows = _listed(values)
     texts = [prompt_text(value) if isinstance(value, list | dict) else value for value in rows]
     return _texts(texts, "prompt", lines, tally)
 
 
-def _integers(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
+def _inferred(values: Values) -> pa.Array | None:
+    """An array of the type that all values share, None where they share none."""
     if isinstance(values, pa.Array):
-        if pa.types.is_integer(values.type) or pa.types.is_null(values.type):
-            try:
-                return values.cast(pa.int64())
-            except pa.ArrowInvalid:
-                values = values.to_pylist()
-        elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            fast = _digits(values)
-            values = values.to_pylist() if fast is None else fast
-        else:
-            values = values.to_pylist()
-        if isinstance(values, pa.Array):
-            return values
-    else:
-        try:
-            return pa.array(values, pa.int64())
-        except (pa.ArrowException, TypeError, OverflowError):
-            pass
+        return values
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError, OverflowError, UnicodeError):
+        return None
+
+
+def _integers(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
+    shared = _inferred(values)
+    if shared is not None:
+        fast = _fast_integers(shared)
+        if fast is not None:
+            return fast
     numbers: list[int | None] = []
     bad: list[int] = []
-    for row, value in enumerate(values):
+    for row, value in enumerate(_listed(values)):
         number = _integer(value)
         if number is None and value is not None and value != "":
             bad.append(row)
@@ -197,12 +198,18 @@ def _integers(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Ta
     return pa.array(numbers, pa.int64())
 
 
-def _digits(values: pa.Array) -> pa.Array | None:
+def _fast_integers(values: pa.Array) -> pa.Array | None:
+    kind = values.type
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
     try:
-        empty = pc.equal(pc.binary_length(values), 0)
-        return pc.if_else(empty, pa.scalar(None, values.type), values).cast(pa.int64())
+        if numeric:
+            return values.cast(pa.int64())
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            empty = pc.equal(values, "")
+            return pc.if_else(empty, pa.scalar(None, kind), values).cast(pa.int64())
     except pa.ArrowInvalid:
         return None
+    return None
 
 
 def _integer(value: Any) -> int | None:
@@ -221,7 +228,7 @@ def _integer(value: Any) -> int | None:
 
 def _lists(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
     """Lists of texts; a text is split at `;`, which is how CSV writes a list."""
-    rows = values.to_pylist() if isinstance(values, pa.Array) else values
+    rows = _listed(values)
     out: list[list[str] | None] = []
     bad: list[int] = []
     for row, value in enumerate(rows):
@@ -238,13 +245,9 @@ def _lists(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally
 
 
 def _times(values: Values) -> tuple[pa.Array, int]:
-    if isinstance(values, pa.Array):
-        return times.column(values)
-    for kind in (pa.string(), pa.int64(), pa.float64()):
-        try:
-            return times.column(pa.array(values, kind))
-        except (pa.ArrowException, TypeError, OverflowError, UnicodeError):
-            continue
+    shared = _inferred(values)
+    if shared is not None:
+        return times.column(shared)
     texts = [
         str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
         for value in values

@@ -140,6 +140,9 @@ class ClientSettings:
         heartbeat_s: a publisher that sent nothing for this long sends a heartbeat with its pull.
         message_lifetime_s: `exp` of data messages.
         clock_skew_s: a hub clock that differs by more is reported.
+        lock_wait_s: how long a command waits for another one that works with the same home.
+        card_lifetime_s, manifest_lifetime_s, invitation_lifetime_s: how long what is issued lasts.
+        fingerprint_key_lifetime_s: how long a fingerprint key is kept after it was made.
     """
 
     connect_timeout_s: float = 10.0
@@ -158,3 +161,8 @@ class ClientSettings:
     heartbeat_s: int = 86_400
     message_lifetime_s: int = 90 * 86_400
     clock_skew_s: int = 120
+    lock_wait_s: float = 5.0
+    card_lifetime_s: int = 180 * 86_400
+    manifest_lifetime_s: int = 90 * 86_400
+    invitation_lifetime_s: int = 7 * 86_400
+    fingerprint_key_lifetime_s: int = 180 * 86_400

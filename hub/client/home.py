@@ -2,41 +2,116 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
-from hub.client.keyring import Unlock
-from hub.errors import InputError
-from hub.model.codec import Json
+from hub.channel.epoch import EpochSecrets
+from hub.channel.primitives import rest
+from hub.channel.seal import FingerprintSecret
+from hub.channel.verify import TrustedChannel
+from hub.client.keyring import KEY_FILE, KEYRING_FILE, Keyring, Unlock, make_key_file
+from hub.client.rows import ChannelRow, HubRow
+from hub.client.state import State
+from hub.client.transport import HubAccount
+from hub.errors import ConflictError, InputError, StoreError
+from hub.fingerprint.tokens import FingerprintKey
+from hub.model.codec import Json, canonical, loads
+from hub.settings import ClientSettings
 
-_KEY_FILE: Final = "unlock.key"
-_KEYRING: Final = "keyring.json"
+_STATE_FILE: Final = "state.sqlite"
+_LOCK_FILE: Final = "lock"
+_POLL_S: Final = 0.1
 
 
 class Home:
     """The folder of one organisation: keyring (encrypted), state (SQLite), one lock.
 
-    Make one with `create` or `open`; use it as a context manager.
+    Make one with `create` or `open`; use it as a context manager. The folder has mode 0700, its
+    files 0600.
     """
 
-    def __init__(self, path: Path, member_id: str, organisation: str) -> None:
+    def __init__(
+        self, path: Path, keyring: Keyring, unlock: Unlock, state: State, settings: ClientSettings
+    ) -> None:
         self.path = path
-        self.member_id = member_id
-        self.organisation = organisation
+        self.keyring = keyring
+        self.state = state
+        self.settings = settings
+        self._unlock = unlock
+        self._lock_depth = 0
+        self._read_at = _written_at(path)
+
+    @property
+    def member_id(self) -> str:
+        """This organisation's STIX identity id."""
+        return self.keyring.member
+
+    @property
+    def organisation(self) -> str:
+        """This organisation's name."""
+        return self.keyring.organisation
 
     @staticmethod
     def exists(path: Path) -> bool:
         """Whether a home was made at that place."""
-        return (path / _KEYRING).is_file()
+        return (path / KEYRING_FILE).is_file()
 
     @staticmethod
     def has_key_file(path: Path) -> bool:
         """Whether the home is unlocked by its key file."""
-        return (path / _KEY_FILE).is_file()
+        return (path / KEY_FILE).is_file()
 
     @classmethod
-    def open(cls, path: Path, unlock: Unlock) -> Home:
+    def create(
+        cls,
+        path: Path,
+        organisation: str,
+        unlock: Unlock,
+        *,
+        now: int,
+        settings: ClientSettings | None = None,
+    ) -> Home:
+        """Make keys and an empty state.
+
+        Raises:
+            ConflictError: a home is there already.
+            InputError: the organisation has no usable name.
+            StoreError: the disk refuses.
+        """
+        settings = settings or ClientSettings()
+        name = organisation.strip()
+        if not name or len(name) > 200 or not name.isprintable():
+            raise InputError("an organisation's name has 1 to 200 printable characters")
+        if cls.exists(path):
+            raise ConflictError(
+                "an organisation's home is here already", where=str(path), hint="--home DIR"
+            )
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+        except OSError as error:
+            raise StoreError(f"cannot be made: {error.strerror}", where=str(path)) from error
+        keyring = Keyring.new(
+            f"identity--{uuid.uuid4()}", name, now=now, card_lifetime_s=settings.card_lifetime_s
+        )
+        if unlock.secret is None:
+            make_key_file(path)
+        # The keyring comes last: without it the folder is no home, and `init` may run again.
+        with contextlib.suppress(FileNotFoundError):
+            (path / _STATE_FILE).unlink()
+        State.open(path / _STATE_FILE, create=True).close()
+        keyring.save(path, unlock)
+        return cls.open(path, unlock, settings=settings)
+
+    @classmethod
+    def open(cls, path: Path, unlock: Unlock, *, settings: ClientSettings | None = None) -> Home:
         """Open an existing home.
 
         Raises:
@@ -44,7 +119,185 @@ class Home:
             AccessError: the keys do not open.
             StoreError: the state cannot be read.
         """
-        raise InputError("no home here", where=str(path), hint="stillwatch init")
+        keyring = Keyring.load(path, unlock)
+        state = State.open(path / _STATE_FILE)
+        return cls(path, keyring, unlock, state, settings or ClientSettings())
+
+    def close(self) -> None:
+        """Close the state."""
+        self.state.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process at a time signs with these keys; two would fork the message chain.
+
+        Raises:
+            ConflictError: another process holds the home for longer than we wait.
+        """
+        if self._lock_depth:
+            self._lock_depth += 1
+            try:
+                yield
+            finally:
+                self._lock_depth -= 1
+            return
+        descriptor = os.open(self.path / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            self._acquire(descriptor)
+            self._lock_depth = 1
+            if _written_at(self.path) != self._read_at:
+                # Another process renewed the card since this one opened the home.
+                self.keyring = Keyring.load(self.path, self._unlock)
+                self._read_at = _written_at(self.path)
+            yield
+        finally:
+            self._lock_depth = 0
+            os.close(descriptor)
+
+    def _acquire(self, descriptor: int) -> None:
+        deadline = time.monotonic() + self.settings.lock_wait_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise ConflictError(
+                        "another stillwatch process works with this home",
+                        where=str(self.path),
+                        hint="wait until it ends; two at once would fork the message chain",
+                    ) from None
+                time.sleep(_POLL_S)
+            else:
+                return
+
+    def replace_keyring(self, keyring: Keyring) -> None:
+        """Store changed keys; the caller holds the lock."""
+        keyring.save(self.path, self._unlock)
+        self.keyring = keyring
+        self._read_at = _written_at(self.path)
+
+    # Secrets
+
+    def put_secret(self, channel_id: str, kind: str, name: str, plain: bytes, at: int) -> None:
+        """Seal a secret into the state; its place is bound to it."""
+        sealed = rest.wrap_with_key(
+            plain, self.keyring.state_key, context=_context(channel_id, kind, name)
+        )
+        self.state.put_secret(channel_id, kind, name, sealed, at)
+
+    def secrets(self, channel_id: str, kind: str) -> dict[str, bytes]:
+        """Opened secrets of a kind by name."""
+        return {
+            name: rest.unwrap_with_key(
+                sealed, self.keyring.state_key, context=_context(channel_id, kind, name)
+            )
+            for name, sealed in self.state.secrets(channel_id, kind).items()
+        }
+
+    def epoch_secrets(self, channel_id: str) -> dict[int, EpochSecrets]:
+        """Epoch number -> the secrets that this member could unwrap."""
+        return {
+            int(name): EpochSecrets.from_bytes(plain)
+            for name, plain in self.secrets(channel_id, "epoch").items()
+        }
+
+    def fingerprint_secrets(self, channel_id: str) -> list[FingerprintSecret]:
+        """The channel's fingerprint keys, oldest first."""
+        found = []
+        for name, plain in self.secrets(channel_id, "fingerprint").items():
+            fields = loads(plain)
+            found.append(
+                FingerprintSecret(
+                    key_id=name,
+                    secret=bytes.fromhex(fields["secret"]),
+                    created=fields["created"],
+                    expires=fields["expires"],
+                    live=fields["live"],
+                )
+            )
+        return sorted(found, key=lambda each: (each.created, each.key_id))
+
+    def put_fingerprint_secret(self, channel_id: str, key: FingerprintSecret, at: int) -> None:
+        """Store a fingerprint key, or its changed dates."""
+        plain = canonical(
+            {
+                "secret": key.secret.hex(),
+                "created": key.created,
+                "expires": key.expires,
+                "live": key.live,
+            }
+        )
+        self.put_secret(channel_id, "fingerprint", key.key_id, plain, at)
+
+    def fingerprint_keys(self) -> list[FingerprintKey]:
+        """Every fingerprint key of every channel: tokens made under any of them can be matched."""
+        return [
+            FingerprintKey(each.key_id, each.secret)
+            for channel in self.state.channels()
+            for each in self.fingerprint_secrets(channel.channel_id)
+        ]
+
+    # Hubs and channels
+
+    def put_account(self, account: HubAccount, *, stillwatch: bool) -> None:
+        """Store how to enter a hub; the token is sealed."""
+        sealed = rest.wrap_with_key(
+            account.token.encode(), self.keyring.state_key, context=_token(account.api_root)
+        )
+        self.state.put_hub(
+            HubRow(
+                api_root=account.api_root,
+                username=account.username,
+                token=sealed,
+                ca_file=account.ca_file,
+                plain_http=account.allow_plain_http,
+                stillwatch=stillwatch,
+            )
+        )
+
+    def account(self, api_root: str) -> HubAccount:
+        """How to enter a hub.
+
+        Raises:
+            InputError: this home has no account there.
+        """
+        row = self.state.hub(api_root)
+        if row is None:
+            raise InputError("no account on this hub", where=api_root)
+        token = rest.unwrap_with_key(
+            row.token, self.keyring.state_key, context=_token(row.api_root)
+        )
+        return HubAccount(row.api_root, row.username, token.decode(), row.ca_file, row.plain_http)
+
+    def is_stillwatch(self, api_root: str) -> bool:
+        """Whether the server behind this API root is a Stillwatch hub."""
+        row = self.state.hub(api_root)
+        return row is not None and row.stillwatch
+
+    def trusted(self, channel: ChannelRow) -> TrustedChannel:
+        """What is verified of a channel so far.
+
+        Raises:
+            ConflictError: nothing yet: the owner has not approved, or no pull was made.
+        """
+        if channel.trusted is None:
+            raise ConflictError(
+                "nothing of this channel was received yet",
+                where=channel.name,
+                hint="after the owner has approved your request: stillwatch pull",
+            )
+        return TrustedChannel.restore(channel.trusted)
 
     def indicator_objects(self) -> Iterator[Json]:
         """Latest version of every object opened, over all channels.
@@ -52,4 +305,17 @@ class Home:
         Indicators, campaigns, relationships, identities, infrastructure ...; a revoked object is
         given with `revoked` true.
         """
-        raise InputError("no home here", where=str(self.path))
+        for row in self.state.objects():
+            yield row.body
+
+
+def _written_at(path: Path) -> int:
+    return (path / KEYRING_FILE).stat().st_mtime_ns
+
+
+def _context(channel_id: str, kind: str, name: str) -> bytes:
+    return f"stillwatch state 1 {channel_id} {kind} {name}".encode()
+
+
+def _token(api_root: str) -> bytes:
+    return f"stillwatch token 1 {api_root}".encode()

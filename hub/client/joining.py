@@ -1,0 +1,106 @@
+"""A newcomer's side of first contact."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hub.channel.card import fingerprint_words
+from hub.channel.invite import Invitation, join_request, parse_invitation
+from hub.channel.primitives.hash import digest
+from hub.client.membership import register
+from hub.client.rows import ChannelRow
+from hub.client.transport import HubAccount
+from hub.client.work import INBOX, Desk, flush
+from hub.errors import ConflictError
+
+
+@dataclasses.dataclass(frozen=True)
+class Joining:
+    """A join request that was made.
+
+    Attributes:
+        own_words: what this organisation reads to the owner.
+        owner_words: what the owner reads out, one tuple for each owner.
+        request: the request's bytes, for a server without an inbox.
+        sent: whether the hub's inbox took it.
+    """
+
+    channel: ChannelRow
+    invitation: Invitation
+    own_words: tuple[str, ...]
+    owner_words: tuple[tuple[str, ...], ...]
+    request: bytes
+    sent: bool
+
+
+def join(
+    desk: Desk, invitation_text: str, account: HubAccount, name: str, *, by_file: bool
+) -> Joining:
+    """Answer an invitation: prove possession of its secret, and show our card.
+
+    Cut off anywhere, it is completed by running it again with the same invitation: the request's
+    bytes are kept and sent again.
+
+    Raises:
+        InputError: the text is no invitation.
+        ConflictError: it has expired, or the channel is known here already.
+    """
+    invitation = parse_invitation(invitation_text)
+    home, now = desk.home, desk.clock()
+    if invitation.expires <= now:
+        raise ConflictError(
+            "the invitation has expired",
+            where=invitation.organisation,
+            hint="ask the owner for a new one",
+        )
+    with home.locked():
+        account = dataclasses.replace(account, api_root=invitation.api_root)
+        known = {each.channel_id: each for each in home.state.channels()}
+        channel = known.get(invitation.channel)
+        if channel is not None and channel.standing != "joining":
+            raise ConflictError("this organisation is a member already", where=channel.name)
+        _, account = register(desk, account)
+        kept = home.secrets(invitation.channel, "request") if channel is not None else {}
+        request = kept.get(invitation.id)
+        if channel is None or request is None:
+            keys = home.keyring.current
+            request = join_request(invitation, home.keyring.card_chain, keys.signing, now=now)
+            with home.state.transaction():
+                if channel is None:
+                    home.state.add_channel(_row(invitation, account, name, now))
+                home.put_secret(invitation.channel, "request", invitation.id, request, now)
+                if invitation.inbox is not None and not by_file:
+                    home.state.enqueue(
+                        invitation.channel, INBOX, digest(request), request, "TLP:AMBER", now
+                    )
+        channel = next(
+            each for each in home.state.channels() if each.channel_id == invitation.channel
+        )
+        sent = invitation.inbox is not None and not by_file
+        if sent:
+            flush(desk, channel, INBOX)
+    return Joining(
+        channel=channel,
+        invitation=invitation,
+        own_words=fingerprint_words(home.keyring.root.public.id),
+        owner_words=tuple(fingerprint_words(each) for each in invitation.owners),
+        request=request,
+        sent=sent,
+    )
+
+
+def _row(invitation: Invitation, account: HubAccount, name: str, now: int) -> ChannelRow:
+    return ChannelRow(
+        channel_id=invitation.channel,
+        name=name or f"channel-{invitation.channel[:8]}",
+        api_root=account.api_root,
+        collection_id=invitation.collection,
+        inbox_id=invitation.inbox,
+        standing="joining",
+        owner_roots=tuple(invitation.owners),
+        trusted=None,
+        cursor=None,
+        pulled_at=None,
+        pull_problem=None,
+        created_at=now,
+    )

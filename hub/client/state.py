@@ -1,0 +1,500 @@
+"""The local state of a member in SQLite: channels, secrets, outbox, messages, opened objects.
+
+One transaction per step of the protocol: what a crash leaves behind is either before or after a
+step, and each step may be repeated. Secrets are sealed under the keyring's key before they come
+here; opened objects lie in clear in a file of mode 0600, because matching reads them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from hub.client.rows import (
+    AlarmRow,
+    ChannelRow,
+    HubRow,
+    InvitationRow,
+    MessageRow,
+    ObjectRow,
+    OutboxRow,
+)
+from hub.errors import ConflictError, InputError, StoreError
+from hub.model.codec import dumps, loads
+
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE hub (
+  api_root TEXT PRIMARY KEY, username TEXT, token BLOB NOT NULL, ca_file TEXT,
+  plain_http INTEGER NOT NULL, stillwatch INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE channel (
+  channel_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, api_root TEXT NOT NULL,
+  collection_id TEXT NOT NULL, inbox_id TEXT, standing TEXT NOT NULL, owner_roots TEXT NOT NULL,
+  trusted BLOB, cursor TEXT, pulled_at INTEGER, pull_problem TEXT, created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE secret (
+  channel_id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, sealed BLOB NOT NULL,
+  added_at INTEGER NOT NULL, PRIMARY KEY (channel_id, kind, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE invitation (
+  invitation_id TEXT PRIMARY KEY, channel_id TEXT NOT NULL, organisation TEXT NOT NULL,
+  roles TEXT NOT NULL, expires INTEGER NOT NULL, created_at INTEGER NOT NULL,
+  used_at INTEGER, used_by TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (
+  position INTEGER PRIMARY KEY AUTOINCREMENT, channel_id TEXT NOT NULL, target TEXT NOT NULL,
+  digest TEXT NOT NULL UNIQUE, raw BLOB NOT NULL, tlp TEXT NOT NULL, added_at INTEGER NOT NULL,
+  sent_at INTEGER, problem TEXT
+) STRICT;
+CREATE INDEX outbox_unsent ON outbox (channel_id, position) WHERE sent_at IS NULL;
+CREATE TABLE message (
+  channel_id TEXT NOT NULL, digest TEXT NOT NULL, outcome TEXT NOT NULL, type TEXT NOT NULL,
+  member TEXT, publisher TEXT, seq INTEGER, epoch INTEGER, audience TEXT, sent_at INTEGER,
+  received_at INTEGER NOT NULL, raw BLOB, reason TEXT, PRIMARY KEY (channel_id, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX message_waiting ON message (channel_id, received_at) WHERE outcome = 'waiting';
+CREATE TABLE object (
+  channel_id TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, modified TEXT NOT NULL,
+  member TEXT NOT NULL, audience TEXT NOT NULL, revoked INTEGER NOT NULL, body BLOB NOT NULL,
+  digest TEXT NOT NULL, verified_at INTEGER NOT NULL, PRIMARY KEY (channel_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX object_type ON object (type, channel_id);
+CREATE TABLE alarm (
+  position INTEGER PRIMARY KEY AUTOINCREMENT, channel_id TEXT, raised_at INTEGER NOT NULL,
+  text TEXT NOT NULL, digest TEXT NOT NULL, acknowledged_at INTEGER, UNIQUE (channel_id, digest, text)
+) STRICT;
+"""
+
+
+class State:
+    """The database of one home; one process writes at a time (see `Home.locked`)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = False) -> State:
+        """Open the database, making it first when asked.
+
+        Raises:
+            StoreError: it cannot be opened, or a newer release made it.
+        """
+        try:
+            if create:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30.0
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute("PRAGMA foreign_keys=ON")
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if create and version == 0:
+                connection.executescript(
+                    f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
+                )
+                version = SCHEMA_VERSION
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"the local state cannot be opened: {error}", where=str(path)
+            ) from error
+        if version != SCHEMA_VERSION:
+            connection.close()
+            raise StoreError(
+                f"the local state has version {version}, this release reads {SCHEMA_VERSION}",
+                where=str(path),
+                hint="upgrade stillwatch",
+            )
+        return cls(connection)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is stored, durably, or nothing of it; nested use joins the outer.
+
+        Raises:
+            StoreError: the disk is full, or the database is busy or damaged.
+        """
+        if self._db.in_transaction:
+            yield
+            return
+        with wrapped():
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            with wrapped():
+                self.commit()
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+    def commit(self) -> None:
+        """Make the open transaction durable."""
+        self._db.execute("COMMIT")
+
+    def _run(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        with wrapped():
+            return self._db.execute(sql, values)
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        with wrapped():
+            return self._db.execute(sql, values).fetchall()
+
+    # Hubs
+
+    def put_hub(self, row: HubRow) -> None:
+        """Add a hub, or change its account."""
+        self._run(
+            "INSERT OR REPLACE INTO hub VALUES (?,?,?,?,?,?)",
+            (row.api_root, row.username, row.token, row.ca_file, row.plain_http, row.stillwatch),
+        )
+
+    def hub(self, api_root: str) -> HubRow | None:
+        """The account on a hub."""
+        return next((each for each in self.hubs() if each.api_root == api_root), None)
+
+    def hubs(self) -> list[HubRow]:
+        """Every hub."""
+        return [
+            HubRow(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]))
+            for r in self._rows("SELECT * FROM hub ORDER BY api_root")
+        ]
+
+    # Channels
+
+    def add_channel(self, row: ChannelRow) -> None:
+        """Add a channel.
+
+        Raises:
+            ConflictError: a channel of that id or name is there.
+        """
+        for other in self.channels():
+            if other.channel_id == row.channel_id:
+                raise ConflictError("this channel is already known here", where=other.name)
+            if other.name == row.name:
+                raise ConflictError(
+                    "another channel has this name here", where=row.name, hint="--name NAME"
+                )
+        values = dataclasses.asdict(row) | {
+            "owner_roots": dumps({"ids": list(row.owner_roots)}).decode()
+        }
+        self._run(
+            f"INSERT INTO channel ({','.join(values)}) VALUES ({','.join('?' * len(values))})",
+            tuple(values.values()),
+        )
+
+    def channels(self) -> list[ChannelRow]:
+        """Every channel, oldest first."""
+        return [
+            _channel(r) for r in self._rows("SELECT * FROM channel ORDER BY created_at, channel_id")
+        ]
+
+    def channel(self, name: str) -> ChannelRow:
+        """A channel by its name here, or by the beginning of its id.
+
+        Raises:
+            InputError: there is none, or several fit.
+        """
+        known = self.channels()
+        found = [each for each in known if each.name == name or each.channel_id == name]
+        if not found and len(name) >= 6:
+            found = [each for each in known if each.channel_id.startswith(name)]
+        if len(found) != 1:
+            names = ", ".join(each.name for each in known) or "none"
+            raise InputError(
+                f"no channel of this name here; known: {names}",
+                where=name,
+                hint="stillwatch status",
+            )
+        return found[0]
+
+    def set_trusted(self, channel_id: str, trusted: bytes, standing: str) -> None:
+        """Store what is verified of a channel, and this member's standing in it."""
+        self._run(
+            "UPDATE channel SET trusted=?, standing=? WHERE channel_id=?",
+            (trusted, standing, channel_id),
+        )
+
+    def set_cursor(self, channel_id: str, cursor: str) -> None:
+        """Everything up to this `date_added` is processed."""
+        self._run("UPDATE channel SET cursor=? WHERE channel_id=?", (cursor, channel_id))
+
+    def set_pulled(self, channel_id: str, at: int | None, problem: str | None) -> None:
+        """Note how the last pull went; a failed one keeps the time of the last complete one."""
+        self._run(
+            "UPDATE channel SET pulled_at=coalesce(?, pulled_at), pull_problem=? WHERE channel_id=?",
+            (at, problem, channel_id),
+        )
+
+    # Secrets
+
+    def put_secret(self, channel_id: str, kind: str, name: str, sealed: bytes, at: int) -> None:
+        """Add a sealed secret; a second one of the same name replaces it."""
+        self._run(
+            "INSERT OR REPLACE INTO secret VALUES (?,?,?,?,?)", (channel_id, kind, name, sealed, at)
+        )
+
+    def secrets(self, channel_id: str, kind: str) -> dict[str, bytes]:
+        """Sealed secrets of a kind by name, oldest name first."""
+        rows = self._rows(
+            "SELECT name, sealed FROM secret WHERE channel_id=? AND kind=? ORDER BY name",
+            (channel_id, kind),
+        )
+        return {str(r[0]): bytes(r[1]) for r in rows}
+
+    def drop_secret(self, channel_id: str, kind: str, name: str) -> None:
+        """Erase a secret."""
+        self._run(
+            "DELETE FROM secret WHERE channel_id=? AND kind=? AND name=?", (channel_id, kind, name)
+        )
+
+    # Invitations
+
+    def add_invitation(self, row: InvitationRow) -> None:
+        """Note an invitation that was given."""
+        self._run(
+            "INSERT INTO invitation VALUES (?,?,?,?,?,?,?,?)",
+            (
+                row.invitation_id,
+                row.channel_id,
+                row.organisation,
+                ",".join(row.roles),
+                row.expires,
+                row.created_at,
+                row.used_at,
+                row.used_by,
+            ),
+        )
+
+    def invitations(self, channel_id: str) -> list[InvitationRow]:
+        """Invitations to a channel, oldest first."""
+        return [
+            InvitationRow(r[0], r[1], r[2], tuple(r[3].split(",")), r[4], r[5], r[6], r[7])
+            for r in self._rows(
+                "SELECT * FROM invitation WHERE channel_id=? ORDER BY created_at, invitation_id",
+                (channel_id,),
+            )
+        ]
+
+    def use_invitation(self, invitation_id: str, at: int, member: str) -> None:
+        """An invitation serves once."""
+        self._run(
+            "UPDATE invitation SET used_at=?, used_by=? WHERE invitation_id=?",
+            (at, member, invitation_id),
+        )
+
+    # Outbox
+
+    def enqueue(
+        self, channel_id: str, target: str, digest: str, raw: bytes, tlp: str, at: int
+    ) -> None:
+        """Put sealed bytes into the outbox; the same bytes twice are one entry."""
+        self._run(
+            "INSERT OR IGNORE INTO outbox (channel_id,target,digest,raw,tlp,added_at)"
+            " VALUES (?,?,?,?,?,?)",
+            (channel_id, target, digest, raw, tlp, at),
+        )
+
+    def unsent(self, channel_id: str, target: str = "channel") -> list[OutboxRow]:
+        """What the hub has not confirmed, in the order of sealing."""
+        return [
+            OutboxRow(*tuple(r))
+            for r in self._rows(
+                "SELECT * FROM outbox WHERE channel_id=? AND target=? AND sent_at IS NULL"
+                " ORDER BY position",
+                (channel_id, target),
+            )
+        ]
+
+    def mark_sent(self, digests: Iterable[str], at: int) -> None:
+        """The hub holds these; their bytes are no longer needed."""
+        with wrapped():
+            self._db.executemany(
+                "UPDATE outbox SET sent_at=?, problem=NULL, raw=x'' WHERE digest=?",
+                [(at, each) for each in digests],
+            )
+
+    def mark_problem(self, digest: str, problem: str) -> None:
+        """The hub refused these bytes; they stay in the outbox."""
+        self._run("UPDATE outbox SET problem=? WHERE digest=?", (problem, digest))
+
+    def abandon(self, channel_id: str) -> int:
+        """Drop what is unsent in a channel; returns how many."""
+        return self._run(
+            "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
+        ).rowcount
+
+    # Messages
+
+    def put_message(self, row: MessageRow) -> None:
+        """Note what became of a message."""
+        self._run(
+            "INSERT OR REPLACE INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            dataclasses.astuple(row),
+        )
+
+    def outcome(self, channel_id: str, digest: str) -> str | None:
+        """`accepted`, `refused`, `waiting`, or None for a message not seen before."""
+        row = self._run(
+            "SELECT outcome FROM message WHERE channel_id=? AND digest=?", (channel_id, digest)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def message(self, channel_id: str, digest: str) -> MessageRow | None:
+        """A message that was looked at."""
+        row = self._run(
+            "SELECT * FROM message WHERE channel_id=? AND digest=?", (channel_id, digest)
+        ).fetchone()
+        return None if row is None else MessageRow(*tuple(row))
+
+    def waiting(self, channel_id: str) -> list[MessageRow]:
+        """Messages that came before what they build on, oldest first."""
+        return [
+            MessageRow(*tuple(r))
+            for r in self._rows(
+                "SELECT * FROM message WHERE channel_id=? AND outcome='waiting'"
+                " ORDER BY received_at, seq",
+                (channel_id,),
+            )
+        ]
+
+    def last_sent(self, channel_id: str, member: str) -> int | None:
+        """UTC seconds of a member's newest accepted message."""
+        row = self._run(
+            "SELECT max(sent_at) FROM message WHERE channel_id=? AND member=?"
+            " AND outcome='accepted'",
+            (channel_id, member),
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    # Objects
+
+    def put_object(self, row: ObjectRow) -> bool:
+        """Store a version of an object unless a newer one is there; True when it is the newest."""
+        known = self._run(
+            "SELECT modified, audience FROM object WHERE channel_id=? AND id=?",
+            (row.channel_id, row.id),
+        ).fetchone()
+        if known is not None and str(known[0]) >= row.modified:
+            # The same version may travel to both audiences; then it counts as an aggregate.
+            if str(known[0]) == row.modified and row.audience == "aggregate" != str(known[1]):
+                self._run(
+                    "UPDATE object SET audience='aggregate' WHERE channel_id=? AND id=?",
+                    (row.channel_id, row.id),
+                )
+            return False
+        values = dataclasses.asdict(row) | {"body": dumps(row.body)}
+        self._run(
+            f"INSERT OR REPLACE INTO object ({','.join(values)})"
+            f" VALUES ({','.join('?' * len(values))})",
+            tuple(values.values()),
+        )
+        return True
+
+    def object(self, object_id: str, channel_id: str | None = None) -> ObjectRow | None:
+        """The newest version of an object, in one channel or in any."""
+        rows = self._rows(
+            "SELECT * FROM object WHERE id=? AND (? IS NULL OR channel_id=?)"
+            " ORDER BY modified DESC LIMIT 1",
+            (object_id, channel_id, channel_id),
+        )
+        return _object(rows[0]) if rows else None
+
+    def objects(
+        self,
+        channel_id: str | None = None,
+        types: Sequence[str] = (),
+        member: str | None = None,
+    ) -> Iterator[ObjectRow]:
+        """Newest versions, by type then id."""
+        sql = "SELECT * FROM object WHERE (? IS NULL OR channel_id=?) AND (? IS NULL OR member=?)"
+        values: list[object] = [channel_id, channel_id, member, member]
+        if types:
+            sql += f" AND type IN ({','.join('?' * len(types))})"
+            values += types
+        with wrapped():
+            for row in self._db.execute(sql + " ORDER BY type, id, channel_id", values):
+                yield _object(row)
+
+    def owners(self, channel_id: str) -> dict[str, str]:
+        """Object id -> the member that published it first in this channel."""
+        return {
+            str(r[0]): str(r[1])
+            for r in self._rows("SELECT id, member FROM object WHERE channel_id=?", (channel_id,))
+        }
+
+    def count_objects(self, channel_id: str) -> dict[str, int]:
+        """Number of live objects by type."""
+        rows = self._rows(
+            "SELECT type, count(*) FROM object WHERE channel_id=? AND revoked=0 GROUP BY type",
+            (channel_id,),
+        )
+        return {str(r[0]): int(r[1]) for r in rows}
+
+    # Alarms
+
+    def raise_alarm(self, channel_id: str | None, digest: str, text: str, at: int) -> bool:
+        """Add an alarm; False when the same one is there."""
+        return (
+            self._run(
+                "INSERT OR IGNORE INTO alarm (channel_id,raised_at,text,digest) VALUES (?,?,?,?)",
+                (channel_id, at, text, digest),
+            ).rowcount
+            == 1
+        )
+
+    def alarms(self, *, all_of_them: bool = False) -> list[AlarmRow]:
+        """Alarms that nobody acknowledged, oldest first."""
+        where = "" if all_of_them else " WHERE acknowledged_at IS NULL"
+        return [
+            AlarmRow(*tuple(r))
+            for r in self._rows(
+                "SELECT position, channel_id, raised_at, text, acknowledged_at FROM alarm"
+                f"{where} ORDER BY position"
+            )
+        ]
+
+    def acknowledge_alarms(self, at: int) -> int:
+        """Acknowledge every open alarm; returns how many."""
+        return self._run(
+            "UPDATE alarm SET acknowledged_at=? WHERE acknowledged_at IS NULL", (at,)
+        ).rowcount
+
+
+@contextlib.contextmanager
+def wrapped() -> Iterator[None]:
+    """Turn SQLite's errors into `StoreError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        raise StoreError(
+            "the disk is full" if full else f"the local state failed: {error}",
+            where="state.sqlite",
+            hint="free some space and run the command again" if full else None,
+        ) from error
+
+
+def _channel(row: sqlite3.Row) -> ChannelRow:
+    values = dict(row)
+    values["owner_roots"] = tuple(loads(str(values["owner_roots"]).encode())["ids"])
+    return ChannelRow(**values)
+
+
+def _object(row: sqlite3.Row) -> ObjectRow:
+    values = dict(row)
+    values["body"] = loads(bytes(values["body"]))
+    values["revoked"] = bool(values["revoked"])
+    return ObjectRow(**values)

@@ -1,0 +1,397 @@
+"""Pull: fetch, verify, open, store.
+
+One transaction per page: verified state, opened objects, secrets, alarms and the cursor change
+together. A pull that is cut off anywhere goes on from the last whole page, and a message that
+comes again is known by its digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from hub.channel.carriage import from_artifact, is_artifact
+from hub.channel.epoch import EpochSecrets, unwrap, unwrap_history
+from hub.channel.header import Audience, Message, MessageType, parse_message
+from hub.channel.manifest import Role, manifest_of
+from hub.channel.open import open_data, open_keys
+from hub.channel.primitives.hash import digest
+from hub.channel.seal import seal_heartbeat
+from hub.channel.verify import Accepted, NotYet, TrustedChannel
+from hub.client.home import Home
+from hub.client.rows import ChannelRow, MessageRow
+from hub.client.transport import Page
+from hub.client.work import Desk, Sealed, flush, message_row, object_row, put_epoch
+from hub.errors import (
+    AccessError,
+    ConflictError,
+    InputError,
+    StillwatchError,
+    TransportError,
+    VerificationError,
+)
+from hub.model.codec import Json
+from hub.model.identifiers import parse_timestamp, timestamp
+
+_RANK: Final = {
+    MessageType.MANIFEST: 0,
+    MessageType.CARD: 1,
+    MessageType.EPOCH: 2,
+    MessageType.KEYS: 3,
+}
+
+
+@dataclasses.dataclass
+class Pulled:
+    """What a pull of one channel brought.
+
+    Attributes:
+        messages: newly accepted messages.
+        objects: new objects or versions, by type.
+        revoked: ids of indicators that were withdrawn by this pull.
+        reports: sightings, opinions and notes about our own objects.
+        sealed: messages accepted but not addressed to this member.
+        refused: messages that failed a check.
+        waiting: messages that wait for what they build on.
+        foreign: objects in the collection that are no messages.
+        alarms: texts of new alarms.
+        problem: why the pull did not complete.
+    """
+
+    channel: str
+    messages: int = 0
+    objects: dict[str, int] = dataclasses.field(default_factory=dict)
+    revoked: list[str] = dataclasses.field(default_factory=list)
+    reports: int = 0
+    sealed: int = 0
+    refused: int = 0
+    waiting: int = 0
+    foreign: int = 0
+    sent: int = 0
+    alarms: list[str] = dataclasses.field(default_factory=list)
+    problem: str | None = None
+    error: StillwatchError | None = dataclasses.field(default=None, repr=False)
+
+    def to_json(self) -> Json:
+        """The summary without the exception."""
+        fields = dataclasses.asdict(dataclasses.replace(self, error=None))
+        del fields["error"]
+        return fields
+
+
+def pull(
+    desk: Desk,
+    names: Sequence[str] = (),
+    *,
+    advance: Callable[[float], None] = lambda amount: None,
+) -> list[Pulled]:
+    """Pull some channels, or all.
+
+    A hub that fails does not keep the other channels from being pulled: the failure is in the
+    result, and in the state for `status`.
+
+    Raises:
+        ConflictError: another process works with this home.
+        StoreError: the disk failed.
+    """
+    state = desk.home.state
+    results = []
+    with desk.home.locked():
+        channels = [state.channel(each) for each in names] or state.channels()
+        for channel in channels:
+            if channel.standing == "removed":
+                continue
+            result = Pulled(channel.name)
+            results.append(result)
+            try:
+                pull_channel(desk, channel, result, advance=advance)
+            except (TransportError, AccessError, ConflictError, InputError) as error:
+                result.problem, result.error = str(error), error
+                state.set_pulled(channel.channel_id, None, str(error))
+    return results
+
+
+def pull_channel(
+    desk: Desk,
+    channel: ChannelRow,
+    result: Pulled,
+    *,
+    advance: Callable[[float], None] = lambda amount: None,
+) -> None:
+    """Pull one channel, then send what waits in its outbox, and a heartbeat when one is due."""
+    state = desk.home.state
+    try:
+        collection = desk.collection_of(channel)
+        if not collection.can_read:
+            raise AccessError("this account may not read the collection")
+        for page in collection.pages(_added_after(desk.home, channel)):
+            with state.transaction():
+                intake = Intake(desk.home, state.channel(channel.channel_id), desk.clock(), result)
+                intake.take(page.objects)
+                intake.store()
+                _advance_cursor(desk.home, channel, page)
+            advance(len(page.objects))
+    except AccessError as error:
+        if state.channel(channel.channel_id).standing != "joining":
+            raise
+        raise AccessError(
+            "the owner has not approved the join request yet",
+            where=channel.name,
+            hint="tell the owner your words; pull again after the approval",
+        ) from error
+    channel = state.channel(channel.channel_id)
+    state.set_pulled(channel.channel_id, desk.clock(), None)
+    _heartbeat(desk, channel)
+    result.sent += flush(desk, channel).sent
+    result.waiting = len(state.waiting(channel.channel_id))
+
+
+def _added_after(home: Home, channel: ChannelRow) -> str | None:
+    if channel.cursor is None or home.is_stillwatch(channel.api_root):
+        return channel.cursor
+    overlap = timedelta(seconds=home.settings.overlap_s)
+    return timestamp(parse_timestamp(channel.cursor) - overlap)
+
+
+def _advance_cursor(home: Home, channel: ChannelRow, page: Page) -> None:
+    """Never backwards: a page re-read for the overlap must not undo progress."""
+    if page.date_added_last is None:
+        return
+    try:
+        new = parse_timestamp(page.date_added_last)
+    except InputError:
+        raise TransportError("the hub's date_added is no timestamp", where=channel.name) from None
+    old = home.state.channel(channel.channel_id).cursor
+    if old is None or parse_timestamp(old) < new:
+        home.state.set_cursor(channel.channel_id, page.date_added_last)
+
+
+def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
+    """A publisher that has been silent says so, which bounds how long withholding goes unseen."""
+    home, now = desk.home, desk.clock()
+    if channel.trusted is None or channel.standing == "removed":
+        return
+    trusted = home.trusted(channel)
+    entry = trusted.manifest.member(home.member_id)
+    if entry is None or Role.PUBLISH not in entry.roles:
+        return
+    last = home.state.last_sent(channel.channel_id, home.member_id)
+    if last is not None and now - last < home.settings.heartbeat_s:
+        return
+    keys = next((k for k in home.keyring.cards if k.card.hash == entry.card), None)
+    if keys is None:
+        return
+    try:
+        trusted.check_can_publish(now, keys.card.sign_id)
+        sealed = Sealed(home, channel, trusted, now)
+        sealed.add(seal_heartbeat(trusted, keys.signing, now=now))
+    except VerificationError:
+        # Stale manifest or epoch: `status` says so; a heartbeat would be refused anyway.
+        return
+    sealed.store()
+
+
+class Intake:
+    """Takes messages of one channel into its verified state, in one transaction."""
+
+    def __init__(self, home: Home, channel: ChannelRow, now: int, result: Pulled) -> None:
+        self.home = home
+        self.channel = channel
+        self.now = now
+        self.result = result
+        self.trusted = TrustedChannel.restore(channel.trusted) if channel.trusted else None
+        self.standing = channel.standing
+        self._secrets = home.epoch_secrets(channel.channel_id)
+        self._owners = home.state.owners(channel.channel_id)
+
+    def take(self, objects: Iterable[Json]) -> None:
+        """Verify and open what can be, keep what comes too early."""
+        pending = {m.digest: m for m in self._kept()}
+        for each in objects:
+            message = self._message(each)
+            if message is not None:
+                pending[message.digest] = message
+        ordered = sorted(pending.values(), key=_order)
+        while ordered:
+            left = [each for each in ordered if not self._take(each)]
+            if len(left) == len(ordered):
+                break
+            ordered = left
+        for message in ordered:
+            self.home.state.put_message(self._row(message, "waiting", None, message.raw))
+
+    def store(self) -> None:
+        """Write the verified state back."""
+        if self.trusted is None:
+            return
+        for alarm in self.trusted.alarms:
+            self._alarm(alarm.digest, f"{alarm.where}: {alarm.message}")
+        entry = self.trusted.manifest.member(self.home.member_id)
+        if self.home.keyring.root.public.id in self.trusted.manifest.owners:
+            self.standing = "owner"
+        elif entry is not None:
+            self.standing = "member"
+        elif self.standing == "member":
+            self.standing = "removed"
+        self.home.state.set_trusted(self.channel.channel_id, self.trusted.state(), self.standing)
+
+    def _kept(self) -> list[Message]:
+        rows = self.home.state.waiting(self.channel.channel_id)
+        return [parse_message(row.raw) for row in rows if row.raw]
+
+    def _message(self, each: Json) -> Message | None:
+        if not is_artifact(each):
+            self.result.foreign += 1
+            return None
+        object_id = str(each.get("id"))[:100]
+        try:
+            raw = from_artifact(each)
+            known = self.home.state.outcome(self.channel.channel_id, digest(raw))
+            return parse_message(raw) if known in (None, "waiting") else None
+        except InputError:
+            self.result.foreign += 1
+        except VerificationError as error:
+            self.result.refused += 1
+            self._alarm(object_id, f"{object_id}: {error.message}")
+        return None
+
+    def _take(self, message: Message) -> bool:
+        """True when the message is dealt with, one way or the other."""
+        try:
+            accepted = self._accept(message)
+        except NotYet:
+            return False
+        except (InputError, VerificationError) as error:
+            self._refuse(message, error)
+            return True
+        if accepted.duplicate:
+            self.home.state.put_message(message_row(self.channel, accepted, self.now))
+            return True
+        try:
+            self._open(accepted)
+        except NotYet:
+            return False
+        except (InputError, VerificationError) as error:
+            self._refuse(message, error)
+            return True
+        self.result.messages += 1
+        self.home.state.put_message(message_row(self.channel, accepted, self.now))
+        return True
+
+    def _accept(self, message: Message) -> Accepted:
+        if self.trusted is None:
+            if message.header.t != MessageType.MANIFEST or not manifest_of(message.raw).is_genesis:
+                raise NotYet("the genesis manifest has not come yet")
+            trusted = TrustedChannel.from_genesis(
+                message.raw, owner_roots=self.channel.owner_roots or None, now=self.now
+            )
+            if trusted.channel != self.channel.channel_id:
+                raise VerificationError("this is the beginning of another channel")
+            self.trusted = trusted
+        return self.trusted.accept(message.raw, now=self.now)
+
+    def _open(self, accepted: Accepted) -> None:
+        kind = accepted.message.header.t
+        if kind == MessageType.EPOCH:
+            self._open_epoch(accepted.message.raw)
+        elif kind == MessageType.KEYS:
+            self._open_keys(accepted)
+        elif kind == MessageType.DATA:
+            self._open_data(accepted)
+
+    def _open_epoch(self, raw: bytes) -> None:
+        assert self.trusted is not None
+        for keys in reversed(self.home.keyring.cards):
+            secrets = unwrap(self.trusted, raw, keys.kem)
+            if secrets.detail is None and secrets.aggregate is None:
+                continue
+            for each in (*unwrap_history(self.trusted, raw, keys.kem), secrets):
+                put_epoch(self.home, self.channel.channel_id, each, self.now)
+                self._secrets[each.epoch] = each
+            return
+
+    def _secrets_for(self, accepted: Accepted) -> EpochSecrets | None:
+        header = accepted.message.header
+        secrets = self._secrets.get(header.ep or 0)
+        if secrets is None:
+            return None
+        wanted = secrets.aggregate if header.aud == Audience.AGGREGATE else secrets.detail
+        return None if wanted is None else secrets
+
+    def _open_keys(self, accepted: Accepted) -> None:
+        assert self.trusted is not None
+        secrets = self._secrets_for(accepted)
+        if secrets is None:
+            self.result.sealed += 1
+            return
+        for key in open_keys(self.trusted, accepted, secrets):
+            self.home.put_fingerprint_secret(self.channel.channel_id, key, self.now)
+
+    def _open_data(self, accepted: Accepted) -> None:
+        assert self.trusted is not None
+        secrets = self._secrets_for(accepted)
+        if secrets is None:
+            self.result.sealed += 1
+            return
+        opened = open_data(self.trusted, accepted, secrets, owners=self._owners)
+        for body in opened.objects:
+            row = object_row(self.channel, accepted, body, opened.member, self.now)
+            self._owners.setdefault(row.id, row.member)
+            if not self.home.state.put_object(row):
+                continue
+            self.result.objects[row.type] = self.result.objects.get(row.type, 0) + 1
+            if row.revoked and row.type == "indicator":
+                self.result.revoked.append(row.id)
+            if self._about_us(body):
+                self.result.reports += 1
+
+    def _about_us(self, body: Json) -> bool:
+        about = [body.get("sighting_of_ref"), *(body.get("object_refs") or ())]
+        mine = self.home.member_id
+        return (
+            body.get("created_by_ref") != mine
+            and body["type"]
+            in (
+                "sighting",
+                "opinion",
+                "note",
+            )
+            and any(self._owners.get(str(each)) == mine for each in about)
+        )
+
+    def _refuse(self, message: Message, error: StillwatchError) -> None:
+        self.result.refused += 1
+        self.home.state.put_message(self._row(message, "refused", error.message, None))
+        self._alarm(message.digest, f"message {message.digest[:16]}: {error}")
+
+    def _alarm(self, digest_: str, text: str) -> None:
+        full = f"{self.channel.name}: {text}"
+        if self.home.state.raise_alarm(self.channel.channel_id, digest_, full, self.now):
+            self.result.alarms.append(full)
+
+    def _row(
+        self, message: Message, outcome: str, reason: str | None, raw: bytes | None
+    ) -> MessageRow:
+        header = message.header
+        return MessageRow(
+            channel_id=self.channel.channel_id,
+            digest=message.digest,
+            outcome=outcome,
+            type=str(header.t),
+            member=None,
+            publisher=header.pub,
+            seq=header.seq,
+            epoch=header.ep,
+            audience=None if header.aud is None else str(header.aud),
+            sent_at=header.ts,
+            received_at=self.now,
+            raw=raw,
+            reason=reason,
+        )
+
+
+def _order(message: Message) -> tuple[int, int, int, str]:
+    header = message.header
+    return (header.ts, _RANK.get(header.t, 9), header.seq or 0, message.digest)

@@ -1,0 +1,121 @@
+"""The hub's data directory, and what its commands share."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from hub.errors import ConflictError, InputError, StoreError
+from hub.store.interface import Store
+from hub.store.records import Collection, Org
+from hub.store.sqlite import SqliteStore
+
+DATABASE: Final = "hub.db"
+LOCK: Final = "hub.lock"
+DATA_VARIABLE: Final = "STILLWATCH_HUB_DATA"
+
+data_option: Final = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=DATA_VARIABLE,
+    required=True,
+    help=f"The hub's data directory (or {DATA_VARIABLE}).",
+)
+json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON instead of text."
+)
+
+
+def create(data: Path) -> SqliteStore:
+    """Make a data directory (mode 0700) with an empty database and its key (mode 0600).
+
+    Raises:
+        ConflictError: there is a hub already.
+        StoreError: the place cannot be written.
+    """
+    if (data / DATABASE).exists():
+        raise ConflictError("there is a hub already", where=str(data))
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data.chmod(0o700)
+    except OSError as error:
+        raise StoreError(f"cannot be made: {error.strerror}", where=str(data)) from error
+    return SqliteStore.open(data / DATABASE)
+
+
+@contextlib.contextmanager
+def opened(data: Path) -> Iterator[Store]:
+    """The store of an existing hub; may be used while the hub serves.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not (data / DATABASE).exists():
+        raise InputError("there is no hub here", where=str(data), hint="stillwatch hub init --data DIR")
+    store = SqliteStore.open(data / DATABASE)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def sole_server(data: Path) -> Iterator[None]:
+    """Hold the data directory for one serving process.
+
+    Raises:
+        ConflictError: another process serves it.
+    """
+    descriptor = os.open(data / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConflictError("another hub process serves this directory", where=str(data)) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def find_org(store: Store, id_or_name: str) -> Org:
+    """An organisation by id or name. Raises InputError when there is none."""
+    org = store.org(id_or_name)
+    if org is None:
+        raise InputError(
+            "there is no such organisation", where=id_or_name, hint="stillwatch hub org list"
+        )
+    return org
+
+
+def find_collection(store: Store, id_or_alias: str) -> Collection:
+    """A collection by id or alias. Raises InputError when there is none."""
+    collection = store.collection(id_or_alias)
+    if collection is None:
+        raise InputError(
+            "there is no such collection", where=id_or_alias, hint="stillwatch hub collection list"
+        )
+    return collection
+
+
+def moment(seconds: int | None) -> str:
+    """Seconds UTC as text; `never` for None."""
+    if seconds is None:
+        return "never"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def show(document: Any, lines: list[str], *, as_json: bool) -> None:
+    """Print the JSON document, or the lines meant for people."""
+    if as_json:
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo(line)

@@ -1,0 +1,125 @@
+"""`stillwatch hub dev`: a throw-away hub for people who build against it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from hub.cli.hub_data import DATABASE, create, opened, sole_server
+from hub.errors import StoreError
+from hub.settings import HubSettings, ServeSettings
+from hub.store.interface import Store
+from hub.store.records import Kind
+
+_ACCOUNT: Final = "dev.json"
+_USER: Final = "dev"
+_HOST: Final = "127.0.0.1"
+_COLLECTIONS: Final = (
+    ("rw1", "Read and write, one", True, True),
+    ("rw2", "Read and write, two", True, True),
+    ("ro", "Read only", True, False),
+    ("wo", "Write only", False, True),
+    ("na", "No access", False, False),
+)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: a free one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the data here; default: a temporary directory, removed at the end.",
+)
+@click.option("--access-log", is_flag=True, help="Log each request (JSON lines on stderr).")
+def dev(port: int | None, data: Path | None, access_log: bool) -> None:
+    """Serve a throw-away hub on loopback, with one account and five plain collections.
+
+    Prints one line of JSON once it accepts connections: api_root, user, token, and the ids of the
+    collections rw1, rw2 (read and write), ro (read), wo (write) and na (no access). The token works
+    as Basic password and as Bearer. Started again with the same --data it comes back with the same
+    data, ids and token, which is why the token lies there in clear: not for real use.
+    """
+    from hub.server import journal
+    from hub.server.app import create_app
+    from hub.server.run import check_port, free_port, run
+
+    chosen = port or free_port(_HOST)
+    check_port(_HOST, chosen)
+    base = f"http://{_HOST}:{chosen}"
+    settings = HubSettings(
+        title="Stillwatch development hub",
+        public_url=base,
+        other_urls=(f"http://localhost:{chosen}",),
+    )
+    journal.configure(access=access_log)
+    with _directory(data) as place:
+        account = _account(place)
+        line = {"api_root": f"{base}/{settings.root}/", **account}
+        with opened(place) as store, sole_server(place):
+            run(
+                create_app(settings, store),
+                ServeSettings(_HOST, chosen),
+                settings.limits,
+                on_ready=lambda: click.echo(json.dumps(line)),
+            )
+
+
+@contextlib.contextmanager
+def _directory(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="stillwatch-dev-") as place:
+        yield Path(place)
+
+
+def _account(place: Path) -> dict[str, Any]:
+    """The account of a development hub, made on the first start."""
+    path = place / _ACCOUNT
+    if not (place / DATABASE).exists():
+        store = create(place)
+        try:
+            made = _make(store)
+        finally:
+            store.close()
+        _write(path, made)
+    try:
+        account: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            "not the data of a development hub",
+            where=str(place),
+            hint="give an empty --data directory",
+        ) from error
+    return account
+
+
+def _make(store: Store) -> dict[str, Any]:
+    account = store.create_org(_USER)
+    # The collections belong to somebody else, so that the account's grants are all that counts.
+    owner = store.create_org("dev-owner")
+    ids: dict[str, str] = {}
+    for key, title, can_read, can_write in _COLLECTIONS:
+        made = store.create_collection(Kind.PLAIN, title, owner_org=owner.id)
+        ids[key] = made.id
+        if can_read or can_write:
+            store.set_grant(made.id, account.id, can_read=can_read, can_write=can_write)
+    issued = store.create_token(account.id, name="dev")
+    return {"user": _USER, "token": issued.secret, "collections": ids}
+
+
+def _write(path: Path, account: dict[str, Any]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    descriptor = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(json.dumps(account).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)

@@ -1,0 +1,116 @@
+"""`stillwatch hub init` and `stillwatch hub serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hub.cli.hub_data import create, data_option, json_option, opened, show, sole_server
+from hub.errors import InputError
+from hub.settings import HubSettings, ServeSettings
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@data_option
+@json_option
+def init(data: Path, as_json: bool) -> None:
+    """Make a data directory for a new hub.
+
+    The directory gets mode 0700. There is no default account: add an organisation and issue it a
+    token before anybody can log in.
+    """
+    create(data).close()
+    show(
+        {"data": str(data)},
+        [
+            f"New hub in {data}.",
+            "Next:",
+            f"  stillwatch hub org add --data {data} NAME",
+            f"  stillwatch hub token issue --data {data} NAME",
+            f"  stillwatch hub serve --data {data}",
+        ],
+        as_json=as_json,
+    )
+
+
+@click.command()
+@data_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8427, show_default=True)
+@click.option("--tls-cert", type=_FILE, help="PEM certificate chain.")
+@click.option("--tls-key", type=_FILE, help="PEM private key (PKCS #8) of the certificate.")
+@click.option("--tls-client-ca", type=_FILE, help="Ask clients for a certificate of these CAs.")
+@click.option("--behind-proxy", is_flag=True, help="A reverse proxy ends TLS in front.")
+@click.option("--public-url", help="How clients reach the hub, such as https://hub.example.")
+@click.option("--root", default="stillwatch", show_default=True, help="Name of the API root.")
+@click.option("--title", default="Stillwatch hub", show_default=True)
+@click.option("--contact", help="How to reach you; shown to clients.")
+@click.option("--access-log/--no-access-log", default=True, help="Log each request (JSON lines).")
+def serve(
+    data: Path,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    behind_proxy: bool,
+    public_url: str | None,
+    root: str,
+    title: str,
+    contact: str | None,
+    access_log: bool,
+) -> None:
+    """Serve the hub until SIGTERM or SIGINT.
+
+    Logs are JSON lines on standard error. Beyond loopback the hub insists on TLS, unless a reverse
+    proxy ends it.
+    """
+    listen = ServeSettings(host, port, tls_cert, tls_key, tls_client_ca)
+    url, others = _urls(listen, public_url, behind_proxy=behind_proxy)
+    settings = HubSettings(
+        root=root,
+        title=title,
+        contact=contact,
+        public_url=url,
+        other_urls=others,
+        behind_proxy=behind_proxy,
+    )
+    from hub.server import journal
+    from hub.server.app import create_app
+    from hub.server.run import check_exposure, run
+
+    check_exposure(listen, behind_proxy=behind_proxy)
+    journal.configure(access=access_log)
+    with opened(data) as store, sole_server(data):
+        app = create_app(settings, store)
+        run(
+            app,
+            listen,
+            settings.limits,
+            on_ready=lambda: click.echo(f"Serving {url}/{root}/ (stop with Ctrl-C)", err=True),
+        )
+
+
+def _urls(
+    listen: ServeSettings, public_url: str | None, *, behind_proxy: bool
+) -> tuple[str, tuple[str, ...]]:
+    from hub.server.run import is_loopback
+
+    if public_url is not None:
+        if not public_url.startswith(("https://", "http://")):
+            raise InputError("a URL starts with https:// (or http://)", where="--public-url")
+        return public_url.rstrip("/"), ()
+    if behind_proxy or not is_loopback(listen.host):
+        raise InputError(
+            "the hub must know the URL that its clients use",
+            where="--public-url",
+            hint="account bindings are signed for it: --public-url https://hub.example",
+        )
+    scheme = "https" if listen.tls_cert else "http"
+    names = ("127.0.0.1", "localhost", "[::1]")
+    own = f"[{listen.host}]" if ":" in listen.host else listen.host
+    others = tuple(f"{scheme}://{name}:{listen.port}" for name in names if name != own)
+    return f"{scheme}://{own}:{listen.port}", others

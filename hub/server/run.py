@@ -1,0 +1,194 @@
+"""One serving process: Granian embedded in our own event loop, so that signals are ours.
+
+The order on the way down matters: stop accepting, let running requests finish (their posts are
+answered after the commit), drain the appender, close the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.server.embed import Server
+from starlette.applications import Starlette
+
+from hub.errors import InputError, StoreError, TransportError
+from hub.settings import HubLimits, ServeSettings
+
+_LOG = logging.getLogger("stillwatch.server")
+_READY_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.02
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(serve: ServeSettings, *, behind_proxy: bool) -> None:
+    """Refuse to send API tokens over a network in clear.
+
+    Raises:
+        InputError: an address beyond loopback without TLS, half a TLS pair, or client
+            certificates without TLS.
+    """
+    if (serve.tls_cert is None) != (serve.tls_key is None):
+        raise InputError("a TLS certificate needs its key, and the key its certificate")
+    if serve.tls_client_ca is not None and serve.tls_cert is None:
+        raise InputError("client certificates need TLS", hint="give --tls-cert and --tls-key")
+    if serve.tls_cert is None and not is_loopback(serve.host) and not behind_proxy:
+        raise InputError(
+            f"{serve.host} is reachable from other machines, and there is no TLS",
+            where="--host",
+            hint="give --tls-cert and --tls-key, or --behind-proxy when a proxy ends TLS",
+        )
+
+
+def free_port(host: str) -> int:
+    """A TCP port that nobody listens on."""
+    with _bound(host, 0) as probe:
+        return int(probe.getsockname()[1])
+
+
+def check_port(host: str, port: int) -> None:
+    """Make sure that no other process listens there.
+
+    Granian binds with SO_REUSEPORT, so that two hubs on one port would silently share it.
+
+    Raises:
+        TransportError: the port is taken, or the address is not this machine's.
+    """
+    _bound(host, port).close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    probe = socket.socket(family, socket.SOCK_STREAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((host, port))
+        probe.listen(1)
+    except OSError as error:
+        probe.close()
+        taken = error.errno == errno.EADDRINUSE
+        raise TransportError(
+            "another process listens there" if taken else f"cannot listen: {error.strerror}",
+            where=f"{host}:{port}",
+            hint="choose another --port" if taken else None,
+        ) from error
+    return probe
+
+
+def run(
+    app: Starlette,
+    serve: ServeSettings,
+    limits: HubLimits,
+    *,
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT, then end in order.
+
+    Args:
+        app: see `app.create_app`; its lifespan is run here.
+        serve: where to listen.
+        limits: of connections, headers and shutdown.
+        on_ready: called once connections are accepted.
+    Raises:
+        TransportError: the port is taken.
+        StoreError: the server ended by itself.
+    """
+    check_port(serve.host, serve.port)
+    asyncio.run(_serve(app, serve, limits, on_ready))
+
+
+async def _serve(
+    app: Starlette, serve: ServeSettings, limits: HubLimits, on_ready: Callable[[], None]
+) -> None:
+    server = _server(app, serve, limits)
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        server.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    async with app.router.lifespan_context(app):
+        serving = loop.create_task(server.serve())
+        announcing = loop.create_task(_announce(serve, on_ready))
+        try:
+            await serving
+        except TimeoutError:
+            _LOG.warning("some connections did not end in time and were closed")
+        finally:
+            announcing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await announcing
+    if not stopped.is_set():
+        raise StoreError("the server ended unexpectedly")
+
+
+async def _announce(serve: ServeSettings, on_ready: Callable[[], None]) -> None:
+    host = _reachable(serve.host)
+    async with asyncio.timeout(_READY_SECONDS):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, serve.port)
+            except OSError:
+                await asyncio.sleep(_POLL_SECONDS)
+                continue
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            break
+    on_ready()
+
+
+def _reachable(host: str) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "::1" if address.version == 6 else "127.0.0.1"
+
+
+def _server(app: Starlette, serve: ServeSettings, limits: HubLimits) -> Server:
+    server = Server(
+        app,
+        address=serve.host,
+        port=serve.port,
+        # Without lifespan: `_serve` runs it, so that draining comes after the last answer.
+        interface=Interfaces.ASGINL,
+        websockets=False,
+        backlog=limits.connections,
+        backpressure=limits.connections,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=limits.header_milliseconds,
+            max_buffer_size=limits.header_bytes,
+        ),
+        http2_settings=HTTP2Settings(max_headers_size=limits.header_bytes),
+        log_enabled=False,
+        ssl_cert=serve.tls_cert,
+        ssl_key=serve.tls_key,
+        ssl_ca=serve.tls_client_ca,
+        ssl_client_verify=serve.tls_client_ca is not None,
+    )
+    server.workers_kill_timeout = limits.shutdown_seconds
+    return server

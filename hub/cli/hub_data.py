@@ -59,7 +59,9 @@ def opened(data: Path) -> Iterator[Store]:
         InputError: there is none.
     """
     if not (data / DATABASE).exists():
-        raise InputError("there is no hub here", where=str(data), hint="stillwatch hub init --data DIR")
+        raise InputError(
+            "there is no hub here", where=str(data), hint="stillwatch hub init --data DIR"
+        )
     store = SqliteStore.open(data / DATABASE)
     try:
         yield store
@@ -79,7 +81,9 @@ def sole_server(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConflictError("another hub process serves this directory", where=str(data)) from error
+            raise ConflictError(
+                "another hub process serves this directory", where=str(data)
+            ) from error
         yield
     finally:
         os.close(descriptor)

@@ -21,7 +21,7 @@ from hub.channel.verify import Accepted, TrustedChannel
 from hub.errors import AccessError, ConflictError, InputError, StoreError, VerificationError
 from hub.model import codec
 from hub.server.policy import Principal
-from hub.server.refusals import Forbidden
+from hub.server.refusals import ForbiddenError
 from hub.store.interface import Store
 from hub.store.records import Binding, Collection, Kind, NewObject
 
@@ -144,7 +144,7 @@ class ChannelScreen:
         """Judge messages in order.
 
         Raises:
-            Forbidden: none may be stored, and the reason of each is who posts it.
+            ForbiddenError: none may be stored, and the reason of each is who posts it.
         """
         self._channel = self._admission.channel(self._collection.id)
         reasons: list[str | None] = []
@@ -159,7 +159,7 @@ class ChannelScreen:
             except (InputError, VerificationError, ConflictError) as error:
                 reasons.append(error.message)
         if items and outsider == len(items):
-            raise Forbidden(next(reason for reason in reasons if reason is not None))
+            raise ForbiddenError(next(reason for reason in reasons if reason is not None))
         return reasons
 
     def committed(self) -> None:
@@ -193,7 +193,7 @@ class ChannelScreen:
 
     def _open(self, raw: bytes, now: int) -> None:
         if self._principal.org_id != self._collection.owner_org:
-            raise Forbidden("only the collection's owner opens a channel in it")
+            raise ForbiddenError("only the collection's owner opens a channel in it")
         if parse_message(raw).header.t != MessageType.MANIFEST:
             raise VerificationError("the first message of a channel is its genesis manifest")
         channel = TrustedChannel.from_genesis(raw, owner_roots=None, now=now)
@@ -206,7 +206,7 @@ class ChannelScreen:
             raise ConflictError("another collection carries this channel")
         held = {binding.root_id for binding in self._store.bindings(self._principal.org_id)}
         if held.isdisjoint(channel.manifest.owners):
-            raise Forbidden("your account is not bound to an owner of this channel")
+            raise ForbiddenError("your account is not bound to an owner of this channel")
         self._channel = channel
         # A second post of the same batch must already find the channel.
         self._admission.advance(self._collection.id, channel)
@@ -218,9 +218,11 @@ class ChannelScreen:
         for binding in self._store.bindings(self._principal.org_id):
             # A member id alone proves nothing: anybody can write it on a card of a root of theirs.
             rooted = roots.get(binding.member) == binding.root_id
-            if binding.member in accepted.posters and (rooted or binding.root_id in manifest.owners):
+            if binding.member in accepted.posters and (
+                rooted or binding.root_id in manifest.owners
+            ):
                 return
-        raise Forbidden("your account is not bound to the member that signed the message")
+        raise ForbiddenError("your account is not bound to the member that signed the message")
 
 
 class InboxScreen:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.errors import StillwatchError
-from hub.server.refusals import Refusal, status_of
+from hub.server.refusals import RefusalError, status_of
 from hub.store.records import Entry, Page, Row
 from hub.taxii import media, wire
 from hub.taxii.times import to_text
@@ -95,7 +95,7 @@ def failure(request: Request, error: StillwatchError, *, error_id: str) -> Respo
         http_status=str(status),
         details=details or None,
     )
-    headers: Mapping[str, Any] = error.headers if isinstance(error, Refusal) else {}
+    headers: Mapping[str, Any] = error.headers if isinstance(error, RefusalError) else {}
     return taxii(request, wire.encode(resource), status=status, headers=headers)
 
 

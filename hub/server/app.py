@@ -22,7 +22,7 @@ from hub.server.admission import Admission
 from hub.server.appender import Appender
 from hub.server.auth import Authenticator
 from hub.server.edge import Edge, client_address
-from hub.server.refusals import Hidden, MethodNotAllowed, NotAcceptable, Refusal
+from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
 from hub.server.routes import Context, Route, accounts, collections, server_information
 from hub.server.service import HubService
 from hub.settings import HubSettings
@@ -105,7 +105,7 @@ def _endpoint(
             )
             request.state.org = principal.org_id
             if route.taxii and not media.acceptable(request.headers.get("accept")):
-                raise NotAcceptable(
+                raise NotAcceptableError(
                     "the client accepts nothing that this hub answers with",
                     where="Accept",
                     hint=f"accept {media.TAXII}",
@@ -119,7 +119,7 @@ def _endpoint(
 
 def _refuse(request: Request, error: StillwatchError) -> Response:
     request_id = request.state.request_id
-    if isinstance(error, StoreError) and not isinstance(error, Refusal):
+    if isinstance(error, StoreError) and not isinstance(error, RefusalError):
         fields = {"request_id": request_id, "cause": error.message}
         _LOG.error("the store failed", extra={"fields": fields})
     return answers.failure(request, error, error_id=request_id)
@@ -128,19 +128,17 @@ def _refuse(request: Request, error: StillwatchError) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    refusal: Refusal
+    refusal: RefusalError
     if error.status_code == 405:
-        refusal = MethodNotAllowed("this resource does not know that method", headers=headers)
+        refusal = MethodNotAllowedError("this resource does not know that method", headers=headers)
     else:
-        refusal = Hidden("no such resource", headers=headers)
+        refusal = HiddenError("no such resource", headers=headers)
     return _refuse(request, refusal)
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:
     request_id = request.scope.get("state", {}).get("request_id", "")
-    _LOG.error(
-        "a request failed", exc_info=error, extra={"fields": {"request_id": request_id}}
-    )
+    _LOG.error("a request failed", exc_info=error, extra={"fields": {"request_id": request_id}})
     return answers.failure(
         request, StillwatchError("the hub failed to answer"), error_id=str(request_id)
     )

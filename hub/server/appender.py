@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hub.errors import AccessError, InputError, StoreError
-from hub.server.refusals import Busy
+from hub.server.refusals import BusyError
 from hub.settings import HubLimits
 from hub.store.interface import Store
 from hub.store.records import Appended, Batch, NewObject, StatusRecord
@@ -151,19 +151,19 @@ class Appender:
         A post that is larger than the whole queue is taken when nothing else waits.
 
         Raises:
-            Busy: the queue is full, or the hub is stopping.
+            BusyError: the queue is full, or the hub is stopping.
         """
         waiting = _Waiting(post, objects=max(1, len(post.items)), size=post.size)
         retry = {"retry-after": str(self._limits.retry_after_seconds)}
         with self._changed:
             if self._stopping:
-                raise Busy("the hub is stopping", headers=retry)
+                raise BusyError("the hub is stopping", headers=retry)
             full = (
                 self._objects + waiting.objects > self._limits.queue_objects
                 or self._bytes + waiting.size > self._limits.queue_bytes
             )
             if full and self._queue:
-                raise Busy("too many objects wait to be stored", headers=retry)
+                raise BusyError("too many objects wait to be stored", headers=retry)
             self._queue.append(waiting)
             self._objects += waiting.objects
             self._bytes += waiting.size

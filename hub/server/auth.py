@@ -15,7 +15,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 
 from hub.server.policy import Principal
-from hub.server.refusals import TooManyFailures, Unauthenticated
+from hub.server.refusals import TooManyFailuresError, UnauthenticatedError
 from hub.settings import HubLimits
 from hub.store.interface import AccountStore
 
@@ -101,8 +101,8 @@ class Authenticator:
             headers: raw (name, value) pairs, names in lower case.
             address: where the request came from, for the limit of failures.
         Raises:
-            Unauthenticated: no valid token.
-            TooManyFailures: none either, and not the first time.
+            UnauthenticatedError: no valid token.
+            TooManyFailuresError: none either, and not the first time.
         """
         pairs = list(headers)
         secret = presented_token(pairs)
@@ -113,7 +113,7 @@ class Authenticator:
             return Principal(token.org_id, token.id, token.scopes)
         if presents_credentials(pairs):
             self._count_failure(address)
-        raise Unauthenticated(
+        raise UnauthenticatedError(
             "this hub answers to API tokens only",
             hint="send the token as Basic password, as Bearer, or in X-API-Key",
             headers={"www-authenticate": _CHALLENGE},
@@ -127,7 +127,7 @@ class Authenticator:
             window.popleft()
         if len(window) >= self._limits.auth_failures:
             wait = window[0] + self._limits.auth_window_seconds - now
-            raise TooManyFailures(
+            raise TooManyFailuresError(
                 "too many failed log-ins from this address",
                 headers={"retry-after": str(max(1, int(wait) + 1))},
             )

@@ -11,7 +11,12 @@ import zlib
 from starlette.requests import ClientDisconnect, Request
 
 from hub.errors import InputError
-from hub.server.refusals import LengthMismatch, TooLarge, TooSlow, UnsupportedMedia
+from hub.server.refusals import (
+    LengthMismatchError,
+    TooLargeError,
+    TooSlowError,
+    UnsupportedMediaError,
+)
 from hub.settings import HubLimits
 from hub.taxii import media
 
@@ -25,11 +30,11 @@ def check_headers(request: Request, limits: HubLimits, *, taxii: bool = True) ->
     Returns:
         The content encoding: "identity" or "gzip".
     Raises:
-        UnsupportedMedia: not a TAXII body, or in an encoding other than gzip.
-        TooLarge: a declared length beyond the cap.
+        UnsupportedMediaError: not a TAXII body, or in an encoding other than gzip.
+        TooLargeError: a declared length beyond the cap.
     """
     if taxii and not media.is_taxii_content(request.headers.get("content-type")):
-        raise UnsupportedMedia(
+        raise UnsupportedMediaError(
             "the body's media type is not one that this hub reads",
             where="Content-Type",
             hint=f"send {media.TAXII}",
@@ -37,7 +42,7 @@ def check_headers(request: Request, limits: HubLimits, *, taxii: bool = True) ->
         )
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
-        raise UnsupportedMedia(
+        raise UnsupportedMediaError(
             "bodies are read plain or gzip",
             where="Content-Encoding",
             headers={"accept-encoding": "gzip, identity"},
@@ -56,9 +61,9 @@ async def read_body(request: Request, limits: HubLimits, *, encoding: str = "ide
     Memory stays below twice the cap, whatever the body claims to inflate to.
 
     Raises:
-        TooLarge: longer than the cap, before or after decompression.
-        TooSlow: not here in time.
-        LengthMismatch: the client broke off.
+        TooLargeError: longer than the cap, before or after decompression.
+        TooSlowError: not here in time.
+        LengthMismatchError: the client broke off.
         InputError: not the gzip that it claims to be.
     """
     chunks: list[bytes] = []
@@ -71,14 +76,14 @@ async def read_body(request: Request, limits: HubLimits, *, encoding: str = "ide
                     raise _too_large(limits)
                 chunks.append(chunk)
     except TimeoutError as error:
-        raise TooSlow(
+        raise TooSlowError(
             f"the body did not arrive within {limits.body_seconds:g} seconds", headers=_CLOSE
         ) from error
     except ClientDisconnect as error:
-        raise LengthMismatch("the body broke off", headers=_CLOSE) from error
+        raise LengthMismatchError("the body broke off", headers=_CLOSE) from error
     declared = request.headers.get("content-length")
     if declared is not None and int(declared) != size:
-        raise LengthMismatch("the body is not as long as declared", headers=_CLOSE)
+        raise LengthMismatchError("the body is not as long as declared", headers=_CLOSE)
     body = b"".join(chunks)
     return body if encoding == "identity" else _inflate(body, limits)
 
@@ -96,8 +101,8 @@ def _inflate(body: bytes, limits: HubLimits) -> bytes:
     return plain
 
 
-def _too_large(limits: HubLimits) -> TooLarge:
-    return TooLarge(
+def _too_large(limits: HubLimits) -> TooLargeError:
+    return TooLargeError(
         f"a body may have {limits.content_length} bytes",
         where="body",
         hint="send fewer objects in one envelope",

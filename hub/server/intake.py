@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hub.errors import InputError
 from hub.model import codec
-from hub.server.refusals import Unprocessable
+from hub.server.refusals import UnprocessableError
 from hub.settings import HubLimits
 from hub.store.objects import new_object
 from hub.store.records import Appended, NewObject, Outcome
@@ -57,22 +57,22 @@ def take_apart(body: bytes, limits: HubLimits, *, received: str) -> Intake:
             that name none.
     Raises:
         InputError: not strict I-JSON.
-        Unprocessable: JSON, but no envelope with objects.
+        UnprocessableError: JSON, but no envelope with objects.
     """
     envelope = codec.loads(
         body, where="body", max_bytes=limits.content_length, max_depth=limits.json_depth
     )
     objects = envelope.get("objects")
     if not isinstance(objects, list) or not objects:
-        raise Unprocessable(
+        raise UnprocessableError(
             "an envelope holds at least one object", where="objects", hint='{"objects": [{...}]}'
         )
     if not all(isinstance(obj, dict) for obj in objects):
-        raise Unprocessable("an envelope holds nothing but objects", where="objects")
+        raise UnprocessableError("an envelope holds nothing but objects", where="objects")
     try:
         raws = split_envelope(body, max_objects=limits.queue_objects)
     except InputError as error:
-        raise Unprocessable(error.message, where=error.where, hint=error.hint) from error
+        raise UnprocessableError(error.message, where=error.where, hint=error.hint) from error
     items: list[NewObject] = []
     failures: list[StatusDetails] = []
     for obj, raw in zip(objects, raws, strict=True):

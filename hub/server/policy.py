@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from hub.store.records import Kind
 
@@ -92,7 +92,6 @@ class Rights:
         return self.read or self.write
 
 
-_NOTHING = Rights(read=False, write=False, delete=False)
 _OPEN_ACTIONS = frozenset(
     {Action.DISCOVER, Action.API_ROOT, Action.ABOUT, Action.BIND, Action.STATUS, Action.LIST}
 )
@@ -112,11 +111,9 @@ def rights(standing: Standing) -> Rights:
     if standing.kind is Kind.INBOX:
         return Rights(read=standing.owner, write=True, delete=standing.owner)
     if standing.kind is Kind.CHANNEL:
-        if standing.bound:
-            involved = standing.member or standing.owner
-            return Rights(read=involved, write=involved, delete=False)
-        return Rights(read=standing.owner, write=standing.owner, delete=False)
-    return _NOTHING
+        involved = standing.owner or (standing.bound and standing.member)
+        return Rights(read=involved, write=involved, delete=False)
+    assert_never(standing.kind)
 
 
 def effective(principal: Principal, standing: Standing) -> Rights:

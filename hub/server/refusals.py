@@ -19,7 +19,7 @@ from hub.errors import (
 )
 
 
-class Refusal(StillwatchError):
+class RefusalError(StillwatchError):
     """A request ends here.
 
     Args:
@@ -38,67 +38,67 @@ class Refusal(StillwatchError):
         self.headers = dict(headers or {})
 
 
-class Unauthenticated(Refusal, AccessError):
+class UnauthenticatedError(RefusalError, AccessError):
     """No valid credentials."""
 
 
-class TooManyFailures(Refusal, AccessError):
+class TooManyFailuresError(RefusalError, AccessError):
     """One address keeps trying wrong credentials."""
 
 
-class Forbidden(Refusal, AccessError):
+class ForbiddenError(RefusalError, AccessError):
     """The principal may know of it but not do it."""
 
 
-class Hidden(Refusal, AccessError):
+class HiddenError(RefusalError, AccessError):
     """It does not exist, or the principal may not know that it does."""
 
 
-class MethodNotAllowed(Refusal, InputError):
+class MethodNotAllowedError(RefusalError, InputError):
     """The path exists, this method on it does not."""
 
 
-class NotAcceptable(Refusal, InputError):
+class NotAcceptableError(RefusalError, InputError):
     """The client accepts no media type that the hub can answer with."""
 
 
-class UnsupportedMedia(Refusal, InputError):
+class UnsupportedMediaError(RefusalError, InputError):
     """The body's media type or encoding is not one that the hub reads."""
 
 
-class TooLarge(Refusal, InputError):
+class TooLargeError(RefusalError, InputError):
     """The body is longer than the API root's `max_content_length`."""
 
 
-class Unprocessable(Refusal, InputError):
+class UnprocessableError(RefusalError, InputError):
     """The body is JSON, but not what the endpoint takes."""
 
 
-class TooSlow(Refusal, TransportError):
+class TooSlowError(RefusalError, TransportError):
     """The body did not arrive in time."""
 
 
-class LengthMismatch(Refusal, TransportError):
+class LengthMismatchError(RefusalError, TransportError):
     """The client went away, or broke off its body."""
 
 
-class Busy(Refusal, StoreError):
+class BusyError(RefusalError, StoreError):
     """The appender's queue is full, or the hub is stopping."""
 
 
 _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
-    (Unauthenticated, 401, "Authentication required"),
-    (TooManyFailures, 429, "Too many failed log-ins"),
-    (Forbidden, 403, "Not permitted"),
-    (Hidden, 404, "Not found"),
-    (MethodNotAllowed, 405, "Method not allowed"),
-    (NotAcceptable, 406, "Not acceptable"),
-    (UnsupportedMedia, 415, "Unsupported media type"),
-    (TooLarge, 413, "Body too large"),
-    (Unprocessable, 422, "Unprocessable content"),
-    (TooSlow, 408, "Body too slow"),
-    (LengthMismatch, 400, "Body incomplete"),
-    (Busy, 503, "Busy"),
+    (UnauthenticatedError, 401, "Authentication required"),
+    (TooManyFailuresError, 429, "Too many failed log-ins"),
+    (ForbiddenError, 403, "Not permitted"),
+    (HiddenError, 404, "Not found"),
+    (MethodNotAllowedError, 405, "Method not allowed"),
+    (NotAcceptableError, 406, "Not acceptable"),
+    (UnsupportedMediaError, 415, "Unsupported media type"),
+    (TooLargeError, 413, "Body too large"),
+    (UnprocessableError, 422, "UnprocessableError content"),
+    (TooSlowError, 408, "Body too slow"),
+    (LengthMismatchError, 400, "Body incomplete"),
+    (BusyError, 503, "BusyError"),
     (VerificationError, 422, "Verification failed"),
     (InputError, 400, "Bad request"),
     (AccessError, 403, "Not permitted"),

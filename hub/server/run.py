@@ -121,10 +121,11 @@ async def _serve(
     server = _server(app, serve, limits)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    end: Callable[[], None] = server.stop
 
     def stop() -> None:
         stopped.set()
-        server.stop()
+        end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

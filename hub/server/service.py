@@ -19,7 +19,7 @@ from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
 from hub.server.intake import report, take_apart
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
-from hub.server.refusals import Forbidden, Hidden, Unauthenticated
+from hub.server.refusals import ForbiddenError, HiddenError, UnauthenticatedError
 from hub.settings import HubSettings
 from hub.store.interface import Store
 from hub.store.records import (
@@ -109,7 +109,9 @@ class HubService:
         """Ask the policy about an action that concerns no collection."""
         _enforce(decide(principal, action, None))
 
-    def _standing(self, principal: Principal, collection: Collection, grant: Grant | None) -> Standing:
+    def _standing(
+        self, principal: Principal, collection: Collection, grant: Grant | None
+    ) -> Standing:
         owner = collection.owner_org == principal.org_id
         if collection.kind is not Kind.CHANNEL:
             return Standing(
@@ -158,9 +160,9 @@ class HubService:
         assert principal is not None
         record = self._store.get_status(status_id)
         if record is None or record.org_id != principal.org_id:
-            raise Hidden("no such status, or not yours")
+            raise HiddenError("no such status, or not yours")
         if record.created + self._settings.limits.status_seconds < self._now():
-            raise Hidden("the status has expired")
+            raise HiddenError("the status has expired")
         return record.raw
 
     # -- reading -------------------------------------------------------------------------------
@@ -185,7 +187,7 @@ class HubService:
         limit = self._limit(filters)
         return await self._run(limit, self._store.manifest, seen.collection.id, filters, limit)
 
-    async def object(
+    async def one_object(
         self, principal: Principal | None, collection_id: str, object_id: str, filters: Filters
     ) -> Page[Row]:
         """Versions of one object."""
@@ -231,7 +233,7 @@ class HubService:
 
     def _must_exist(self, collection: Collection, object_id: str) -> None:
         if not self._store.has_object(collection.id, object_id):
-            raise Hidden("no such object in this collection")
+            raise HiddenError("no such object in this collection")
 
     def _limit(self, filters: Filters) -> int:
         limits = self._settings.limits
@@ -294,7 +296,7 @@ class HubService:
         self.allow(principal, Action.BIND)
         assert principal is not None
         if not self._binding_urls():
-            raise Hidden("this hub has no public URL that a binding could be signed for")
+            raise HiddenError("this hub has no public URL that a binding could be signed for")
         challenge, expires = secrets.token_hex(32), self._now() + CHALLENGE_SECONDS
         self._store.put_challenge(principal.org_id, challenge, expires=expires)
         return challenge, expires
@@ -309,7 +311,9 @@ class HubService:
         self.allow(principal, Action.BIND)
         assert principal is not None
         if not self._store.take_challenge(principal.org_id, challenge, now=self._now()):
-            raise Forbidden("the challenge is unknown, used or expired", hint="ask for a new one")
+            raise ForbiddenError(
+                "the challenge is unknown, used or expired", hint="ask for a new one"
+            )
         card = self._check_binding(raw, challenge)
         binding = self._store.bind_member(principal.org_id, card.member, card.root_id)
         self._store.audit(
@@ -327,7 +331,7 @@ class HubService:
                 return invite.check_binding(raw, url, challenge, now=self._now())
             except VerificationError as error:
                 failure = error
-        raise failure or Hidden("this hub has no public URL")
+        raise failure or HiddenError("this hub has no public URL")
 
     def _binding_urls(self) -> list[str]:
         settings = self._settings
@@ -339,7 +343,7 @@ def _enforce(decision: Decision) -> None:
     if decision is Decision.ALLOW:
         return
     if decision is Decision.HIDE:
-        raise Hidden(_NO_SUCH_COLLECTION)
+        raise HiddenError(_NO_SUCH_COLLECTION)
     if decision is Decision.AUTHENTICATE:
-        raise Unauthenticated("this hub answers to API tokens only")
-    raise Forbidden("your organisation may not do this here")
+        raise UnauthenticatedError("this hub answers to API tokens only")
+    raise ForbiddenError("your organisation may not do this here")

@@ -62,7 +62,7 @@ async def list_objects(context: Context) -> Response:
     """Section 5.4."""
     asked = _filters(context, query.ALL_FILTERS)
     page = await context.service.page(context.principal, context.parameter("collection_id"), asked)
-    body = wire.envelope((row.raw for row in page.rows), more=page.more, next_cursor=page.next)
+    body = wire.envelope([row.raw for row in page.rows], more=page.more, next_cursor=page.next)
     return answers.taxii(context.request, body, headers=answers.dates(page, asked.added_after))
 
 
@@ -80,13 +80,13 @@ async def add_objects(context: Context) -> Response:
 async def show_object(context: Context) -> Response:
     """Section 5.6."""
     asked = _filters(context, query.OBJECT_FILTERS)
-    page = await context.service.object(
+    page = await context.service.one_object(
         context.principal,
         context.parameter("collection_id"),
         context.parameter("object_id"),
         asked,
     )
-    body = wire.envelope((row.raw for row in page.rows), more=page.more, next_cursor=page.next)
+    body = wire.envelope([row.raw for row in page.rows], more=page.more, next_cursor=page.next)
     return answers.taxii(context.request, body, headers=answers.dates(page, asked.added_after))
 
 

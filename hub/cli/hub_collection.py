@@ -1,0 +1,139 @@
+"""`stillwatch hub collection`: collections and grants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli.hub_data import data_option, find_collection, find_org, json_option, opened, show
+from hub.errors import InputError
+from hub.store.interface import Store
+from hub.store.records import Collection, Grant, Kind
+
+
+@click.group()
+def collection() -> None:
+    """Add, list and grant collections."""
+
+
+def _document(found: Collection, grants: list[Grant]) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "kind": found.kind.value,
+        "title": found.title,
+        "description": found.description,
+        "alias": found.alias,
+        "owner": found.owner_org,
+        "channel": found.channel_id,
+        "inbox_of": found.inbox_of,
+        "grants": [
+            {"org": one.org_id, "can_read": one.can_read, "can_write": one.can_write}
+            for one in grants
+        ],
+    }
+
+
+def _add_inbox(store: Store, channel: Collection) -> Collection:
+    return store.create_collection(
+        Kind.INBOX,
+        f"{channel.title} (join requests)",
+        owner_org=channel.owner_org,
+        description=f"Join requests for the channel in collection {channel.id}",
+        inbox_of=channel.id,
+    )
+
+
+@collection.command()
+@data_option
+@click.argument("title")
+@click.option("--owner", required=True, help="Organisation (id or name) that owns it.")
+@click.option(
+    "--kind",
+    type=click.Choice([Kind.PLAIN.value, Kind.CHANNEL.value]),
+    default=Kind.CHANNEL.value,
+    show_default=True,
+    help="channel: sealed messages of members, with an inbox beside it; plain: any STIX.",
+)
+@click.option("--description")
+@click.option("--alias", help="A short name for URLs.")
+@json_option
+def add(
+    data: Path,
+    title: str,
+    owner: str,
+    kind: str,
+    description: str | None,
+    alias: str | None,
+    as_json: bool,
+) -> None:
+    """Add a collection. Its owner may read and write a plain one at once."""
+    with opened(data) as store:
+        org = find_org(store, owner)
+        made = store.create_collection(
+            Kind(kind), title, owner_org=org.id, description=description, alias=alias
+        )
+        inbox = _add_inbox(store, made) if made.kind is Kind.CHANNEL else None
+        if made.kind is Kind.PLAIN:
+            store.set_grant(made.id, org.id, can_read=True, can_write=True)
+        store.audit("collection.add", org_id=org.id, collection_id=made.id)
+        document = _document(made, store.grants(made.id))
+    lines = [f"Added {made.kind.value} collection {made.id}, owned by {org.name}."]
+    if inbox is not None:
+        document["inbox"] = inbox.id
+        lines.append(f"Its inbox for join requests: {inbox.id}")
+    show(document, lines, as_json=as_json)
+
+
+@collection.command("list")
+@data_option
+@json_option
+def list_(data: Path, as_json: bool) -> None:
+    """List collections, oldest first."""
+    with opened(data) as store:
+        names = {one.id: one.name for one in store.orgs()}
+        documents = []
+        lines = []
+        for found in store.collections():
+            documents.append(
+                {**_document(found, store.grants(found.id)), "objects": store.count(found.id)}
+            )
+            lines.append(
+                f"{found.id}  {found.kind.value:7}  {store.count(found.id):>8} objects  "
+                f"{names.get(found.owner_org, found.owner_org)}  {found.title}"
+            )
+    show(documents, lines or ["No collections."], as_json=as_json)
+
+
+@collection.command()
+@data_option
+@click.argument("collection_id")
+@click.argument("org")
+@click.option("--read/--no-read", default=False)
+@click.option("--write/--no-write", default=False)
+@json_option
+def grant(data: Path, collection_id: str, org: str, read: bool, write: bool, as_json: bool) -> None:
+    """Set what an organisation may do in a plain collection; neither takes the grant away.
+
+    Channels are not granted: their members are whom the signed manifest names.
+    """
+    with opened(data) as store:
+        found = find_collection(store, collection_id)
+        if found.kind is not Kind.PLAIN:
+            raise InputError(
+                f"a {found.kind.value} collection is not granted",
+                where=collection_id,
+                hint="invite the organisation to the channel: stillwatch channel invite",
+            )
+        target = find_org(store, org)
+        store.set_grant(found.id, target.id, can_read=read, can_write=write)
+        detail = {"read": str(read), "write": str(write)}
+        store.audit("collection.grant", org_id=target.id, collection_id=found.id, detail=detail)
+        document = _document(found, store.grants(found.id))
+    granted = " and ".join(word for word, on in (("read", read), ("write", write)) if on)
+    show(
+        document,
+        [f"{target.name} may {granted or 'do nothing'} in {found.title}."],
+        as_json=as_json,
+    )

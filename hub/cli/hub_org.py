@@ -1,0 +1,84 @@
+"""`stillwatch hub org`: the organisations that have an account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli.hub_data import data_option, find_org, json_option, moment, opened, show
+from hub.store.records import Binding, Org
+
+
+@click.group()
+def org() -> None:
+    """Add, list, bar and let in organisations."""
+
+
+def _document(org: Org, bindings: list[Binding]) -> dict[str, Any]:
+    return {
+        "id": org.id,
+        "name": org.name,
+        "created": org.created,
+        "disabled": org.disabled,
+        "members": [{"member": one.member, "root": one.root_id} for one in bindings],
+    }
+
+
+@org.command()
+@data_option
+@click.argument("name")
+@json_option
+def add(data: Path, name: str, as_json: bool) -> None:
+    """Add an organisation; it can do nothing before it is issued a token."""
+    with opened(data) as store:
+        made = store.create_org(name)
+        store.audit("org.add", org_id=made.id)
+    show(
+        _document(made, []),
+        [
+            f"Added {made.name} ({made.id}).",
+            f"Next: stillwatch hub token issue --data {data} {made.id}",
+        ],
+        as_json=as_json,
+    )
+
+
+@org.command("list")
+@data_option
+@json_option
+def list_(data: Path, as_json: bool) -> None:
+    """List the organisations, oldest first."""
+    with opened(data) as store:
+        documents = [_document(one, store.bindings(one.id)) for one in store.orgs()]
+    lines = [
+        f"{one['id']}  {moment(one['created'])}  {'barred  ' if one['disabled'] else ''}"
+        f"{one['name']}" + (f"  ({len(one['members'])} channel members)" if one["members"] else "")
+        for one in documents
+    ]
+    show(documents, lines or ["No organisations."], as_json=as_json)
+
+
+@org.command()
+@data_option
+@click.argument("name")
+def bar(data: Path, name: str) -> None:
+    """Bar an organisation: its tokens stop working at once."""
+    _set(data, name, disabled=True)
+
+
+@org.command()
+@data_option
+@click.argument("name")
+def admit(data: Path, name: str) -> None:
+    """Let a barred organisation in again."""
+    _set(data, name, disabled=False)
+
+
+def _set(data: Path, name: str, *, disabled: bool) -> None:
+    with opened(data) as store:
+        found = find_org(store, name)
+        store.disable_org(found.id, disabled=disabled)
+        store.audit("org.bar" if disabled else "org.admit", org_id=found.id)
+    click.echo(f"{found.name} is {'barred' if disabled else 'let in'}.")

@@ -25,7 +25,7 @@ from hub.server.refusals import ForbiddenError
 from hub.store.interface import Store
 from hub.store.records import Binding, Collection, Kind, NewObject
 
-_LOG = logging.getLogger("stillwatch.admission")
+_logger = logging.getLogger("stillwatch.admission")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Admission:
                 else:
                     channel.accept(raw, now=max(then, channel.time))
             except (InputError, VerificationError) as error:
-                _LOG.warning(
+                _logger.warning(
                     "a stored message no longer verifies",
                     extra={"fields": {"collection": collection_id, "cause": error.message}},
                 )
@@ -171,7 +171,9 @@ class ChannelScreen:
             try:
                 self._store.bind_channel(self._collection.id, self._channel.channel)
             except (ConflictError, StoreError) as error:
-                _LOG.error("could not note the channel", extra={"fields": {"cause": error.message}})
+                _logger.error(
+                    "could not note the channel", extra={"fields": {"cause": error.message}}
+                )
 
     def failed(self) -> None:
         """Nothing was stored: the next post starts from what is."""

@@ -36,7 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 )
 """Everything that needs a token; `/livez` and `/readyz` do not."""
 
-_LOG = logging.getLogger("stillwatch.server")
+_logger = logging.getLogger("stillwatch.server")
 _POOL_THREADS: Final = 4
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -121,7 +121,7 @@ def _refuse(request: Request, error: StillwatchError) -> Response:
     request_id = request.state.request_id
     if isinstance(error, StoreError) and not isinstance(error, RefusalError):
         fields = {"request_id": request_id, "cause": error.message}
-        _LOG.error("the store failed", extra={"fields": fields})
+        _logger.error("the store failed", extra={"fields": fields})
     return answers.failure(request, error, error_id=request_id)
 
 
@@ -138,7 +138,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_fault(request: Request, error: Exception) -> Response:
     request_id = request.scope.get("state", {}).get("request_id", "")
-    _LOG.error("a request failed", exc_info=error, extra={"fields": {"request_id": request_id}})
+    _logger.error("a request failed", exc_info=error, extra={"fields": {"request_id": request_id}})
     return answers.failure(
         request, StillwatchError("the hub failed to answer"), error_id=str(request_id)
     )

@@ -22,7 +22,7 @@ from hub.settings import HubLimits
 from hub.store.interface import Store
 from hub.store.records import Appended, Batch, NewObject, StatusRecord
 
-_LOG = logging.getLogger("stillwatch.appender")
+_logger = logging.getLogger("stillwatch.appender")
 
 
 class Screen(Protocol):
@@ -197,20 +197,19 @@ class Appender:
         try:
             self.commit([review.batch() for review in reviewed])
         except InputError as error:
-            self._fail(reviewed, error)
             if len(reviewed) == 1:
-                _answer(reviewed[0].waiting, error)
+                self._refuse(reviewed, error)
                 return
+            _forget(reviewed)
             # One post must not cost the others theirs.
             for review in reviewed:
                 self._process([review.waiting])
         except StoreError as error:
-            _LOG.error("could not store", extra={"fields": {"cause": error.message}})
+            _logger.error("could not store", extra={"fields": {"cause": error.message}})
             self._refuse(reviewed, error)
-        except Exception as error:
-            _LOG.exception("the appender failed")
+        except Exception:
+            _logger.exception("the appender failed")
             self._refuse(reviewed, StoreError("the hub could not store the objects"))
-            del error
         else:
             for review in reviewed:
                 self._acknowledge(review)
@@ -226,7 +225,7 @@ class Appender:
             _answer(waiting, error)
             return None
         except Exception:
-            _LOG.exception("the check of channel messages failed")
+            _logger.exception("the check of channel messages failed")
             screen.failed()
             _answer(waiting, StoreError("the hub could not check the messages"))
             return None
@@ -245,16 +244,16 @@ class Appender:
         if not review.waiting.answer.cancelled():
             review.waiting.answer.set_result(review.verdict)
 
-    def _fail(self, reviewed: Sequence[_Reviewed], error: Exception) -> None:
-        del error
-        for review in reviewed:
-            if review.waiting.post.screen is not None:
-                review.waiting.post.screen.failed()
-
     def _refuse(self, reviewed: Sequence[_Reviewed], error: Exception) -> None:
-        self._fail(reviewed, error)
+        _forget(reviewed)
         for review in reviewed:
             _answer(review.waiting, error)
+
+
+def _forget(reviewed: Sequence[_Reviewed]) -> None:
+    for review in reviewed:
+        if review.waiting.post.screen is not None:
+            review.waiting.post.screen.failed()
 
 
 def _answer(waiting: _Waiting, error: Exception) -> None:

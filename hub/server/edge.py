@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.server.journal import ACCESS
 
-_LOG = logging.getLogger(ACCESS)
+_logger = logging.getLogger(ACCESS)
 
 
 class Edge:
@@ -54,7 +54,7 @@ class Edge:
         try:
             await self._app(inner, receive, watch)
         finally:
-            if _LOG.isEnabledFor(logging.INFO):
+            if _logger.isEnabledFor(logging.INFO):
                 _log(inner, sent, time.perf_counter() - began)
 
 
@@ -84,4 +84,4 @@ def _log(scope: Scope, sent: dict[str, int], seconds: float) -> None:
         "ms": round(seconds * 1000, 2),
         "org": scope["state"].get("org"),
     }
-    _LOG.info("request", extra={"fields": fields})
+    _logger.info("request", extra={"fields": fields})

@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from hub.errors import InputError, StoreError, TransportError
 from hub.settings import HubLimits, ServeSettings
 
-_LOG = logging.getLogger("stillwatch.server")
+_logger = logging.getLogger("stillwatch.server")
 _READY_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 
@@ -135,7 +135,7 @@ async def _serve(
         try:
             await serving
         except TimeoutError:
-            _LOG.warning("some connections did not end in time and were closed")
+            _logger.warning("some connections did not end in time and were closed")
         finally:
             announcing.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -82,10 +82,7 @@ def _fold(data: Bytes, start: int, end: int, folds: Bytes, out: Bytes) -> int:
     size = 0
     for i in range(start, end):
         byte = folds[data[i]]
-        if byte != 0x20:
-            out[size] = byte
-            size += 1
-        elif size > 0 and out[size - 1] != 0x20:
+        if byte != 0x20 or (size > 0 and out[size - 1] != 0x20):
             out[size] = byte
             size += 1
     if size > 0 and out[size - 1] == 0x20:

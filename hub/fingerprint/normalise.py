@@ -77,7 +77,7 @@ def _mailbox(value: str) -> tuple[str, str]:
 
 
 def _domain(value: str) -> str:
-    text = value[:-1] if value.endswith(".") else value
+    text = value.removesuffix(".")
     try:
         ascii_form = idna.encode(text.lower(), uts46=True, std3_rules=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):

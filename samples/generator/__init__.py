@@ -1,0 +1,1 @@
+"""The story behind the sample data, and the writers of its files."""

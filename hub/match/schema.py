@@ -82,7 +82,11 @@ PATHS: Final[dict[str, tuple[str, ...]]] = {
     "signup_time": (f"{_EA}signup_time",),
     "client_ip": ("ipv4-addr:value", "ipv6-addr:value", "network-traffic:src_ref.value"),
     "asn": ("network-traffic:src_ref.belongs_to_refs[*].number",),
-    "user_agent": ("network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'",),
+    # STIX 2.1 holds header values in lists; patterns that predate it leave out the `[*]`.
+    "user_agent": (
+        "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'",
+        "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'[*]",
+    ),
     "ja3": (f"{_EN}ja3",),
     "ja4": (f"{_EN}ja4",),
     "provider_name": ("llm-exchange:provider_name",),

@@ -7,6 +7,7 @@ twice says it once; an explicit id always wins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, Required, TypedDict, Unpack, get_args
@@ -186,8 +187,10 @@ def relationship(
     _reference(source_ref, "source_ref")
     _reference(target_ref, "target_ref")
     kind = _text(relationship_type, "relationship_type")
-    if kind != kind.lower() or not kind.replace("-", "").isascii():
-        raise InputError("lower-case letters and hyphens are wanted", where="relationship_type")
+    if _RELATIONSHIP.fullmatch(kind) is None:
+        raise InputError(
+            "lower-case letters, digits and hyphens are wanted", where="relationship_type"
+        )
     return _assemble(
         "relationship",
         (source_ref, kind, target_ref),
@@ -370,6 +373,7 @@ def revoke(obj: Json, modified: datetime) -> Json:
     return new_version(obj, modified, revoked=True)
 
 
+_RELATIONSHIP: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _UNCHANGEABLE: Final = frozenset({"type", "spec_version", "id", "created", "created_by_ref"})
 
 

@@ -18,7 +18,8 @@ MAX_PATTERN_CHARS: Final = 64 * 1024
 
 ACCOUNT: Final = f"user-account:extensions.'{LLM_ACCOUNT}'."
 NETWORK: Final = f"network-traffic:extensions.'{NET_FINGERPRINT}'."
-USER_AGENT: Final = "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'"
+USER_AGENT: Final = "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'[*]"
+"""Header values are lists in STIX 2.1 (section 6.12.2), hence the `[*]`."""
 
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _LITERAL: Final = re.compile(r"'(?:[^'\\]|\\['\\])*'")

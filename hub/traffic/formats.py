@@ -9,6 +9,7 @@ from typing import Final
 from hub.errors import InputError
 from hub.traffic import generic, generic_csv, generic_jsonl, generic_parquet, litellm, nginx, otel
 from hub.traffic.decode import Format, Head
+from hub.traffic.problems import EXAMPLES
 from hub.traffic.reader import LogReader
 from hub.traffic.source import Source
 
@@ -36,7 +37,11 @@ def format_titles() -> dict[str, str]:
 
 
 def open_log(
-    path: Path, *, format: str = AUTO, mapping: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    format: str = AUTO,
+    mapping: Mapping[str, str] | None = None,
+    examples: int = EXAMPLES,
 ) -> LogReader:
     """Open one log file for streaming.
 
@@ -45,6 +50,7 @@ def open_log(
         format: a name of `format_names()`, or `auto`.
         mapping: TRAFFIC column (or its generic alias, such as `timestamp`) to the source's own
             field name, dotted for a nested field of JSON lines; generic formats only.
+        examples: how many rejected lines and fields are kept to be shown.
     Raises:
         InputError: unreadable or empty file, unknown or ambiguous format (the candidates are
             named), a mapping that does not fit.
@@ -58,7 +64,7 @@ def open_log(
             f"--map is for the generic formats; {chosen.name} has field names of its own",
             where=str(path),
         )
-    return LogReader(source, chosen.open(source, head), chosen.name)
+    return LogReader(source, chosen.open(source, head), chosen.name, examples=examples)
 
 
 def _by_name(name: str) -> Format:

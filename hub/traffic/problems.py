@@ -62,3 +62,8 @@ class Tally:
     field_problems: Problems = field(default_factory=Problems)
     skipped: int = 0
     naive_times: int = 0
+
+    @classmethod
+    def showing(cls, examples: int) -> Tally:
+        """An empty tally that keeps this many examples of each kind."""
+        return cls(Problems(examples), Problems(examples))

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from hub.traffic.assemble import assemble
 from hub.traffic.decode import Decoder
-from hub.traffic.problems import Problems, Tally
+from hub.traffic.problems import EXAMPLES, Problems, Tally
 from hub.traffic.source import Source
 
 BATCH_ROWS = 65_536
@@ -25,9 +25,12 @@ class LogReader:
         rows: rows given out so far.
     """
 
-    def __init__(self, source: Source, decoder: Decoder, format_name: str) -> None:
+    def __init__(
+        self, source: Source, decoder: Decoder, format_name: str, *, examples: int = EXAMPLES
+    ) -> None:
         self.format_name = format_name
-        self.tally = Tally()
+        self.tally = Tally.showing(examples)
+        self._examples = examples
         self.seen: dict[str, int] = {}
         self.rows = 0
         self._source = source
@@ -82,7 +85,7 @@ class LogReader:
         Raises:
             InputError: the disk fails, or the file was exchanged for one that is no log.
         """
-        self.tally = Tally()
+        self.tally = Tally.showing(self._examples)
         self.seen = {}
         self.rows = 0
         for piece in self._decoder.pieces(rows, self.tally):

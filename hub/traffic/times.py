@@ -27,7 +27,7 @@ _MONTHS: Final = (
 # Epoch numbers tell their unit by magnitude: in seconds 10^11 lies in the year 5138, in
 # milliseconds in 1973, and each finer unit is a thousand times larger.
 _UNITS: Final = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
-_LAST: Final = 4_102_444_800_000_000
+LAST: Final = 4_102_444_800_000_000
 """2100-01-01 in microseconds: a later time is a broken clock or a wrong unit."""
 
 
@@ -108,7 +108,7 @@ def column(values: pa.Array) -> tuple[pa.Array, int]:
         out, naive = _texts(values)
     else:
         out = pa.nulls(len(values), pa.int64())
-    usable = pc.and_(pc.greater(out, 0), pc.less(out, _LAST))
+    usable = pc.and_(pc.greater(out, 0), pc.less(out, LAST))
     return pc.if_else(usable, out, pa.scalar(None, pa.int64())).cast(TIME), naive
 
 

@@ -1,0 +1,193 @@
+"""What `stillwatch match` reads: log files by path, folder or glob, and indicators."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from hub.errors import InputError
+from hub.fingerprint.tokens import FingerprintKey
+from hub.match.engine import IndicatorIndex
+from hub.model import codec, identifiers
+from hub.model.codec import Json
+from hub.traffic import times
+
+_BUNDLE_BYTES: Final = 512 << 20
+_GLOB: Final = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """One file to match.
+
+    Args:
+        path: where it lies.
+        source: its name in matches: the base name, or the path where base names repeat.
+        named: whether the operator named it, rather than its folder.
+    """
+
+    path: Path
+    source: str
+    named: bool
+
+
+def expand(texts: Sequence[str], *, without: Path | None = None) -> list[LogFile]:
+    """Files, folders (all their files, hidden ones left out) and globs to files, each once.
+
+    Args:
+        without: a file that is left out, such as the one that is written.
+    Raises:
+        InputError: a path or a glob that finds no file.
+    """
+    found: dict[Path, tuple[Path, bool]] = {}
+    for text in texts:
+        path = Path(text)
+        if path.is_dir():
+            files = sorted(f for f in path.rglob("*") if f.is_file() and not _hidden(f, path))
+            named = False
+        elif not path.exists() and _GLOB & set(text):
+            files = sorted(Path(name) for name in glob.glob(text, recursive=True))
+            files = [file for file in files if file.is_file()]
+            named = False
+        else:
+            files, named = [path], True
+        if not files:
+            raise InputError("no log files here", where=text)
+        for file in files:
+            found.setdefault(file.resolve(), (file, named))
+    if without is not None:
+        found.pop(without.resolve(), None)
+    names = [file.name for file, _ in found.values()]
+    return [
+        LogFile(file, str(file) if names.count(file.name) > 1 else file.name, named)
+        for file, named in found.values()
+    ]
+
+
+def _hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+@dataclass
+class Indicators:
+    """The compiled indicators, and what a report wants to say about them.
+
+    Attributes:
+        names: campaign and identity ids to names.
+        windows: validity of each indicator in use, UTC microseconds, open ends as extremes.
+        revoked: how many indicators were left out because they were revoked.
+        keys: live fingerprint keys, for the customer table.
+    """
+
+    index: IndicatorIndex
+    names: dict[str, str] = field(default_factory=dict)
+    windows: list[tuple[int, int]] = field(default_factory=list)
+    revoked: int = 0
+    keys: list[FingerprintKey] = field(default_factory=list)
+
+
+_FOREVER: Final = 2**62
+
+
+def compile_indicators(objects: Iterable[Json], keys: Sequence[FingerprintKey]) -> Indicators:
+    """Build the index, noting names and validity as the objects pass.
+
+    Raises:
+        InputError: there is no indicator among them.
+    """
+    names: dict[str, str] = {}
+    windows: list[tuple[int, int]] = []
+    revoked = 0
+
+    def noted() -> Iterator[Json]:
+        nonlocal revoked
+        for item in objects:
+            kind = item.get("type")
+            if kind in ("campaign", "identity", "threat-actor"):
+                names[str(item.get("id"))] = str(item.get("name", ""))
+            elif kind == "indicator":
+                if item.get("revoked") is True:
+                    revoked += 1
+                else:
+                    windows.append((_when(item, "valid_from", 0), _when(item, "valid_until", 1)))
+            yield item
+
+    index = IndicatorIndex.build(noted())
+    if not windows:
+        raise InputError(
+            "there are no indicators to match" + (f" ({revoked} were revoked)" if revoked else ""),
+            hint="stillwatch pull, or --indicators BUNDLE",
+        )
+    return Indicators(index, names, windows, revoked, list(keys))
+
+
+def _when(item: Json, name: str, end: int) -> int:
+    value = item.get(name)
+    try:
+        if isinstance(value, str):
+            moment = identifiers.parse_timestamp(value)
+            return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    except InputError:
+        pass
+    return _FOREVER if end else 0
+
+
+def bundle_objects(paths: Iterable[Path]) -> Iterator[Json]:
+    """The objects of STIX bundle files.
+
+    Raises:
+        InputError: unreadable, no strict JSON, or neither a bundle nor a STIX object.
+    """
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                data = file.read(_BUNDLE_BYTES + 1)
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
+        if len(data) > _BUNDLE_BYTES:
+            raise InputError(f"larger than {_BUNDLE_BYTES >> 20} MiB", where=str(path))
+        document = codec.loads(data, where=str(path), max_bytes=_BUNDLE_BYTES)
+        objects = document.get("objects") if document.get("type") == "bundle" else [document]
+        if not isinstance(objects, list):
+            raise InputError("a bundle without a list of objects", where=str(path))
+        for number, item in enumerate(objects):
+            if not isinstance(item, dict) or not isinstance(item.get("type"), str):
+                raise InputError("not a STIX object", where=f"{path}: objects[{number}]")
+            yield item
+
+
+def parse_moment(text: str | None, option: str) -> datetime | None:
+    """A date or a time of `--since` and `--until`, UTC where it names no zone.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text is None:
+        return None
+    micros, _ = times.from_text(text)
+    if micros is None or not 0 <= micros < times.LAST:
+        raise InputError(
+            "not a date or a time", where=option, hint="2026-11-20 or 2026-11-20T03:00Z"
+        )
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
+
+
+def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Read `name=field,name=field` options whose names somebody else checks.
+
+    Raises:
+        InputError: a pair without `=`, or a name given twice.
+    """
+    pairs: dict[str, str] = {}
+    for pair in (part for text in texts for part in text.split(",") if part.strip()):
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not (name and equals and value):
+            raise InputError("a pair is not column=field", where=option)
+        if name in pairs:
+            raise InputError(f"column {name} is given twice", where=option)
+        pairs[name] = value
+    return pairs

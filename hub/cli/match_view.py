@@ -1,0 +1,212 @@
+"""The match report for people: campaigns first, then what could be seen, then what was left out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from hub.cli.match_output import iso
+from hub.cli.match_report import (
+    CANDIDATE,
+    EVIDENCE,
+    LEAD,
+    NO_CAMPAIGN,
+    Campaign,
+    MatchReport,
+    SourceReport,
+    Span,
+)
+from hub.match.schema import LAYERS
+from hub.traffic.formats import format_titles
+
+_STYLES: Final = {EVIDENCE: "bold red", LEAD: "yellow", CANDIDATE: "cyan"}
+_MEANING: Final = {
+    EVIDENCE: "evidence: two or more layers agree on a customer",
+    LEAD: "lead: one layer that does not rest on prompts",
+    CANDIDATE: "candidate: prompts alone, which honest users share too",
+}
+_PLAIN_WIDTH: Final = 110
+
+
+def plain(value: str) -> str:
+    """A text from a log or a publisher, without characters that could steer a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
+
+
+def show(report: MatchReport, examples: int) -> None:
+    """Print the report to standard output."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PLAIN_WIDTH)
+    for campaign in report.ordered():
+        console.print(_campaign(report, campaign, examples))
+    console.print(_summary(report))
+    if report.campaigns:
+        console.print(Text("\n".join(f"  {line}" for line in _MEANING.values()), style="dim"))
+    console.print(_sources(report))
+    for note in _notes(report, examples):
+        console.print(note)
+
+
+def _summary(report: MatchReport) -> Text:
+    total = report.span.exchanges
+    text = Text()
+    text.append(f"\n{report.matched:,} of {total:,} exchanges match", style="bold")
+    if report.campaigns:
+        known = [c for c in report.campaigns if c != NO_CAMPAIGN]
+        customers = {a for c in report.campaigns.values() for a in c.customers}
+        text.append(f", {len(known)} campaign(s), {len(customers):,} customer(s)")
+    if report.span.first:
+        text.append(f"; {_period(report.span)}")
+    text.append(f"; {len(report.indicators.index):,} indicators in use.")
+    return text
+
+
+def _period(span: Span) -> str:
+    if span.first is None or span.last is None:
+        return "no exchanges"
+    return f"{iso(span.first)[:19]}Z to {iso(span.last)[:19]}Z"
+
+
+def _campaign(report: MatchReport, campaign: Campaign, examples: int) -> RenderableType:
+    name = report.indicators.names.get(campaign.campaign_id, "")
+    if campaign.campaign_id == NO_CAMPAIGN:
+        title = Text("indicators without a campaign")
+    else:
+        title = Text(plain(name or campaign.campaign_id), style="bold")
+    title.append(f"  {campaign.grade}", style=_STYLES[campaign.grade])
+    parts: list[RenderableType] = []
+    if name and campaign.campaign_id != NO_CAMPAIGN:
+        parts.append(Text(campaign.campaign_id, style="dim"))
+    parts.append(
+        Text(
+            f"{campaign.span.exchanges:,} exchanges, {_period(campaign.span)}; "
+            f"{campaign.corroborated:,} of them hit on two or more layers; in "
+            + ", ".join(plain(source) for source in sorted(campaign.sources))
+        )
+    )
+    parts.extend((_layers(report, campaign, examples), _customers(report, campaign, examples)))
+    return Panel(Group(*parts), title=title, title_align="left")
+
+
+def _layers(report: MatchReport, campaign: Campaign, examples: int) -> Table:
+    table = Table("layer", "indicator", "sure", "exchanges", "first", "last", "publisher", box=None)
+    for layer in campaign.layers:
+        hits = [h for h in campaign.indicators.values() if h.layer == layer]
+        hits.sort(key=lambda h: (-h.span.exchanges, h.indicator_id))
+        for number, hit in enumerate(hits[:examples]):
+            publisher = report.indicators.names.get(hit.publisher or "", hit.publisher or "")
+            table.add_row(
+                layer if number == 0 else "",
+                Text(hit.indicator_id.removeprefix("indicator--"), overflow="ellipsis"),
+                "-" if hit.confidence is None else str(hit.confidence),
+                f"{hit.span.exchanges:,}",
+                iso(hit.span.first)[:16] if hit.span.first else "",
+                iso(hit.span.last)[:16] if hit.span.last else "",
+                Text(plain(publisher), overflow="ellipsis"),
+            )
+        if len(hits) > examples:
+            table.add_row("", f"and {len(hits) - examples} more", "", "", "", "", "")
+    return table
+
+
+def _customers(report: MatchReport, campaign: Campaign, examples: int) -> RenderableType:
+    grades = campaign.graded()
+    text = Text(f"{len(campaign.customers):,} customers affected", style="bold")
+    counts = [f"{grades[grade]:,} {grade}" for grade in _STYLES if grades[grade]]
+    if counts:
+        text.append(": " + ", ".join(counts), style="not bold")
+    if campaign.unattributed:
+        text.append(f"; {campaign.unattributed:,} exchanges name no account", style="not bold")
+    if not campaign.customers:
+        return text
+    table = Table("customer", "grade", "layers (exchanges)", "first", "last", box=None)
+    for customer in report.customers(campaign)[:examples]:
+        verdict = campaign.grade_of(customer)
+        layers = ", ".join(f"{name} ({count})" for name, count in sorted(customer.layers.items()))
+        table.add_row(
+            Text(plain(customer.account_id)),
+            Text(verdict, style=_STYLES[verdict]),
+            layers,
+            iso(customer.span.first)[:16] if customer.span.first else "",
+            iso(customer.span.last)[:16] if customer.span.last else "",
+        )
+    more = len(campaign.customers) - examples
+    if more > 0:
+        table.add_row(Text(f"and {more:,} more (--json lists all)", style="dim"), "", "", "", "")
+    return Group(text, table)
+
+
+def _sources(report: MatchReport) -> Table:
+    titles = format_titles()
+    layers = list(LAYERS)
+    table = Table("source", "format", "exchanges", *layers, "left out", title_justify="left")
+    table.title = "\nWhich layers each source could show"
+    for source in report.sources:
+        left = source.reader.rejects.count
+        table.add_row(
+            Text(plain(source.name)),
+            titles[source.format],
+            f"{source.rows:,}",
+            *("yes" if source.coverage.layers.get(layer) else "no" for layer in layers),
+            f"{left:,} lines" if left else "-",
+        )
+    return table
+
+
+def _notes(report: MatchReport, examples: int) -> list[Text]:
+    notes = [note for source in report.sources for note in _source_notes(source)]
+    notes += [Text(f"not read: {plain(name)}: {reason}") for name, reason in report.unread]
+    for paths, ids in report.unanswerable().items():
+        notes.append(
+            Text(
+                f"{len(ids):,} indicators cannot be answered by these sources, which do not show "
+                + ", ".join(paths)
+            )
+        )
+        notes[-1].append(f" (such as {', '.join(ids[: min(2, examples)])})", style="dim")
+    unusable = report.indicators.index.problems
+    if unusable:
+        shown = "; ".join(f"{p.indicator_id}: {p.reason}" for p in unusable[:examples])
+        notes.append(Text(f"{len(unusable):,} indicators are not used: {plain(shown)}"))
+    expired, pending = report.validity()
+    if expired or pending:
+        notes.append(
+            Text(
+                f"{expired:,} indicators had expired before the first exchange, {pending:,} were "
+                "not yet valid at the last"
+            )
+        )
+    if report.indicators.revoked:
+        notes.append(Text(f"{report.indicators.revoked:,} indicators were revoked and left out"))
+    return notes
+
+
+def _source_notes(source: SourceReport) -> list[Text]:
+    """What was left out of one source, with examples as file:line."""
+    reader, name = source.reader, plain(source.name)
+    notes: list[Text] = []
+    for kind, problems in (
+        ("lines gave no exchange", reader.rejects),
+        ("fields were set aside", reader.field_problems),
+    ):
+        if problems.count:
+            notes.append(Text(f"{name}: {problems.count:,} {kind}", style="yellow"))
+            for problem in problems.examples:
+                at = f"{name}:{problem.line}" if problem.line else name
+                notes.append(Text(f"  {at}: {problem.reason}"))
+    if source.empty:
+        notes.append(
+            Text(f"{name}: this format can show {', '.join(source.empty)}, but this file has none")
+        )
+    if reader.skipped:
+        notes.append(Text(f"{name}: {reader.skipped:,} records describe no model request"))
+    if reader.naive_times:
+        notes.append(Text(f"{name}: {reader.naive_times:,} times name no zone, read as UTC"))
+    if source.outside:
+        notes.append(Text(f"{name}: {source.outside:,} exchanges outside --since/--until"))
+    return notes

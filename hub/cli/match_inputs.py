@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,8 +49,7 @@ def expand(texts: Sequence[str], *, without: Path | None = None) -> list[LogFile
             files = sorted(f for f in path.rglob("*") if f.is_file() and not _hidden(f, path))
             named = False
         elif not path.exists() and _GLOB & set(text):
-            files = sorted(Path(name) for name in glob.glob(text, recursive=True))
-            files = [file for file in files if file.is_file()]
+            files = _globbed(path)
             named = False
         else:
             files, named = [path], True
@@ -66,6 +64,15 @@ def expand(texts: Sequence[str], *, without: Path | None = None) -> list[LogFile
         LogFile(file, str(file) if names.count(file.name) > 1 else file.name, named)
         for file, named in found.values()
     ]
+
+
+def _globbed(pattern: Path) -> list[Path]:
+    base = Path(pattern.anchor)
+    try:
+        found = sorted(base.glob(str(pattern.relative_to(base))))
+    except ValueError as error:
+        raise InputError("not a glob", where=str(pattern)) from error
+    return [file for file in found if file.is_file()]
 
 
 def _hidden(file: Path, folder: Path) -> bool:

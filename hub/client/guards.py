@@ -1,42 +1,17 @@
-"""Guards against indicators that describe everybody.
+"""Guards against indicators that describe everybody, beyond those of the model's builders.
 
 Each guard returns why a value must not be published, or None. The reason never repeats the value.
 """
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import math
 import re
+import warnings
 from collections import Counter
 from typing import Final
 
-from hub.fingerprint import prompts
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-# Not `is_private`: that also holds for the documentation ranges (RFC 5737, RFC 3849), which
-# exercises and samples use.
-_UNSHAREABLE: Final = tuple(
-    (ipaddress.ip_network(text), reason)
-    for text, reason in (
-        ("0.0.0.0/8", "unspecified address"),
-        ("10.0.0.0/8", "private address"),
-        ("100.64.0.0/10", "address of carrier-grade NAT"),
-        ("127.0.0.0/8", "loopback address"),
-        ("169.254.0.0/16", "link-local address"),
-        ("172.16.0.0/12", "private address"),
-        ("192.168.0.0/16", "private address"),
-        ("224.0.0.0/4", "multicast address"),
-        ("240.0.0.0/4", "reserved address"),
-        ("::/128", "unspecified address"),
-        ("::1/128", "loopback address"),
-        ("fc00::/7", "private address"),
-        ("fe80::/10", "link-local address"),
-        ("ff00::/8", "multicast address"),
-    )
-)
 _PUBLIC_RESOLVERS: Final = tuple(
     ipaddress.ip_address(text)
     for text in (
@@ -58,17 +33,11 @@ _PUBLIC_RESOLVERS: Final = tuple(
         "2620:fe::fe",
     )
 )
-_MIN_PREFIX: Final = {4: 24, 6: 48}
 _MAIL_FOR_EVERYBODY: Final = frozenset(
     "aol.com fastmail.com gmail.com gmx.com gmx.de gmx.net googlemail.com hotmail.com icloud.com "
     "live.com mac.com mail.com mail.ru me.com msn.com naver.com outlook.com pm.me proton.me "
     "protonmail.com qq.com web.de yahoo.co.jp yahoo.com yandex.com yandex.ru ymail.com zoho.com "
     "126.com 163.com".split()
-)
-_EMPTY_HASHES: Final = frozenset(
-    hashlib.new(name, text, usedforsecurity=False).hexdigest()
-    for name in ("md5", "sha1", "sha256", "sha512")
-    for text in (b"", b"\n", b" ")
 )
 # What honest people write; a pattern that meets one of these describes everybody.
 _EVERYDAY_PROMPTS: Final = (
@@ -82,40 +51,35 @@ _EVERYDAY_PROMPTS: Final = (
     "Fix the grammar of my email to the landlord.",
     "What is the difference between a list and a tuple?",
 )
-_MIN_CHARACTERS: Final = 16
-_MIN_WORDS: Final = 4
-_MIN_BITS: Final = 48.0
-_MAX_REGEX: Final = 1000
+_MIN_WORDS: Final = 3
+_MIN_BITS: Final = 40.0
 _WORD: Final = re.compile(r"\w+")
+_MAILBOX: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_ADDRESS: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_DIGITS: Final = re.compile(r"(?:\d[ -]?){9,}")
 
 
-def network(value: Network) -> str | None:
-    """An address or prefix that stands for too many, or for nobody outside."""
-    for reserved, reason in _UNSHAREABLE:
-        if reserved.version == value.version and reserved.overlaps(value):
-            return reason
-    if value.prefixlen < _MIN_PREFIX[value.version]:
-        return f"prefix shorter than /{_MIN_PREFIX[value.version]}"
-    if any(each.version == value.version and each in value for each in _PUBLIC_RESOLVERS):
+def address(text: str) -> str | None:
+    """An address or prefix that holds a public DNS resolver."""
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
+    if any(each.version == network.version and each in network for each in _PUBLIC_RESOLVERS):
         return "holds a public DNS resolver"
     return None
 
 
 def mail_domain(domain: str) -> str | None:
     """A mail domain that everybody uses."""
-    return "mail provider of the general public" if domain in _MAIL_FOR_EVERYBODY else None
-
-
-def digest(text: str) -> str | None:
-    """The hash of nothing."""
-    return "hash of an empty text" if text.lower() in _EMPTY_HASHES else None
+    known = domain.strip().rstrip(".").lower()
+    return "mail provider of the general public" if known in _MAIL_FOR_EVERYBODY else None
 
 
 def prompt(text: str) -> str | None:
     """A text too short or too uniform to tell one author from another."""
-    words = _WORD.findall(text.lower())
-    if len(text.strip()) < _MIN_CHARACTERS or len(words) < _MIN_WORDS:
-        return f"too little to go by: under {_MIN_CHARACTERS} characters or {_MIN_WORDS} words"
+    if len(_WORD.findall(text)) < _MIN_WORDS:
+        return f"too little to go by: fewer than {_MIN_WORDS} words"
     if _bits(text) < _MIN_BITS:
         return "too little to go by: the text repeats itself"
     return None
@@ -123,30 +87,34 @@ def prompt(text: str) -> str | None:
 
 def literal(text: str) -> str | None:
     """A phrase that stands in everyday prompts."""
-    lowered = text.lower()
+    lowered = text.lower().strip()
     if any(lowered in each.lower() for each in _EVERYDAY_PROMPTS):
         return "a phrase of everyday prompts"
     return prompt(text)
 
 
 def regex(text: str) -> str | None:
-    """An expression that does not compile, or that meets everyday prompts."""
-    if len(text) > _MAX_REGEX:
-        return f"longer than {_MAX_REGEX} characters"
+    """An expression that meets everyday prompts; that it compiles is checked elsewhere."""
     try:
-        compiled = re.compile(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            compiled = re.compile(text)
     except (re.error, RecursionError, OverflowError):
         return "not a regular expression"
-    if any(compiled.search(each) for each in ("", *_EVERYDAY_PROMPTS)):
+    if any(compiled.search(each) for each in _EVERYDAY_PROMPTS):
         return "meets everyday prompts"
     return None
 
 
-def banded(text: str) -> str | None:
-    """A text without enough words to have shingles."""
-    if not prompts.features(text).lsh_bands:
-        return "fewer than 3 words: near-duplicates cannot be found"
-    return prompt(text)
+def free_text(text: str) -> str | None:
+    """Words for other members that hold somebody's identifier."""
+    if _MAILBOX.search(text):
+        return "holds an e-mail address"
+    if _ADDRESS.search(text):
+        return "holds an IP address"
+    if _DIGITS.search(text):
+        return "holds a long number, as of a phone or card"
+    return None
 
 
 def _bits(text: str) -> float:

@@ -1,0 +1,277 @@
+"""Report back: sightings of what matched, opinions on what was wrong.
+
+What leaves the machine is how often and when, never an event, an account or a value. Members who
+read see which indicator was sighted; liaisons see that the campaign was, without counts and to
+the day.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+
+from hub.channel.header import Audience
+from hub.channel.manifest import Role
+from hub.client import guards
+from hub.client.aggregate import changed
+from hub.client.home import Home
+from hub.client.publisher import Published, seal_objects
+from hub.client.rows import ChannelRow, ObjectRow
+from hub.client.work import Desk, flush
+from hub.errors import InputError
+from hub.match.schema import MATCH_SCHEMA
+from hub.model.codec import Json
+from hub.model.identifiers import is_id
+from hub.model.objects import identity, opinion, sighting
+
+_MAX_REASON: Final = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """How often and when an indicator matched."""
+
+    indicator_id: str
+    count: int
+    first: datetime
+    last: datetime
+
+
+@dataclasses.dataclass
+class Reporting:
+    """What a report would send, by channel.
+
+    Attributes:
+        skipped: indicator id to why it is not reported.
+    """
+
+    channels: dict[str, dict[Audience, list[Json]]] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def objects(self) -> list[Json]:
+        """Everything that would leave the machine."""
+        return [
+            each
+            for parts in self.channels.values()
+            for content in parts.values()
+            for each in content
+        ]
+
+
+def read_matches(path: Path) -> list[Seen]:
+    """Add up a file of matches (`stillwatch match --out`), one entry for each indicator.
+
+    Raises:
+        InputError: no file of matches.
+    """
+    try:
+        if path.suffix == ".parquet":
+            table = pq.read_table(path, columns=["indicator_id", "observed_at", "event_id"])
+        elif path.suffix in (".jsonl", ".ndjson"):
+            options = pj.ParseOptions(
+                explicit_schema=MATCH_SCHEMA, unexpected_field_behavior="ignore"
+            )
+            table = (
+                pj.read_json(path, parse_options=options)
+                if path.stat().st_size
+                else MATCH_SCHEMA.empty_table()
+            ).select(["indicator_id", "observed_at", "event_id"])
+        else:
+            raise InputError("the name must end in .parquet or .jsonl", where=str(path))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise InputError(
+            "not a file of matches", where=str(path), hint="stillwatch match --out FILE"
+        ) from error
+    if table["indicator_id"].null_count or table["observed_at"].null_count:
+        raise InputError("a match without its indicator or time", where=str(path))
+    grouped = table.group_by("indicator_id").aggregate(
+        [("observed_at", "min"), ("observed_at", "max"), ("event_id", "count_distinct")]
+    )
+    rows = grouped.take(pc.sort_indices(grouped["indicator_id"])).to_pylist()
+    return [
+        Seen(
+            indicator_id=str(row["indicator_id"]),
+            count=int(row["event_id_count_distinct"]),
+            first=row["observed_at_min"].astimezone(UTC),
+            last=row["observed_at_max"].astimezone(UTC),
+        )
+        for row in rows
+    ]
+
+
+def prepare_sightings(
+    home: Home, seen: Sequence[Seen], *, now: int, aggregate: bool = True
+) -> Reporting:
+    """The sightings to send, each into the channel that brought its indicator.
+
+    Args:
+        aggregate: also tell liaisons that the campaign was sighted.
+    """
+    moment = datetime.fromtimestamp(now, UTC)
+    result = Reporting()
+    campaigns: dict[tuple[str, str], list[Seen]] = {}
+    for each in seen:
+        row = _known(home, each.indicator_id, result)
+        if row is None:
+            continue
+        made = sighting(
+            each.indicator_id,
+            first_seen=each.first,
+            last_seen=each.last,
+            count=each.count,
+            where_sighted_refs=[home.member_id],
+            created_by=home.member_id,
+            created=moment,
+        )
+        _add(home, result, row.channel_id, Audience.DETAIL, made, moment)
+        for campaign in _campaigns(home, row):
+            campaigns.setdefault((row.channel_id, campaign), []).append(each)
+    if aggregate:
+        for (channel_id, campaign), parts in campaigns.items():
+            made = sighting(
+                campaign,
+                first_seen=_day(min(each.first for each in parts)),
+                last_seen=_day(max(each.last for each in parts)),
+                count=1,
+                where_sighted_refs=[home.member_id],
+                created_by=home.member_id,
+                created=moment,
+            )
+            _add(home, result, channel_id, Audience.AGGREGATE, made, moment)
+    _introduce(home, result)
+    return result
+
+
+def prepare_false_positive(home: Home, indicator_id: str, reason: str, *, now: int) -> Reporting:
+    """The opinion that an indicator describes somebody honest.
+
+    Raises:
+        InputError: the reason is empty, too long, or names somebody.
+    """
+    text = reason.strip()
+    if not 1 <= len(text) <= _MAX_REASON:
+        raise InputError(f"a reason of 1 to {_MAX_REASON} characters is wanted", where="--reason")
+    fault = guards.free_text(text)
+    if fault is not None:
+        raise InputError(f"the reason {fault}", where="--reason", hint="describe, do not name")
+    moment = datetime.fromtimestamp(now, UTC)
+    result = Reporting()
+    row = _known(home, indicator_id, result)
+    if row is not None:
+        made = opinion(
+            indicator_id,
+            "strongly-disagree",
+            explanation=text,
+            created_by=home.member_id,
+            created=moment,
+        )
+        _add(home, result, row.channel_id, Audience.DETAIL, made, moment)
+        _introduce(home, result)
+    return result
+
+
+def send(desk: Desk, reporting: Reporting) -> Published:
+    """Seal and send a report.
+
+    Raises:
+        AccessError: this member may not report in the channel.
+    """
+    home = desk.home
+    messages = objects = size = 0
+    with home.locked():
+        for channel_id, parts in reporting.channels.items():
+            channel = home.state.channel(channel_id)
+            entry = home.trusted(channel).manifest.member(home.member_id)
+            role = Role.PUBLISH if entry and Role.PUBLISH in entry.roles else Role.REPORT
+            made, held = seal_objects(desk, channel, parts, role=role)
+            messages, objects = messages + made, objects + held
+            size += flush(desk, home.state.channel(channel_id)).bytes
+    return Published(messages=messages, objects=objects, bytes=size)
+
+
+def _known(home: Home, indicator_id: str, result: Reporting) -> ObjectRow | None:
+    if not is_id(indicator_id, "indicator"):
+        raise InputError("not an indicator id", where="indicator")
+    row = home.state.object(indicator_id)
+    if row is None:
+        result.skipped[indicator_id] = "not received through a channel"
+    elif row.revoked:
+        result.skipped[indicator_id] = "withdrawn by its publisher"
+    elif row.member == home.member_id:
+        result.skipped[indicator_id] = "our own"
+    else:
+        return row
+    return None
+
+
+def _campaigns(home: Home, indicator: ObjectRow) -> list[str]:
+    """Campaigns that the indicator's own publisher relates it to."""
+    return [
+        str(row.body["target_ref"])
+        for row in home.state.objects(
+            indicator.channel_id, types=("relationship",), member=indicator.member
+        )
+        if row.body.get("source_ref") == indicator.id
+        and row.body.get("relationship_type") == "indicates"
+        and not row.revoked
+    ]
+
+
+def _add(
+    home: Home,
+    result: Reporting,
+    channel_id: str,
+    audience: Audience,
+    made: Json,
+    now: datetime,
+) -> None:
+    old = home.state.object(str(made["id"]), channel_id)
+    version = changed(made, {old.id: old.body} if old else {}, now)
+    if version is None:
+        subject = str(made.get("sighting_of_ref") or made["object_refs"][0])
+        result.skipped.setdefault(subject, "reported before, unchanged")
+        return
+    result.channels.setdefault(channel_id, {}).setdefault(audience, []).append(version)
+
+
+def _introduce(home: Home, result: Reporting) -> None:
+    """A member's first report in a channel says who it is, where its role allows that."""
+    for channel_id, parts in result.channels.items():
+        channel = home.state.channel(channel_id)
+        entry = home.trusted(channel).manifest.member(home.member_id)
+        if entry is None or Role.PUBLISH not in entry.roles:
+            continue
+        if home.state.object(home.member_id, channel_id) is None:
+            me = identity(
+                home.organisation,
+                created=datetime.fromtimestamp(home.keyring.created, UTC),
+                identity_id=home.member_id,
+            )
+            parts.setdefault(Audience.AGGREGATE, []).insert(0, me)
+
+
+def _day(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def channel_of(home: Home, name: str | None) -> ChannelRow:
+    """The channel of that name; without a name the only one.
+
+    Raises:
+        InputError: there is none, or several and no name was given.
+    """
+    if name is not None:
+        return home.state.channel(name)
+    channels = [each for each in home.state.channels() if each.standing != "removed"]
+    if len(channels) != 1:
+        names = ", ".join(each.name for each in channels) or "none"
+        raise InputError(f"which channel? known: {names}", hint="--channel NAME")
+    return channels[0]

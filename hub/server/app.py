@@ -104,7 +104,7 @@ def _endpoint(
                 request.scope["headers"], client_address(request.scope)
             )
             request.state.org = principal.org_id
-            if route.taxii and not media.acceptable(request.headers.get("accept")):
+            if route.taxii and not media.acceptable(_joined(request, "accept")):
                 raise NotAcceptableError(
                     "the client accepts nothing that this hub answers with",
                     where="Accept",
@@ -158,3 +158,9 @@ def _probes(store: Store) -> list[HttpRoute]:
         return PlainTextResponse("ok\n")
 
     return [HttpRoute("/livez/", live), HttpRoute("/readyz/", ready)]
+
+
+def _joined(request: Request, name: str) -> str | None:
+    """A list-valued header that may come on several lines (RFC 9110, section 5.3)."""
+    lines = request.headers.getlist(name)
+    return ", ".join(lines) if lines else None

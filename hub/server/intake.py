@@ -21,10 +21,12 @@ from hub.server.refusals import UnprocessableError
 from hub.settings import HubLimits
 from hub.store.objects import new_object
 from hub.store.records import Appended, NewObject, Outcome
+from hub.taxii.times import to_micros
 from hub.taxii.wire import Status, StatusDetails, split_envelope
 
 _TYPE: Final = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]")
 _SPEC_VERSIONS: Final = frozenset({"2.0", "2.1"})
+_SOME_TIME: Final = "1970-01-01T00:00:00Z"
 _MAX_ECHO: Final = 256
 _CONFLICT: Final = "another body of this version is stored already; the first one stays"
 
@@ -80,7 +82,7 @@ def take_apart(body: bytes, limits: HubLimits, *, received: str) -> Intake:
             check_object(obj)
             items.append(new_object(obj, bytes(raw)))
         except InputError as error:
-            failures.append(_failure(obj, error.message, received))
+            failures.append(_failure(obj, str(error), received))
     return Intake(items, failures)
 
 
@@ -88,7 +90,7 @@ def check_object(obj: dict[str, Any]) -> None:
     """Check the common properties beyond what the store needs.
 
     Raises:
-        InputError: a type, spec_version or time order that STIX 2.1 (sections 2.7, 3.2) excludes.
+        InputError: a type, id, spec_version or time that STIX 2.1 (sections 2.7 and 3.2) excludes.
     """
     object_type = obj.get("type")
     if not isinstance(object_type, str) or not _TYPE.fullmatch(object_type):
@@ -101,7 +103,12 @@ def check_object(obj: dict[str, Any]) -> None:
     spec_version = obj.get("spec_version", "2.1")
     if spec_version not in _SPEC_VERSIONS:
         raise InputError("spec_version is 2.0 or 2.1", where="spec_version")
-    if "modified" in obj and "created" not in obj and object_type != "language-content":
+    for field in ("created", "modified"):
+        moment = obj.get(field, _SOME_TIME)
+        if not isinstance(moment, str):
+            raise InputError("not a timestamp", where=field)
+        to_micros(moment, where=field)
+    if "modified" in obj and "created" not in obj:
         raise InputError("an object with modified has created too", where="created")
 
 

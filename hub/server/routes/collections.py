@@ -92,7 +92,11 @@ async def show_object(context: Context) -> Response:
 
 async def delete_object(context: Context) -> Response:
     """Section 5.7."""
-    asked = _filters(context, query.DELETE_FILTERS)
+    asked = query.parse(
+        context.request.query_params.multi_items(),
+        allowed=query.DELETE_FILTERS,
+        default_versions=query.EVERY,
+    )
     await context.service.delete(
         context.principal,
         context.parameter("collection_id"),

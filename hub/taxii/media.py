@@ -37,8 +37,9 @@ def acceptable(accept: str | None) -> bool:
     """Whether an Accept header's value admits a TAXII 2.1 answer.
 
     Versions (bare `application/taxii+json` is the newest, ours), lists, q-values (0 forbids),
-    quotes, any case and white space, `*/*`, `application/*`, and `application/json` are read;
-    the most specific element that fits decides (RFC 9110). A missing or empty header admits
+    quotes, any case and white space, `*/*` and `application/*` are read; `application/json` is
+    another media type and admits nothing; the most specific element that fits decides (RFC
+    9110). A missing or empty header admits
     everything. Malformed elements are passed over.
     """
     if accept is None or not accept.strip():
@@ -79,9 +80,6 @@ def _specificity(element: _Range) -> int:
             return 4
         case "application/taxii+json" if element.version is None:
             return 3
-        case "application/json":
-            # Plain HTTP tools ask like this; what they get is JSON.
-            return 2
         case "application/*":
             return 1
         case "*/*":

@@ -184,7 +184,9 @@ class House:
         )
 
 
-def indicator(number: int, *, modified: str = "2026-01-01T00:00:00.000Z", **more: Any) -> dict[str, Any]:
+def indicator(
+    number: int, *, modified: str = "2026-01-01T00:00:00.000Z", **more: Any
+) -> dict[str, Any]:
     """A small valid indicator; equal numbers give equal ids."""
     return {
         "type": "indicator",

@@ -123,7 +123,9 @@ def test_paging_gives_each_object_once_in_order(house: House, rw: str) -> None:
         answer = house.ask("GET", objects(rw), query=query)
         page = answer.json
         assert len(page["objects"]) <= 10
-        assert answer.headers["x-taxii-date-added-first"] <= answer.headers["x-taxii-date-added-last"]
+        assert (
+            answer.headers["x-taxii-date-added-first"] <= answer.headers["x-taxii-date-added-last"]
+        )
         got += [one["name"] for one in page["objects"]]
         if not page["more"]:
             break

@@ -1,0 +1,107 @@
+"""Real hub processes for the fault drills and end-to-end tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+START_SECONDS = 60.0
+
+
+@dataclass
+class HubProcess:
+    """`stillwatch hub dev` in a process of its own; `line` is what it printed.
+
+    Args:
+        data: its data directory; None lets it make a temporary one.
+        port: None takes a free one.
+        launcher: module to run in place of `hub.cli`.
+    """
+
+    data: Path | None = None
+    port: int | None = None
+    launcher: str = "hub.cli"
+    arguments: tuple[str, ...] = ()
+    line: dict[str, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self._close()
+
+    def start(self) -> None:
+        """Start, and wait until it says that it serves."""
+        command = [sys.executable, "-W", "error", "-m", self.launcher, "hub", "dev"]
+        if self.data is not None:
+            command += ["--data", str(self.data)]
+        if self.port is not None:
+            command += ["--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [*command, *self.arguments],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": _path()},
+        )
+        watchdog = threading.Timer(START_SECONDS, self.process.kill)
+        watchdog.start()
+        assert self.process.stdout is not None
+        printed = self.process.stdout.readline()
+        watchdog.cancel()
+        if not printed:
+            assert self.process.stderr is not None
+            raise AssertionError(f"the hub did not start: {self.process.stderr.read()}")
+        self.line = json.loads(printed)
+
+    def stop(self) -> int:
+        """End it as an operator does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """End it as a power cut does to a process, and reap it."""
+        self.process.kill()
+        self.process.wait(30)
+        self._close()
+
+    def errors(self) -> str:
+        """What it wrote to standard error; after it has ended."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def _close(self) -> None:
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+    @property
+    def root(self) -> str:
+        """URL of the API root."""
+        return str(self.line["api_root"])
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """User and token, for Basic."""
+        return str(self.line["user"]), str(self.line["token"])
+
+    def objects(self, name: str) -> str:
+        """URL of a collection's objects."""
+        return f"{self.root}collections/{self.line['collections'][name]}/objects/"
+
+
+def _path() -> str:
+    inherited = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(REPOSITORY), *([inherited] if inherited else [])])

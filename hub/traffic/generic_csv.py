@@ -125,6 +125,8 @@ class _Decoder:
         self, chunk: _Chunk, header: bool, tally: Tally
     ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
         """Arrow's parse of a chunk, None where it cannot be trusted."""
+        if not _is_utf8(chunk.data):
+            return None
         starts = _starts(chunk.data)
         bad: list[tuple[int, int]] = []
 
@@ -148,7 +150,7 @@ class _Decoder:
                     include_columns=wanted,
                     column_types=dict.fromkeys(wanted, pa.string()),
                     strings_can_be_null=False,
-                    check_utf8=True,
+                    check_utf8=False,
                 ),
             )
         except pa.ArrowInvalid:
@@ -232,6 +234,13 @@ class _Records:
         if back > 0 and self._budget >= back:
             self._budget -= back
             self._at -= back
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_text(record: list[str]) -> bool:

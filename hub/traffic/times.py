@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 TIME: Final = pa.timestamp("us", tz="UTC")
 _NAIVE: Final = pa.timestamp("us")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBER: Final = re.compile(r"\d{1,20}(?:\.\d{1,12})?", re.ASCII)
 _CLF: Final = re.compile(
     r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII
@@ -59,7 +59,7 @@ def from_text(text: str) -> tuple[int | None, bool]:
     naive = moment.tzinfo is None
     try:
         aware = moment.replace(tzinfo=UTC) if naive else moment
-        return (aware - _EPOCH) // _MICROSECOND, naive
+        return (aware - _EPOCH) // MICROSECOND, naive
     except OverflowError:
         return None, False
 

@@ -1,0 +1,124 @@
+"""Each format gives the same rows for the same exchanges, and is told by its content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.errors import InputError
+from hub.match.schema import TRAFFIC_SCHEMA
+from hub.traffic.formats import format_names, format_titles, open_log
+from tests.unit.traffic.exchanges import (
+    PACKERS,
+    WRITERS,
+    Exchange,
+    as_jsonl,
+    as_litellm,
+    as_nginx,
+    as_otel,
+    rows_of,
+    several,
+    written,
+)
+
+_SHARED = {
+    "csv": set(Exchange.__dataclass_fields__),
+    "jsonl": set(Exchange.__dataclass_fields__),
+    "parquet": set(Exchange.__dataclass_fields__),
+    "litellm-spend": set(Exchange.__dataclass_fields__),
+    "litellm": set(Exchange.__dataclass_fields__),
+    "otel": set(Exchange.__dataclass_fields__) - {"org_id", "api_key_id"},
+    "nginx": {"account_id", "client_ip", "user_agent"},
+}
+
+
+def test_every_format_has_a_writer_here_and_a_title() -> None:
+    assert set(format_names()) == set(WRITERS) == set(_SHARED) == set(format_titles())
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+@pytest.mark.parametrize("name", WRITERS)
+def test_same_exchanges_give_same_rows(tmp_path: Path, name: str, packing: str) -> None:
+    if name == "parquet" and packing != "plain":
+        path = written(tmp_path, "log", PACKERS[packing](WRITERS[name](several(2))))
+        with pytest.raises(InputError, match="cannot be read in place"):
+            open_log(path, format="parquet")
+        return
+    exchanges = several(100)
+    path = written(tmp_path, "log", PACKERS[packing](WRITERS[name](exchanges)))
+    reader = open_log(path)
+    rows = rows_of(reader, 17)
+    assert reader.format_name == name
+    assert reader.rejects.count == reader.field_problems.count == 0
+    assert reader.bytes_read == reader.bytes_total == path.stat().st_size
+    for column in _SHARED[name]:
+        expected = [getattr(exchange, column) for exchange in exchanges]
+        assert [row[column] for row in rows] == expected, column
+    for column in set(TRAFFIC_SCHEMA.names) - _SHARED[name] - {"observed_at", "event_id"}:
+        assert all(row[column] is None for row in rows), column
+    seen = {column for column, count in reader.seen.items() if count}
+    assert seen == _SHARED[name] | {"observed_at", "event_id"}
+    assert seen <= reader.columns
+    assert reader.rows == 100
+
+
+def test_second_pass_begins_anew(tmp_path: Path) -> None:
+    reader = open_log(written(tmp_path, "log", b"no json\n" + as_jsonl(several(5))))
+    assert rows_of(reader) == rows_of(reader)
+    assert (reader.rows, reader.rejects.count) == (5, 1)
+
+
+def test_nginx_whole_seconds_and_line_ids(tmp_path: Path) -> None:
+    path = written(tmp_path, "edge.log", as_nginx(several(3)))
+    rows = rows_of(open_log(path))
+    assert [row["event_id"] for row in rows] == ["edge.log:1", "edge.log:2", "edge.log:3"]
+    assert all(row["observed_at"].microsecond == 0 for row in rows)
+
+
+def test_two_formats_in_one_file_are_ambiguous(tmp_path: Path) -> None:
+    path = written(tmp_path, "log", as_otel(several(2)) + as_litellm(several(2)))
+    with pytest.raises(InputError, match="litellm and otel") as caught:
+        open_log(path)
+    assert caught.value.hint == "--format litellm"
+    reader = open_log(path, format="otel")
+    assert len(rows_of(reader)) == 2
+    assert reader.rejects.count == 2
+
+
+def test_unknown_content_names_the_formats(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no known log format") as caught:
+        open_log(written(tmp_path, "log", b"once upon a time\n"))
+    assert all(name in str(caught.value.hint) for name in format_names())
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"PK\x03\x04rest", "zip archive"),
+        (b"\xff\xfet\x00", "UTF-16"),
+        (b"\x1f\x8b\x08\x00garbage garbage garbage", "gzip data is damaged"),
+        (b"\x28\xb5\x2f\xfdgarbage garbage", "zstd data is damaged"),
+    ],
+)
+def test_unreadable_files(tmp_path: Path, data: bytes, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        open_log(written(tmp_path, "log", data))
+
+
+def test_missing_file_and_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such log file"):
+        open_log(tmp_path / "none")
+    with pytest.raises(InputError, match="no log format 'vcr'"):
+        open_log(written(tmp_path, "log", as_otel(several(1))), format="vcr")
+
+
+def test_mapping_belongs_to_generic_formats(tmp_path: Path) -> None:
+    path = written(tmp_path, "log", as_otel(several(1)))
+    with pytest.raises(InputError, match="field names of its own"):
+        open_log(path, format="otel", mapping={"model": "m"})
+    with pytest.raises(InputError, match="no known log format"):
+        open_log(path, mapping={"model": "m"})
+    with pytest.raises(InputError, match="no column 'colour'"):
+        open_log(path, mapping={"colour": "c"})

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-WORDS: Final[tuple[str, ...]] = tuple(
-    """
+_TEXT: Final = """
     acid acre actor agent alarm album angle ankle apple april arena arrow aspen atlas attic
     autumn bacon badge bamboo banjo barley barrel basket beach beacon bicycle bishop blanket
     border bottle branch bread bridge bronze bucket butter button cabin cactus camel candle
@@ -29,5 +28,5 @@ WORDS: Final[tuple[str, ...]] = tuple(
     summit sunset tablet tailor teapot temple thunder tiger timber tomato trumpet tulip tunic
     tunnel turtle umbrella uncle valley vanilla velvet village violin wagon walnut walrus willow
     window winter wizard yellow yogurt zebra zephyr zipper
-    """.split()
-)
+"""
+WORDS: Final[tuple[str, ...]] = tuple(_TEXT.split())

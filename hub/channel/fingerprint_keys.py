@@ -1,0 +1,96 @@
+"""Fingerprint keys and the plaintext of a `keys` message.
+
+Source: schemas/channel-v1.md, "Fingerprint keys".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from hub.channel.fields import Fields, check_ascending, to_base64
+from hub.errors import InputError
+from hub.model.codec import canonical, loads_canonical
+
+SECRET_SIZE: Final = 32
+MAX_KEYS: Final = 256
+_MAX_PLAIN: Final = 256 * 1024
+_KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{2,63}")
+
+
+@dataclass(frozen=True)
+class FingerprintSecret:
+    """A key under which members tokenise identifiers; its text form hides the secret.
+
+    Args:
+        key_id: `<first 16 hex digits of the channel id>.<year>q<quarter>`, with a suffix such as
+            `-2` when it was replaced inside a quarter.
+        secret: 32 bytes.
+        created: seconds UTC.
+        expires: after when no indicator may be issued under it; None: until replaced.
+        live: whether new indicators are issued under it; else it only explains older ones.
+    Raises:
+        InputError: the id or the length of the secret is wrong.
+    """
+
+    key_id: str
+    secret: bytes = field(repr=False)
+    created: int
+    expires: int | None = None
+    live: bool = True
+
+    def __post_init__(self) -> None:
+        if not _KEY_ID.fullmatch(self.key_id):
+            raise InputError("not a fingerprint key id", where="keys.id")
+        if len(self.secret) != SECRET_SIZE:
+            raise InputError(f"a fingerprint key has {SECRET_SIZE} bytes", where="keys.secret")
+
+
+def keys_to_bytes(keys: Sequence[FingerprintSecret]) -> bytes:
+    """The plaintext of a `keys` message.
+
+    Raises:
+        InputError: none, too many, or two of one id.
+    """
+    rows = [
+        {
+            "id": key.key_id,
+            "secret": to_base64(key.secret),
+            "created": key.created,
+            "expires": key.expires,
+            "live": key.live,
+        }
+        for key in sorted(keys, key=lambda key: key.key_id)
+    ]
+    data = canonical({"keys": rows})
+    keys_from_bytes(data)
+    return data
+
+
+def keys_from_bytes(data: bytes) -> list[FingerprintSecret]:
+    """Read the plaintext of a `keys` message.
+
+    Raises:
+        InputError: the form is wrong.
+    """
+    fields = Fields(loads_canonical(data, where="keys", max_bytes=_MAX_PLAIN), "keys", ("keys",))
+    keys = []
+    for number, value in enumerate(fields.array("keys", most=MAX_KEYS)):
+        row = Fields(value, f"keys[{number}]", ("id", "secret", "created", "expires", "live"))
+        if not isinstance(row.raw("live"), bool):
+            raise InputError("true or false is expected", where=row.at("live"))
+        keys.append(
+            FingerprintSecret(
+                key_id=row.text("id", most=64),
+                secret=row.data("secret", size=SECRET_SIZE),
+                created=row.time("created"),
+                expires=row.optional_time("expires"),
+                live=row.raw("live"),
+            )
+        )
+    if not keys:
+        raise InputError("at least one key is expected", where="keys")
+    check_ascending([key.key_id for key in keys], "keys")
+    return keys

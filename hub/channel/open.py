@@ -1,0 +1,253 @@
+"""Opening: sealed bodies into checked STIX objects. The hub never imports this.
+
+The outer checks are `TrustedChannel.accept`'s. Here: the body opens with the epoch's secret, holds
+one bundle, and every object in it is its sender's to publish.
+Source: schemas/channel-v1.md, "Inner binding".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hub.channel.compression import MAX_PLAIN, decompress
+from hub.channel.epoch import EpochSecrets
+from hub.channel.fingerprint_keys import FingerprintSecret, keys_from_bytes
+from hub.channel.header import MAX_BODY, Audience, MessageType, body_context
+from hub.channel.manifest import Role
+from hub.channel.padding import unpad
+from hub.channel.primitives import aead
+from hub.channel.verify import Accepted, TrustedChannel
+from hub.channel.wraps import message_key
+from hub.errors import InputError, VerificationError
+from hub.model.codec import Json, loads
+from hub.model.identifiers import is_id
+from hub.model.markings import TLP, tlp_of
+
+__all__ = ["FingerprintSecret", "Opened", "check_bundle", "open_data", "open_keys"]
+
+MAX_OBJECTS: Final = 20_000
+# STIX gives observables no creator: two members who saw one address write one object.
+OBSERVABLES: Final = frozenset(
+    {
+        "artifact",
+        "autonomous-system",
+        "directory",
+        "domain-name",
+        "email-addr",
+        "email-message",
+        "file",
+        "ipv4-addr",
+        "ipv6-addr",
+        "llm-exchange",
+        "mac-addr",
+        "mutex",
+        "network-traffic",
+        "process",
+        "software",
+        "url",
+        "user-account",
+        "windows-registry-key",
+        "x509-certificate",
+    }
+)
+REPORTED: Final = frozenset({"sighting", "opinion", "note"})
+# What an aggregate must not hold: liaisons read it.
+DETAIL_ONLY: Final = OBSERVABLES | {"indicator", "observed-data"}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An opened data message.
+
+    Args:
+        bundle: the bundle as it was sealed.
+        objects: its objects, each bound to the sender.
+        member: STIX id of the sender.
+        roles: the sender's roles.
+        audience: under whose secret it was sealed.
+        digest: digest of the message.
+        sent: when it was made, seconds UTC.
+    """
+
+    bundle: Json
+    objects: list[Json]
+    member: str
+    roles: frozenset[Role]
+    audience: Audience
+    digest: str
+    sent: int
+
+
+def open_data(
+    trusted: TrustedChannel,
+    accepted: Accepted,
+    secrets: EpochSecrets,
+    *,
+    owners: Mapping[str, str] | None = None,
+) -> Opened:
+    """Open a data message and bind its objects to their sender.
+
+    Args:
+        trusted: the channel that accepted it.
+        accepted: the outcome of `trusted.accept`.
+        secrets: of the epoch that the header names.
+        owners: object id to the member who first published it, for all objects known here.
+    Raises:
+        InputError: the plaintext is not one compressed bundle.
+        VerificationError: another type, expired, no such secret, altered, or an object that is not
+            the sender's to publish (an alarm if it is somebody else's).
+    """
+    header = accepted.message.header
+    if header.t is not MessageType.DATA or header.aud is None or accepted.member is None:
+        raise VerificationError(f"a data message is expected, not {header.t}", where="message")
+    if accepted.expired:
+        raise VerificationError("the message has expired", where="header.exp")
+    manifest = trusted.manifest
+    bundle = loads(_open(trusted, accepted, secrets), where="bundle", max_bytes=MAX_PLAIN)
+    try:
+        objects = check_bundle(
+            bundle,
+            member=accepted.member,
+            roles=accepted.roles,
+            audience=header.aud,
+            ceiling=manifest.policy.tlp,
+            owners=owners,
+            members=[row.member for row in manifest.members],
+        )
+    except OwnershipError as error:
+        trusted.raise_alarm(
+            "ownership", error.where or "", error.message, accepted.message.digest, trusted.time
+        )
+        raise
+    return Opened(
+        bundle=bundle,
+        objects=objects,
+        member=accepted.member,
+        roles=accepted.roles,
+        audience=header.aud,
+        digest=accepted.message.digest,
+        sent=header.ts,
+    )
+
+
+def open_keys(
+    trusted: TrustedChannel, accepted: Accepted, secrets: EpochSecrets
+) -> list[FingerprintSecret]:
+    """Open a keys message.
+
+    Args:
+        trusted: the channel that accepted it.
+        accepted: the outcome of `trusted.accept`.
+        secrets: of the epoch that the header names.
+    Raises:
+        InputError: the plaintext is not of its form.
+        VerificationError: another type, no such secret, or altered.
+    """
+    header = accepted.message.header
+    if header.t is not MessageType.KEYS:
+        raise VerificationError(f"a keys message is expected, not {header.t}", where="message")
+    return keys_from_bytes(_open(trusted, accepted, secrets))
+
+
+class OwnershipError(VerificationError):
+    """An object belongs to another member than the one who sent it."""
+
+
+def check_bundle(
+    bundle: Json,
+    *,
+    member: str,
+    roles: frozenset[Role],
+    audience: Audience,
+    ceiling: str,
+    owners: Mapping[str, str] | None = None,
+    members: Collection[str] = (),
+) -> list[Json]:
+    """Check that every object is the sender's to publish; senders call it before sealing.
+
+    Args:
+        bundle: a STIX bundle.
+        member: STIX id of the sender.
+        roles: the sender's roles.
+        audience: for whom it is sealed.
+        ceiling: the policy's strictest TLP label.
+        owners: object id to the member who first published it.
+        members: STIX ids of all members: nobody publishes another's identity.
+    Returns:
+        The objects.
+    Raises:
+        InputError: not a bundle of objects with ids.
+        VerificationError: an object is not the sender's, not for this role, audience or ceiling.
+    """
+    objects = bundle.get("objects")
+    if bundle.get("type") != "bundle" or not isinstance(objects, list):
+        raise InputError("a bundle of objects is expected", where="bundle")
+    if not 1 <= len(objects) <= MAX_OBJECTS:
+        raise InputError(f"1 to {MAX_OBJECTS} objects are expected", where="bundle.objects")
+    limit = next(tlp for tlp in TLP if tlp.label == ceiling)
+    known = owners or {}
+    others = frozenset(members)
+    versions: set[tuple[str, object]] = set()
+    for number, obj in enumerate(objects):
+        kind, where = _check_form(obj, number)
+        version = (where, obj.get("modified"))
+        if version in versions:
+            raise InputError("the same version occurs twice", where=where)
+        versions.add(version)
+        _check_binding(obj, kind, where, member, known)
+        if where != member and where in others:
+            raise OwnershipError("is another member's identity", where=where)
+        if not roles & {Role.PUBLISH} and kind not in REPORTED and where != member:
+            raise VerificationError(f"a reporter publishes no {kind}", where=where)
+        if audience is Audience.AGGREGATE and kind in DETAIL_ONLY:
+            raise VerificationError(f"{kind} is detail and cannot be an aggregate", where=where)
+        marking = tlp_of(obj)
+        if marking is not None and marking > limit:
+            raise VerificationError(f"is marked above the channel's {ceiling}", where=where)
+    return objects
+
+
+def _check_form(obj: object, number: int) -> tuple[str, str]:
+    if not isinstance(obj, dict):
+        raise InputError("an object is expected", where=f"bundle.objects[{number}]")
+    kind, object_id = obj.get("type"), obj.get("id")
+    if not isinstance(kind, str) or not isinstance(object_id, str) or not is_id(object_id, kind):
+        raise InputError("type and id do not agree", where=f"bundle.objects[{number}]")
+    modified = obj.get("modified")
+    if modified is not None and not isinstance(modified, str):
+        raise InputError("`modified` is text", where=object_id)
+    return kind, object_id
+
+
+def _check_binding(
+    obj: Json, kind: str, object_id: str, member: str, owners: Mapping[str, str]
+) -> None:
+    creator = obj.get("created_by_ref")
+    if creator != member:
+        unsigned = kind in OBSERVABLES or object_id == member
+        if creator is not None or not unsigned:
+            raise OwnershipError("`created_by_ref` is not the sender", where=object_id)
+    owner = owners.get(object_id)
+    if owner is not None and owner != member and kind not in OBSERVABLES:
+        raise OwnershipError("was first published by another member", where=object_id)
+
+
+def _open(trusted: TrustedChannel, accepted: Accepted, secrets: EpochSecrets) -> bytes:
+    message, header = accepted.message, accepted.message.header
+    if header.ep is None or header.aud is None or header.pub is None or header.seq is None:
+        raise VerificationError("has no sealed body", where="message")
+    if (secrets.channel, secrets.epoch) != (header.ch, header.ep):
+        raise VerificationError(
+            f"secrets of epoch {header.ep} are needed, not of {secrets.epoch}",
+            where="epoch secrets",
+        )
+    manifest = trusted.manifest_by_hash(header.man or "")
+    if manifest is None:
+        raise VerificationError("names a manifest that is not known here", where="header.man")
+    key = message_key(
+        secrets.of(header.aud), header.aud, header.ch, header.ep, header.pub, header.seq
+    )
+    padded = aead.open_sealed(key, body_context(message.header_raw), message.body, most=MAX_BODY)
+    return decompress(unpad(padded), manifest.policy.compression)

@@ -140,29 +140,46 @@ def _membership(values: tuple[Value, ...]) -> Test:
     return lambda value: any(equal(value, literal) for literal in values)
 
 
-def like_to_regex(pattern: str) -> str:
-    """The regular expression that a LIKE literal stands for, to be matched in full.
-
-    `%` is any run of characters and `_` any one character, line ends included.
-    """
-    parts = {"%": ".*", "_": "."}
-    return "".join(parts.get(char) or re.escape(char) for char in pattern)
-
-
 def _like(pattern: str) -> Test:
+    """`%` is any run of characters and `_` any one character, line ends included."""
     pattern = unicodedata.normalize("NFC", pattern)
-    # Python's own matcher backtracks over every '%': fold runs of them into one.
-    compiled = re.compile(like_to_regex(re.sub("%+", "%", pattern)), re.DOTALL)
     bytewise = all(ord(char) < 256 for char in pattern)
+    parts = [_like_part(part) for part in pattern.split("%")]
 
     def test(value: Any) -> bool:
         if isinstance(value, bytes):
-            return bytewise and compiled.fullmatch(value.decode("latin-1")) is not None
+            return bytewise and _like_parts(parts, value.decode("latin-1"))
         if not isinstance(value, str):
             return False
-        return compiled.fullmatch(unicodedata.normalize("NFC", value)) is not None
+        return _like_parts(parts, unicodedata.normalize("NFC", value))
 
     return test
+
+
+def _like_part(part: str) -> re.Pattern[str]:
+    return re.compile("".join("." if char == "_" else re.escape(char) for char in part), re.DOTALL)
+
+
+def _like_parts(parts: list[re.Pattern[str]], value: str) -> bool:
+    """Place each part at its leftmost: no choice needs to be taken back, as in one regex."""
+    if len(parts) == 1:
+        return parts[0].fullmatch(value) is not None
+    first = parts[0].match(value)
+    if first is None:
+        return False
+    at = first.end()
+    for part in parts[1:-1]:
+        found = part.search(value, at)
+        if found is None:
+            return False
+        at = found.end()
+    size = _length(parts[-1])
+    return len(value) - size >= at and parts[-1].fullmatch(value, len(value) - size) is not None
+
+
+def _length(part: re.Pattern[str]) -> int:
+    """How many characters a part of a LIKE literal takes."""
+    return len(re.sub(r"\\(.)", r"\1", part.pattern, flags=re.DOTALL))
 
 
 def compile_regex(pattern: str, position: int) -> re.Pattern[str]:

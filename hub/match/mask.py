@@ -1,0 +1,57 @@
+"""How a match shows the value that was hit: enough to recognise, not enough to expose."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+from hub.match.plan import Field, Kind
+
+# What a publisher wrote or a protocol defines, and many events share.
+_SHOWN: Final = frozenset(
+    {"asn", "ja3", "ja4", "provider_name", "request_model", "capability_focus", "input_tokens"}
+    | {"output_tokens", "email_domain", "email_domain_class", "local_part_shape"}
+    | {"display_name_shape", "api_key_prefix"}
+)
+_KEPT: Final = 12
+
+
+def masked(field: Field, value: str) -> str:
+    """Mask one value of a field.
+
+    An address keeps its network, a token its kind and key, a hash its beginning, a prompt only its
+    length; ids of customers keep four characters, and nothing with an `@` shows either side.
+    """
+    if field.kind is Kind.ADDRESS:
+        return _network(value)
+    if field.column == "fp_tokens":
+        kind, _, rest = value.partition(":")
+        key, _, digest = rest.rpartition(":")
+        return f"{kind}:{key}:{digest[:8]}…" if digest else _cut(value, 4)
+    if field.column == "prompt":
+        return f"({len(value)} characters)" if field.derived is None else _cut(value, 24)
+    if field.column == "signup_time":
+        return value[:10]
+    if field.column == "user_agent":
+        return _cut(value.split(" ")[0], _KEPT)
+    if field.column in _SHOWN:
+        return _cut(value, 80)
+    return _cut(value, 4)
+
+
+def _cut(value: str, length: int) -> str:
+    if "@" in value:
+        return f"…@… ({len(value)} characters)"
+    return value if len(value) <= length and length >= _KEPT else f"{value[:length]}…"
+
+
+def _network(value: str) -> str:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return "…"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((int(address), 48), strict=False))
+        address = address.ipv4_mapped
+    return str(ipaddress.ip_network(f"{address}/24", strict=False))

@@ -57,6 +57,8 @@ MAX_ALARMS: Final = 1_000
 _STATE_VERSION: Final = 1
 _MAX_STATE: Final = 2**30
 
+_STRUCTURE: Final = frozenset({MessageType.CARD, MessageType.MANIFEST, MessageType.EPOCH})
+
 _Apply = Callable[[], None]
 
 
@@ -231,30 +233,45 @@ class TrustedChannel:
     def accept_many(self, raws: Iterable[bytes], *, now: int) -> Batch:
         """Accept messages that may have arrived in any order.
 
+        They are taken by the time in their headers, and what waits for a predecessor is tried
+        again as soon as that may have come.
+
         Args:
             raws: the messages; put the `waiting` of the last batch in front.
             now: seconds UTC.
         """
         batch = Batch()
-        left = [(raw, NotYetError("not tried")) for raw in raws]
-        progress = True
-        while left and progress:
-            progress = False
-            waiting: list[tuple[bytes, NotYetError]] = []
-            for raw, _ in left:
-                try:
-                    batch.accepted.append(self.accept(raw, now=now))
-                    progress = True
-                except NotYetError as error:
-                    waiting.append((raw, error))
-                except RefusedError as error:
-                    batch.refused.append((raw, error))
-                    progress = True
-                except (InputError, VerificationError) as error:
-                    batch.refused.append((raw, error))
-            left = waiting
-        batch.waiting = left
+        for raw in sorted(raws, key=_when_made):
+            accepted = self._try(raw, batch, now)
+            while accepted is not None:
+                accepted = self._retry(accepted, batch, now)
         return batch
+
+    def _try(self, raw: bytes, batch: Batch, now: int) -> Accepted | None:
+        try:
+            accepted = self.accept(raw, now=now)
+        except NotYetError as error:
+            batch.waiting.append((raw, error))
+            return None
+        except (InputError, VerificationError) as error:
+            batch.refused.append((raw, error))
+            return None
+        batch.accepted.append(accepted)
+        return accepted
+
+    def _retry(self, news: Accepted, batch: Batch, now: int) -> Accepted | None:
+        """Try again what may have waited for `news`; return the first that is accepted."""
+        waiting, batch.waiting = batch.waiting, []
+        for index, (raw, error) in enumerate(waiting):
+            header = parse_message(raw).header
+            if news.message.header.t in _STRUCTURE or header.pub == news.message.header.pub:
+                accepted = self._try(raw, batch, now)
+                if accepted is not None:
+                    batch.waiting += waiting[index + 1 :]
+                    return accepted
+            else:
+                batch.waiting.append((raw, error))
+        return None
 
     def note_deletion(self, raw: bytes, *, now: int) -> None:
         """Learn from a tombstone which messages are gone, before its own turn in the chain.
@@ -491,8 +508,9 @@ class TrustedChannel:
             raise RefusedError(text, where=where)
         if number > latest + 1:
             raise NotYetError(f"epoch {latest + 1} has not arrived", where=where)
-        if manifest.hash != self.manifest.hash:
-            raise RefusedError("was made for a superseded manifest", where=where)
+        before = None if current is None else self._roster.manifests[current.manifest]
+        if before is not None and manifest.version < before.version:
+            raise RefusedError("was made for an older manifest than the last epoch", where=where)
         body = parse_epoch_body(message.body)
         if body.previous != (None if current is None else current.digest):
             raise VerificationError("does not follow the epoch before it", where=where)
@@ -667,6 +685,15 @@ class TrustedChannel:
         except (KeyError, TypeError, ValueError):
             raise InputError("not a state of a channel", where="state") from None
         return cls(Roster.from_json(roster), Chains.from_json(chains), alarms, time)
+
+
+def _when_made(raw: bytes) -> tuple[int, int]:
+    """Sorts messages as they were probably made; what cannot be read comes first."""
+    try:
+        header = parse_message(raw).header
+    except (InputError, VerificationError):
+        return (-1, 0)
+    return (header.ts, header.seq or 0)
 
 
 def _alarm(row: Any) -> Alarm:

@@ -19,6 +19,8 @@ ATTENTION: Final = 10
 """`status` and `channel renew`: works, but something expires soon or lags."""
 EXPIRED: Final = 11
 """`status`: a card, manifest or epoch has expired, or the last pull failed."""
+ALARM: Final = 12
+"""`pull`, `status`: somebody altered, replayed, forged or withheld; people must look at it."""
 
 _CODES: Final[tuple[tuple[type[StillwatchError], int], ...]] = (
     (InputError, 2),

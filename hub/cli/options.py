@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,12 +14,15 @@ import click
 
 from hub.client.home import Home
 from hub.client.keyring import Unlock
+from hub.client.transport import HubAccount, checked_url, connect
+from hub.client.work import Desk
 from hub.errors import AccessError, InputError
+from hub.model.codec import Json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 HOME_VARIABLE: Final = "STILLWATCH_HOME"
-PASSPHRASE_FILE_VARIABLE: Final = "STILLWATCH_PASSPHRASE_FILE"
+UNLOCK_VARIABLE: Final = "STILLWATCH_PASSPHRASE_FILE"
 _MAX_SECRET_BYTES: Final = 4096
 
 home_option: Final = click.option(
@@ -30,7 +36,7 @@ home_option: Final = click.option(
 passphrase_option: Final = click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    envvar=PASSPHRASE_FILE_VARIABLE,
+    envvar=UNLOCK_VARIABLE,
     default=None,
     help="File holding the passphrase of the keys; else the key file in the home, else a prompt.",
 )
@@ -79,7 +85,7 @@ def _prompted(*, confirm: bool) -> bytes:
     if not click.get_text_stream("stdin").isatty():
         raise AccessError(
             "the keys need a passphrase, and there is no terminal to ask at",
-            hint=f"--passphrase-file FILE, or {PASSPHRASE_FILE_VARIABLE}",
+            hint=f"--passphrase-file FILE, or {UNLOCK_VARIABLE}",
         )
     typed = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
     return str(typed).encode()
@@ -112,3 +118,73 @@ def read_secret(path: Path) -> bytes:
     if not secret:
         raise InputError("is empty", where=str(path))
     return secret
+
+
+def print_json(document: Json) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def account_options(command: F) -> F:
+    """How to enter a hub; `account_of` reads them."""
+    for option in (
+        click.option(
+            "--allow-plain-http",
+            is_flag=True,
+            help="Take http: to another machine; the token travels in clear.",
+        ),
+        click.option(
+            "--ca-file",
+            type=click.Path(path_type=Path, dir_okay=False, exists=True),
+            help="Certificates to trust in place of the system's.",
+        ),
+        click.option(
+            "--token-file",
+            type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+            envvar="STILLWATCH_TOKEN_FILE",
+            help="File holding the hub's token, - for standard input; else you are asked.",
+        ),
+        click.option(
+            "--username", default=None, help="Account name; without it the token is a Bearer token."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def account_of(
+    home: Home,
+    api_root: str,
+    *,
+    username: str | None,
+    token_file: Path | None,
+    ca_file: Path | None,
+    allow_plain_http: bool,
+) -> HubAccount:
+    """The account that options name, else the one that the home holds, else ask.
+
+    Raises:
+        AccessError: no token, and nobody to ask.
+    """
+    url = checked_url(api_root, allow_plain_http=allow_plain_http)
+    if token_file is None and home.state.hub(url) is not None:
+        return home.account(url)
+    if token_file is not None:
+        token = read_secret(token_file).decode("utf-8", "replace")
+    elif click.get_text_stream("stdin").isatty():
+        token = str(click.prompt("Token of the hub", hide_input=True, err=True))
+    else:
+        raise AccessError("the hub wants a token", where=url, hint="--token-file FILE")
+    return HubAccount(url, username, token, str(ca_file) if ca_file else None, allow_plain_http)
+
+
+def desk_of(home: Home) -> Desk:
+    """The home with the real network and clock."""
+    return Desk(home, connect, lambda: int(time.time()))
+
+
+def utc(seconds: int | None) -> str:
+    """A time for people."""
+    if seconds is None:
+        return "never"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -7,6 +7,7 @@ matches any one of them, and each kind keeps a confidence and a lifetime of its 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -222,13 +223,16 @@ _Build = Callable[[], Json]
 def _builders(
     values: Mapping[str, str], author: Author, options: Mapping[str, Any]
 ) -> list[tuple[str, _Build]]:
-    found: list[tuple[str, _Build]] = []
-    for field in ACCOUNT_FIELDS:
-        if field in values:
-            found.append((field, lambda f=field: _tokens(f, values[f], author, options)))
-    for field in PLAIN_FIELDS:
-        if field in values:
-            found.append((field, lambda f=field: _plain(f, values[f], options)))
+    found: list[tuple[str, _Build]] = [
+        (field, functools.partial(_tokens, field, values[field], author, options))
+        for field in ACCOUNT_FIELDS
+        if field in values
+    ]
+    found += [
+        (field, functools.partial(_plain, field, values[field], options))
+        for field in PLAIN_FIELDS
+        if field in values
+    ]
     if {"text", "pattern", "kind"} & values.keys():
         found.append(("prompt", lambda: _prompt(values, options)))
     return found

@@ -34,10 +34,38 @@ _PUBLIC_RESOLVERS: Final = tuple(
     )
 )
 _MAIL_FOR_EVERYBODY: Final = frozenset(
-    "aol.com fastmail.com gmail.com gmx.com gmx.de gmx.net googlemail.com hotmail.com icloud.com "
-    "live.com mac.com mail.com mail.ru me.com msn.com naver.com outlook.com pm.me proton.me "
-    "protonmail.com qq.com web.de yahoo.co.jp yahoo.com yandex.com yandex.ru ymail.com zoho.com "
-    "126.com 163.com".split()
+    {
+        "aol.com",
+        "fastmail.com",
+        "gmail.com",
+        "gmx.com",
+        "gmx.de",
+        "gmx.net",
+        "googlemail.com",
+        "hotmail.com",
+        "icloud.com",
+        "live.com",
+        "mac.com",
+        "mail.com",
+        "mail.ru",
+        "me.com",
+        "msn.com",
+        "naver.com",
+        "outlook.com",
+        "pm.me",
+        "proton.me",
+        "protonmail.com",
+        "qq.com",
+        "web.de",
+        "yahoo.co.jp",
+        "yahoo.com",
+        "yandex.com",
+        "yandex.ru",
+        "ymail.com",
+        "zoho.com",
+        "126.com",
+        "163.com",
+    }
 )
 # What honest people write; a pattern that meets one of these describes everybody.
 _EVERYDAY_PROMPTS: Final = (

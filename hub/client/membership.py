@@ -8,7 +8,12 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from hub.channel.card import Card, card_message, fingerprint_text, fingerprint_words
+from hub.channel.card import (
+    SigningPrivate,
+    card_message,
+    fingerprint_text,
+    fingerprint_words,
+)
 from hub.channel.carriage import from_artifact, is_artifact
 from hub.channel.epoch import new_epoch
 from hub.channel.invite import (
@@ -402,23 +407,23 @@ def renew(
 
 
 def _post_own_card(sealed: Sealed, result: Renewed) -> None:
+    """Post the card after the one that the manifest names; one at a time is taken up."""
     home, trusted = sealed.home, sealed.trusted
-    newest = home.keyring.current.card
-    known = trusted.cards.get(home.member_id)
-    if known is None or known.number >= newest.number:
+    current = trusted.cards.get(home.member_id)
+    if current is None or trusted.pending_card(home.member_id) is not None:
         return
     for keys in home.keyring.cards:
-        if keys.card.number > known.number:
+        if keys.card.number == current.number + 1:
             sealed.add(card_message(trusted.channel, keys.card.raw))
-    result.done.append(f"posted card {newest.number}")
+            result.done.append(f"posted card {keys.card.number}")
 
 
 def _renew_as_owner(sealed: Sealed, result: Renewed, *, soon: int, force: bool) -> None:
     home, trusted, now = sealed.home, sealed.trusted, sealed.now
     members, removed = [], []
     for each in trusted.manifest.members:
-        card = trusted.cards.get(each.member)
-        if card is not None and card.hash != each.card:
+        card = trusted.pending_card(each.member)
+        if card is not None:
             removed.append(trusted.final_of(each.member))
             members.append(dataclasses.replace(each, card=card.hash))
             result.done.append(f"took up card {card.number} of {each.member}")
@@ -486,7 +491,7 @@ def _send_keys(sealed: Sealed, keys: Sequence[FingerprintSecret]) -> None:
     sealed.add(seal_keys(sealed.trusted, secrets_, _signing(sealed), keys, now=sealed.now))
 
 
-def _signing(sealed: Sealed):  # type: ignore[no-untyped-def]
+def _signing(sealed: Sealed) -> SigningPrivate:
     home = sealed.home
     entry = sealed.trusted.manifest.member(home.member_id)
     return next(k.signing for k in home.keyring.cards if entry and k.card.hash == entry.card)
@@ -533,8 +538,3 @@ def member_names(home: Home, channel: ChannelRow) -> dict[str, str]:
             names[row.id] = str(row.body.get("name", row.id))
     names[home.member_id] = home.organisation
     return names
-
-
-def member_cards(trusted: TrustedChannel) -> dict[str, Card]:
-    """Member id -> the newest card that was posted."""
-    return dict(trusted.cards)

@@ -16,6 +16,7 @@ from hub.settings import ClientSettings
 
 _RETRIED_STATUS: Final = frozenset({429, 502, 503, 504})
 _CHUNK: Final = 256 * 1024
+_RANDOM: Final = random.SystemRandom()
 
 
 class GuardedSession(requests.Session):
@@ -36,7 +37,7 @@ class GuardedSession(requests.Session):
         settings: ClientSettings,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[], float] = random.SystemRandom().random,
+        jitter: Callable[[], float] = _RANDOM.random,
     ) -> None:
         super().__init__()
         self._settings = settings

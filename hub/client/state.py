@@ -67,7 +67,8 @@ CREATE TABLE object (
 CREATE INDEX object_type ON object (type, channel_id);
 CREATE TABLE alarm (
   position INTEGER PRIMARY KEY AUTOINCREMENT, channel_id TEXT, raised_at INTEGER NOT NULL,
-  text TEXT NOT NULL, digest TEXT NOT NULL, acknowledged_at INTEGER, UNIQUE (channel_id, digest, text)
+  text TEXT NOT NULL, digest TEXT NOT NULL, acknowledged_at INTEGER,
+  UNIQUE (channel_id, digest, text)
 ) STRICT;
 """
 
@@ -234,7 +235,8 @@ class State:
     def set_pulled(self, channel_id: str, at: int | None, problem: str | None) -> None:
         """Note how the last pull went; a failed one keeps the time of the last complete one."""
         self._run(
-            "UPDATE channel SET pulled_at=coalesce(?, pulled_at), pull_problem=? WHERE channel_id=?",
+            "UPDATE channel SET pulled_at=coalesce(?, pulled_at), pull_problem=?"
+            " WHERE channel_id=?",
             (at, problem, channel_id),
         )
 

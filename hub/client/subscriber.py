@@ -19,7 +19,7 @@ from hub.channel.manifest import Role, manifest_of
 from hub.channel.open import open_data, open_keys
 from hub.channel.primitives.hash import digest
 from hub.channel.seal import seal_heartbeat
-from hub.channel.verify import Accepted, NotYet, TrustedChannel
+from hub.channel.verify import Accepted, NotYetError, TrustedChannel
 from hub.client.home import Home
 from hub.client.rows import ChannelRow, MessageRow
 from hub.client.transport import Page
@@ -261,7 +261,7 @@ class Intake:
         """True when the message is dealt with, one way or the other."""
         try:
             accepted = self._accept(message)
-        except NotYet:
+        except NotYetError:
             return False
         except (InputError, VerificationError) as error:
             self._refuse(message, error)
@@ -271,7 +271,7 @@ class Intake:
             return True
         try:
             self._open(accepted)
-        except NotYet:
+        except NotYetError:
             return False
         except (InputError, VerificationError) as error:
             self._refuse(message, error)
@@ -283,7 +283,7 @@ class Intake:
     def _accept(self, message: Message) -> Accepted:
         if self.trusted is None:
             if message.header.t != MessageType.MANIFEST or not manifest_of(message.raw).is_genesis:
-                raise NotYet("the genesis manifest has not come yet")
+                raise NotYetError("the genesis manifest has not come yet")
             trusted = TrustedChannel.from_genesis(
                 message.raw, owner_roots=self.channel.owner_roots or None, now=self.now
             )

@@ -1,0 +1,194 @@
+"""`stillwatch channel`: create, invite, approve, members, remove, renew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hub.channel.card import fingerprint_text, fingerprint_words
+from hub.channel.manifest import TLP_CEILINGS, Policy
+from hub.cli.channel_admission import approve_command, remove_command
+from hub.cli.channel_renew import renew_command
+from hub.cli.init import words_text
+from hub.cli.options import (
+    account_of,
+    account_options,
+    desk_of,
+    home_options,
+    json_option,
+    load_home,
+    print_json,
+    utc,
+)
+from hub.client.keyring import write_private
+from hub.client.membership import ROLE_SETS, create, invite, member_names
+
+
+@click.group("channel")
+def command() -> None:
+    """Create, invite, approve, list, remove, renew."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--hub", "api_root", required=True, help="URL of the hub's API root.")
+@click.option("--collection", required=True, help="Id of an empty collection on the hub.")
+@click.option(
+    "--tlp",
+    type=click.Choice(TLP_CEILINGS, case_sensitive=False),
+    default="TLP:AMBER",
+    show_default=True,
+    help="The strictest marking that may be published in the channel.",
+)
+@click.option("--rotate-days", type=click.IntRange(1, 90), default=30, show_default=True)
+@click.option(
+    "--history",
+    type=click.Choice(["none", "all"]),
+    default="none",
+    show_default=True,
+    help="What joiners can open of the past.",
+)
+@account_options
+@home_options
+@json_option
+def create_command(
+    name: str,
+    api_root: str,
+    collection: str,
+    tlp: str,
+    rotate_days: int,
+    history: str,
+    username: str | None,
+    token_file: Path | None,
+    ca_file: Path | None,
+    allow_plain_http: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Open a channel in an empty collection of a hub; you become its owner."""
+    with load_home(home, passphrase_file) as opened:
+        account = account_of(
+            opened,
+            api_root,
+            username=username,
+            token_file=token_file,
+            ca_file=ca_file,
+            allow_plain_http=allow_plain_http,
+        )
+        policy = Policy(tlp=tlp, rotation=rotate_days * 86_400, history=history)
+        made = create(desk_of(opened), name, account, collection, policy)
+        root = opened.keyring.root.public.id
+        if as_json:
+            print_json(
+                {
+                    "channel": made.name,
+                    "channel_id": made.channel_id,
+                    "collection": made.collection_id,
+                    "inbox": made.inbox_id,
+                    "words": list(fingerprint_words(root)),
+                    "fingerprint": fingerprint_text(root),
+                }
+            )
+            return
+        click.echo(f"Opened channel {made.name} ({made.channel_id[:16]}…).")
+        if made.inbox_id is None:
+            click.echo("This server has no join inbox: join requests travel as files.")
+        click.echo("Your words, for those whom you invite:")
+        click.echo(words_text(fingerprint_words(root)))
+
+
+@command.command("invite")
+@click.argument("name")
+@click.option("--organisation", required=True, help="Whom the invitation is for.")
+@click.option(
+    "--role",
+    type=click.Choice(sorted(ROLE_SETS)),
+    required=True,
+    help="publish: also reads; report: also reads; read; liaison: aggregates only.",
+)
+@click.option("--days", type=click.IntRange(1, 90), default=7, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the invitation to a file of mode 0600 instead of the screen.",
+)
+@home_options
+@json_option
+def invite_command(
+    name: str,
+    organisation: str,
+    role: str,
+    days: int,
+    out: Path | None,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make an invitation for one organisation; it serves once.
+
+    Hand it over by a way that the hub's operator does not control.
+    """
+    with load_home(home, passphrase_file) as opened:
+        made = invite(desk_of(opened), name, organisation, role, lifetime_s=days * 86_400)
+        if out is not None:
+            write_private(out, made.text.encode() + b"\n")
+        if as_json:
+            document = {
+                "invitation_id": made.id,
+                "organisation": organisation,
+                "role": role,
+                "expires": made.expires,
+                "file": str(out) if out else None,
+            }
+            print_json(document if out else document | {"invitation": made.text})
+            return
+        if out is None:
+            click.echo(made.text)
+        click.echo(
+            f"For {organisation} ({role}), until {utc(made.expires)}; it serves once.", err=True
+        )
+
+
+@command.command("members")
+@click.argument("name")
+@home_options
+@json_option
+def members_command(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """List the members of a channel, their roles and their cards."""
+    with load_home(home, passphrase_file) as opened:
+        channel = opened.state.channel(name)
+        trusted = opened.trusted(channel)
+        names = member_names(opened, channel)
+        rows = []
+        for member in trusted.manifest.members:
+            card = trusted.cards.get(member.member)
+            rows.append(
+                {
+                    "member": member.member,
+                    "name": names.get(member.member),
+                    "owner": member.root in trusted.manifest.owners,
+                    "roles": sorted(str(role) for role in member.roles),
+                    "fingerprint": fingerprint_text(member.root),
+                    "words": list(fingerprint_words(member.root)),
+                    "card": card.number if card else None,
+                    "card_expires": card.not_after if card else None,
+                }
+            )
+        if as_json:
+            print_json({"channel": channel.name, "members": rows})
+            return
+        for row in rows:
+            roles = ", ".join((["owner"] if row["owner"] else []) + list(row["roles"] or ()))
+            expires = row["card_expires"]
+            click.echo(f"{row['name'] or 'name not told'}: {roles}")
+            click.echo(f"  {row['member']}")
+            click.echo(
+                f"  card {row['card']}, until {utc(expires if isinstance(expires, int) else None)}"
+            )
+
+
+command.add_command(approve_command)
+command.add_command(remove_command)
+command.add_command(renew_command)

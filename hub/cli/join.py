@@ -1,0 +1,113 @@
+"""`stillwatch join`: accept an invitation to a channel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hub.channel.invite import parse_invitation
+from hub.cli.init import words_text
+from hub.cli.options import (
+    account_of,
+    account_options,
+    desk_of,
+    home_options,
+    json_option,
+    load_home,
+    print_json,
+    read_secret,
+)
+from hub.client.joining import Joining, join
+from hub.client.keyring import write_private
+from hub.errors import AccessError, InputError
+
+
+@click.command("join")
+@home_options
+@account_options
+@click.option(
+    "--invitation-file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="File holding the invitation, - for standard input; else you are asked.",
+)
+@click.option("--name", default="", help="What to call the channel here.")
+@click.option(
+    "--request-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the join request to a file for the owner, for servers without a join inbox.",
+)
+@json_option
+def command(
+    home: Path,
+    passphrase_file: Path | None,
+    username: str | None,
+    token_file: Path | None,
+    ca_file: Path | None,
+    allow_plain_http: bool,
+    invitation_file: Path | None,
+    name: str,
+    request_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Accept an invitation to a channel.
+
+    The invitation holds a secret: it is read from a file or typed, never given as an argument.
+    """
+    text = _invitation(invitation_file)
+    invitation = parse_invitation(text)
+    with load_home(home, passphrase_file) as opened:
+        account = account_of(
+            opened,
+            invitation.api_root,
+            username=username,
+            token_file=token_file,
+            ca_file=ca_file,
+            allow_plain_http=allow_plain_http,
+        )
+        if invitation.inbox is None and request_file is None:
+            raise InputError("this server has no join inbox", hint="--request-file FILE")
+        done = join(desk_of(opened), text, account, name, by_file=request_file is not None)
+        if request_file is not None:
+            write_private(request_file, done.request)
+        _show(done, request_file, as_json=as_json)
+
+
+def _invitation(path: Path | None) -> str:
+    if path is not None:
+        return read_secret(path).decode("utf-8", "replace").strip()
+    if not click.get_text_stream("stdin").isatty():
+        raise AccessError("no invitation was given", hint="--invitation-file FILE")
+    return str(click.prompt("Invitation", hide_input=True, err=True)).strip()
+
+
+def _show(done: Joining, request_file: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "channel": done.channel.name,
+                "channel_id": done.channel.channel_id,
+                "organisation": done.invitation.organisation,
+                "invited_by": done.invitation.sponsor,
+                "roles": sorted(str(each) for each in done.invitation.roles),
+                "words": list(done.own_words),
+                "owner_words": [list(each) for each in done.owner_words],
+                "sent": done.sent,
+                "request_file": str(request_file) if request_file else None,
+            }
+        )
+        return
+    roles = ", ".join(sorted(str(each) for each in done.invitation.roles))
+    click.echo(
+        f"Asked to join {done.channel.name}, invited by {done.invitation.sponsor} ({roles})."
+    )
+    if request_file is not None:
+        click.echo(
+            f"Hand {request_file} to the owner: channel approve --request {request_file.name}"
+        )
+    click.echo("\nYour words; the owner sees the same and must hear them from you:")
+    click.echo(words_text(done.own_words))
+    for words in done.owner_words:
+        click.echo("\nThe owner's words; hear them from the owner:")
+        click.echo(words_text(words))
+    click.echo("\nAfter the owner has approved: stillwatch pull")

@@ -1,0 +1,169 @@
+"""`stillwatch publish`: turn detections into indicators and publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
+from hub.cli.progress import progress
+from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
+from hub.client.home import Home
+from hub.client.ingest import parse_mapping
+from hub.client.keyring import write_private
+from hub.client.publisher import Options, Preparation, Published, prepare, publish, refresh
+from hub.client.reporter import channel_of
+from hub.client.stated import read_stated
+from hub.errors import InputError
+from hub.model.bundle import bundle
+from hub.model.codec import dumps
+from hub.model.markings import TLP
+
+_TLP_NAMES = [each.label for each in TLP if each is not TLP.RED]
+_SHOWN_ROWS = 40
+
+
+@click.command("publish")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+)
+@click.option("--channel", "channel_name", default=None, help="Which channel, when in several.")
+@click.option("--map", "mapping", default="", help="column=field,… for columns of other names.")
+@click.option("--campaign", default=None, help="Campaign of rows that name none.")
+@click.option(
+    "--campaigns",
+    "campaign_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="JSON file of facts by campaign: ranges, targets, attribution.",
+)
+@click.option(
+    "--confidence",
+    type=click.IntRange(0, 100),
+    default=DEFAULT_CONFIDENCE,
+    show_default=True,
+    help="Confidence of rows that give none.",
+)
+@click.option(
+    "--tlp",
+    type=click.Choice(_TLP_NAMES, case_sensitive=False),
+    default=TLP.AMBER.label,
+    show_default=True,
+)
+@click.option("--region", default=None, help="Region of phone numbers without a country code.")
+@click.option("--dry-run", is_flag=True, help="Decide about each row; send and store nothing.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --dry-run: write what would leave the machine, as a STIX bundle.",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Show every row, not only the odd ones.")
+@home_options
+@json_option
+def command(
+    files: tuple[Path, ...],
+    channel_name: str | None,
+    mapping: str,
+    campaign: str | None,
+    campaign_file: Path | None,
+    confidence: int,
+    tlp: str,
+    region: str | None,
+    dry_run: bool,
+    out: Path | None,
+    verbose: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Turn detections into indicators and publish them.
+
+    FILES are CSV, JSON lines or Parquet. Known columns: email, phone, payment, device, api_key
+    (these become keyed tokens), address, domain, asn, ja3, ja4, user_agent, email_domain,
+    api_key_prefix; for prompts kind with text or pattern; and campaign, first_seen, last_seen,
+    valid_until, confidence.
+    """
+    if out is not None and not dry_run:
+        raise InputError("only a dry run writes what would be sent", where="--out")
+    level = TLP.from_label(tlp)
+    assert level is not None
+    options = Options(
+        mapping=parse_mapping(mapping),
+        campaign=campaign,
+        confidence=confidence,
+        tlp=level,
+        region=region,
+        stated=read_stated(campaign_file) if campaign_file else {},
+    )
+    with load_home(home, passphrase_file) as opened:
+        prepared, published = _run(opened, channel_name, files, options, dry_run=dry_run)
+        if out is not None:
+            content = bundle([*prepared.aggregate, *prepared.detail])
+            write_private(out, dumps(content))
+    _show(prepared, published, as_json=as_json, verbose=verbose)
+
+
+def _run(
+    home: Home,
+    channel_name: str | None,
+    files: Sequence[Path],
+    options: Options,
+    *,
+    dry_run: bool,
+) -> tuple[Preparation, Published | None]:
+    desk = desk_of(home)
+    channel = channel_of(home, channel_name)
+    if dry_run:
+        with progress("Reading") as advance:
+            return prepare(home, channel, files, options, now=desk.clock(), advance=advance), None
+    with home.locked():
+        with progress("Bringing the channel up to date"):
+            channel = refresh(desk, channel)
+        with progress("Reading") as advance:
+            prepared = prepare(home, channel, files, options, now=desk.clock(), advance=advance)
+        total = len(prepared.aggregate) + len(prepared.detail)
+        with progress("Sealing and sending", total or None) as advance:
+            return prepared, publish(desk, channel, prepared, advance=advance)
+
+
+def _show(
+    prepared: Preparation, published: Published | None, *, as_json: bool, verbose: bool
+) -> None:
+    counts = prepared.counts()
+    if as_json:
+        print_json(
+            {
+                "dry_run": published is None,
+                "counts": counts,
+                "rows": [each.to_json() for each in prepared.reports],
+                "unused_columns": {k: list(v) for k, v in prepared.unused.items() if v},
+                "campaigns": prepared.campaigns,
+                "aggregate_objects": len(prepared.aggregate),
+                "detail_objects": len(prepared.detail),
+                "messages": published.messages if published else 0,
+                "bytes": published.bytes if published else 0,
+            }
+        )
+        return
+    quiet = () if verbose else (Verdict.ACCEPTED, Verdict.TOKENISED)
+    shown = [each for each in prepared.reports if each.verdict not in quiet]
+    for each in shown if verbose else shown[:_SHOWN_ROWS]:
+        reasons = "; ".join(each.reasons)
+        click.echo(f"  {each.where:<24} {each.verdict:<10} {reasons}".rstrip())
+    if not verbose and len(shown) > _SHOWN_ROWS:
+        click.echo(f"  … {len(shown) - _SHOWN_ROWS} more; --verbose shows all")
+    for name, columns in prepared.unused.items():
+        if columns:
+            click.echo(f"  {name}: columns not used, never sent: {', '.join(columns)}")
+    click.echo("Rows: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
+    total = f"{len(prepared.detail)} detail and {len(prepared.aggregate)} aggregate objects"
+    if published is None:
+        click.echo(f"Dry run: {total} would be sent; nothing was.")
+    elif published.messages == 0:
+        click.echo("Nothing new to publish.")
+    else:
+        click.echo(f"Published {total} in {published.messages} sealed messages.")

@@ -1,0 +1,116 @@
+"""`stillwatch pull`: fetch, verify and open what is new."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from hub.cli.exits import ALARM
+from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
+from hub.cli.progress import progress
+from hub.client.subscriber import Pulled, pull
+from hub.client.work import Desk
+from hub.errors import ConflictError, StillwatchError
+
+
+@click.command("pull")
+@click.argument("channels", nargs=-1)
+@click.option("--follow", is_flag=True, help="Go on pulling until told to end.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(1, 86_400),
+    default=60.0,
+    show_default=True,
+    help="With --follow: seconds between pulls.",
+)
+@home_options
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    channels: tuple[str, ...],
+    follow: bool,
+    interval: float,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Fetch, verify and open what is new in CHANNELS, or in all.
+
+    The exit code is 12 when something raised an alarm. A pull that breaks off is resumed by the
+    next one.
+    """
+    with load_home(home, passphrase_file) as opened:
+        desk = desk_of(opened)
+        if follow:
+            _follow(desk, channels, interval, as_json=as_json)
+            return
+        with progress("Pulling") as advance:
+            results = pull(desk, channels, advance=advance)
+        _show(results, as_json=as_json)
+    failed = next((each.error for each in results if each.error is not None), None)
+    if any(each.alarms for each in results):
+        ctx.exit(ALARM)
+    if failed is not None:
+        raise failed
+
+
+def _follow(desk: Desk, channels: tuple[str, ...], interval: float, *, as_json: bool) -> None:
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    spread = random.SystemRandom()
+    while not ended.is_set():
+        try:
+            results = [each for each in pull(desk, channels) if _worth_saying(each)]
+            if results:
+                _show(results, as_json=as_json)
+        except ConflictError as error:
+            # Another command works with this home: the next round takes its turn.
+            _warn(error)
+        ended.wait(interval * spread.uniform(0.9, 1.1))
+
+
+def _worth_saying(result: Pulled) -> bool:
+    return bool(result.messages or result.alarms or result.problem or result.refused)
+
+
+def _warn(error: StillwatchError) -> None:
+    click.echo(f"stillwatch: {error}", err=True)
+
+
+def _show(results: list[Pulled], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"channels": [each.to_json() for each in results]})
+    for each in results:
+        for text in each.alarms:
+            click.secho(f"ALARM: {text}", err=True, bold=True, fg="red")
+    if as_json:
+        return
+    if not results:
+        click.echo("No channels: join one, or create one.")
+    for each in results:
+        if each.problem:
+            click.echo(f"{each.channel}: not complete: {each.problem}", err=True)
+            continue
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(each.objects.items()))
+        click.echo(f"{each.channel}: {each.messages} messages verified; {kinds or 'nothing new'}")
+        for object_id in each.revoked:
+            click.echo(f"  withdrawn by its publisher: {object_id}")
+        if each.reports:
+            click.echo(f"  {each.reports} reports about your indicators: stillwatch status")
+        if each.sealed:
+            click.echo(f"  {each.sealed} messages are not for your keys")
+        if each.waiting:
+            click.echo(f"  {each.waiting} messages wait for earlier ones")
+        if each.foreign:
+            click.echo(f"  {each.foreign} objects in the collection are no messages")

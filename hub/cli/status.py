@@ -1,0 +1,80 @@
+"""`stillwatch status`: last pull, lag, what expires, alarms."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from hub.cli.exits import ALARM, ATTENTION, EXPIRED, OK
+from hub.cli.options import home_options, json_option, load_home, print_json, utc
+from hub.client import health as levels
+from hub.client.health import ChannelHealth, Health, health
+
+_EXITS = {
+    levels.FINE: OK,
+    levels.ATTENTION: ATTENTION,
+    levels.EXPIRED: EXPIRED,
+    levels.ALARM: ALARM,
+}
+
+
+@click.command("status")
+@click.option("--acknowledge", is_flag=True, help="Acknowledge the alarms after showing them.")
+@home_options
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    acknowledge: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Show last pull, lag, outbox, what expires soon, and alarms.
+
+    Exit codes: 0 fine; 10 something expires within 14 days or lags; 11 something has expired or
+    the last pull failed; 12 an alarm that nobody acknowledged.
+    """
+    now = int(time.time())
+    with load_home(home, passphrase_file) as opened:
+        found = health(opened, now=now)
+        if acknowledge:
+            with opened.locked():
+                opened.state.acknowledge_alarms(now)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _show(found)
+    ctx.exit(_EXITS[found.level])
+
+
+def _show(found: Health) -> None:
+    for text in found.alarms:
+        click.secho(f"ALARM: {text}", bold=True, fg="red")
+    click.echo(f"{found.organisation} ({found.member})")
+    click.echo(f"card {found.card}, until {utc(found.card_expires)}")
+    for each in found.channels:
+        _show_channel(each)
+
+
+def _show_channel(each: ChannelHealth) -> None:
+    click.echo(f"\n{each.name}: {each.level}")
+    click.echo(f"  {each.standing}; {', '.join(each.roles) or 'no role yet'}")
+    click.echo(f"  last pull {utc(each.pulled_at)}; {each.outbox} waiting to be sent")
+    if each.manifest is not None:
+        click.echo(
+            f"  {each.members} members; manifest {each.manifest}, until "
+            f"{utc(each.manifest_expires)}; epoch {each.epoch}"
+        )
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(each.objects.items()))
+    if kinds:
+        click.echo(f"  {kinds}")
+    for text in each.notes:
+        click.echo(f"  ! {text}")
+    for report in each.reports["sightings"]:
+        click.echo(f"  seen {report['count']} times by {report['by']}: {report['of']}")
+    for report in each.reports["opinions"]:
+        said = f": {report['explanation']}" if report["explanation"] else ""
+        click.echo(f"  {report['opinion']} by {report['by']} on {report['of']}{said}")

@@ -1,0 +1,180 @@
+"""What `status` says: last pulls, lag, outbox, what expires, alarms."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from hub.channel.renewal import due
+from hub.client.home import Home
+from hub.client.membership import member_names
+from hub.client.rows import ChannelRow
+from hub.model.codec import Json
+
+FINE: Final = "ok"
+ATTENTION: Final = "attention"
+EXPIRED: Final = "expired"
+ALARM: Final = "alarm"
+_RANK: Final = (FINE, ATTENTION, EXPIRED, ALARM)
+_STALE_PULL_S: Final = 86_400
+_SILENT_FACTOR: Final = 3
+
+
+@dataclasses.dataclass
+class ChannelHealth:
+    """One channel's health.
+
+    Attributes:
+        level: `ok`, `attention` or `expired`.
+        notes: what to look at, in words.
+        lag_s: seconds since the last complete pull, None when there was none.
+        reports: sightings and opinions about our own indicators.
+    """
+
+    name: str
+    channel_id: str
+    standing: str
+    roles: list[str]
+    level: str
+    notes: list[str]
+    pulled_at: int | None
+    lag_s: int | None
+    outbox: int
+    waiting: int
+    members: int
+    epoch: int | None
+    manifest: int | None
+    manifest_expires: int | None
+    objects: dict[str, int]
+    reports: Json
+
+
+@dataclasses.dataclass
+class Health:
+    """The home's health."""
+
+    organisation: str
+    member: str
+    level: str
+    card: int
+    card_expires: int
+    channels: list[ChannelHealth]
+    alarms: list[str]
+
+    def to_json(self) -> Json:
+        """The health as JSON."""
+        return dataclasses.asdict(self)
+
+
+def health(home: Home, *, now: int) -> Health:
+    """Look at everything that is stored; nothing is sent."""
+    channels = [_channel(home, each, now) for each in home.state.channels()]
+    alarms = [each.text for each in home.state.alarms()]
+    card = home.keyring.current.card
+    levels = [each.level for each in channels]
+    if alarms:
+        levels.append(ALARM)
+    if card.not_after <= now:
+        levels.append(EXPIRED)
+    elif card.not_after < now + home.settings.warn_before_s:
+        levels.append(ATTENTION)
+    return Health(
+        organisation=home.organisation,
+        member=home.member_id,
+        level=max(levels, key=_RANK.index, default=FINE),
+        card=card.number,
+        card_expires=card.not_after,
+        channels=channels,
+        alarms=alarms,
+    )
+
+
+def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
+    found = ChannelHealth(
+        name=channel.name,
+        channel_id=channel.channel_id,
+        standing=channel.standing,
+        roles=[],
+        level=FINE,
+        notes=[],
+        pulled_at=channel.pulled_at,
+        lag_s=None if channel.pulled_at is None else now - channel.pulled_at,
+        outbox=len(home.state.unsent(channel.channel_id)),
+        waiting=len(home.state.waiting(channel.channel_id)),
+        members=0,
+        epoch=None,
+        manifest=None,
+        manifest_expires=None,
+        objects=home.state.count_objects(channel.channel_id),
+        reports=_reports(home, channel),
+    )
+    if channel.trusted is None:
+        _raise(found, ATTENTION, "waits for the owner's approval")
+    else:
+        _look_inside(home, channel, found, now)
+    if channel.pull_problem is not None:
+        _raise(found, EXPIRED, f"the last pull failed: {channel.pull_problem}")
+    elif found.lag_s is not None and found.lag_s > _STALE_PULL_S:
+        _raise(found, ATTENTION, f"last pull {found.lag_s // 3600} hours ago")
+    if found.outbox:
+        _raise(found, ATTENTION, f"{found.outbox} messages wait to be sent: stillwatch pull")
+    if found.waiting:
+        _raise(found, ATTENTION, f"{found.waiting} messages wait for earlier ones: withheld?")
+    if channel.standing == "removed":
+        _raise(found, ATTENTION, "this organisation was removed from the channel")
+    return found
+
+
+def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int) -> None:
+    trusted = home.trusted(channel)
+    manifest = trusted.manifest
+    entry = manifest.member(home.member_id)
+    found.roles = sorted(str(each) for each in entry.roles) if entry else []
+    if home.keyring.root.public.id in manifest.owners:
+        found.roles.insert(0, "owner")
+    found.members = len(manifest.members)
+    found.manifest, found.manifest_expires = manifest.version, manifest.expires
+    found.epoch = trusted.epoch.number if trusted.epoch else None
+    names = member_names(home, channel)
+    for each in due(trusted, now=now, within=home.settings.warn_before_s):
+        if entry is None and each.what == "card":
+            continue
+        days = (each.expires - now) // 86_400
+        name = names.get(each.name, each.name)
+        when = f"in {days} days" if each.expires > now else "has expired"
+        _raise(found, ATTENTION if each.expires > now else EXPIRED, f"{each.what} {name} {when}")
+    for member in manifest.members:
+        if member.member == home.member_id or "publish" not in {str(r) for r in member.roles}:
+            continue
+        last = home.state.last_sent(channel.channel_id, member.member)
+        limit = _SILENT_FACTOR * manifest.policy.heartbeat
+        if channel.pulled_at and channel.pulled_at - (last or manifest.created) > limit:
+            name = names.get(member.member, member.member)
+            _raise(found, ATTENTION, f"nothing from {name}, not even a heartbeat: withheld?")
+
+
+def _raise(found: ChannelHealth, level: str, text: str) -> None:
+    found.notes.append(text)
+    found.level = max(found.level, level, key=_RANK.index)
+
+
+def _reports(home: Home, channel: ChannelRow) -> Json:
+    """Sightings and opinions of others about our own indicators."""
+    sighted: list[Json] = []
+    opinions: list[Json] = []
+    names = member_names(home, channel)
+    owners = home.state.owners(channel.channel_id)
+    for row in home.state.objects(channel.channel_id, types=("sighting", "opinion")):
+        if row.revoked or row.member == home.member_id:
+            continue
+        subject = str(row.body.get("sighting_of_ref") or (row.body.get("object_refs") or [""])[0])
+        if owners.get(subject) != home.member_id:
+            continue
+        who = names.get(row.member, row.member)
+        if row.type == "sighting":
+            kept = ("count", "first_seen", "last_seen")
+            sighted.append({"of": subject, "by": who, **{k: row.body.get(k) for k in kept}})
+        else:
+            kept = ("opinion", "explanation")
+            opinions.append({"of": subject, "by": who, **{k: row.body.get(k) for k in kept}})
+    return {"sightings": sighted, "opinions": opinions}

@@ -1,0 +1,30 @@
+"""What a publisher states about its campaigns beyond its indicators, from a JSON file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from hub.errors import InputError
+from hub.model.codec import loads
+from hub.model.fields import DistillationCampaign, decode
+
+_MAX_BYTES: Final = 1024 * 1024
+
+
+def read_stated(path: Path) -> dict[str, DistillationCampaign]:
+    """Read `{"CAMPAIGN": {fields of distillation-campaign}, ...}`.
+
+    Raises:
+        InputError: unreadable, or a field that the extension does not have.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    stated = {}
+    for name, fields in loads(content, where=str(path), max_bytes=_MAX_BYTES).items():
+        if not isinstance(fields, dict):
+            raise InputError("an object of fields is wanted", where=f"{path.name}: {name}")
+        stated[name] = decode(fields, DistillationCampaign, where=f"{path.name}: {name}")
+    return stated

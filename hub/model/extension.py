@@ -167,6 +167,8 @@ def pack(content: Fields) -> dict[str, Json]:
     body = fields.encode(content)
     if not body:
         raise InputError("an extension without any field", where=extension.name)
+    # Constructors of typed fields do not check; what leaves as JSON has been.
+    fields.decode(body, type(content), where=extension.name)
     return {extension.id: {"extension_type": extension.kind, **body}}
 
 

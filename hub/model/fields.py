@@ -165,6 +165,10 @@ class CountRange(_Fields, frozen=True):
     high: Count
     method: Text | None = None
 
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("low must not exceed high")
+
     @classmethod
     def around(cls, count: int, *, method: str | None = None) -> CountRange:
         """The bounds of the series 0, 1, 2, 5, 10, 20, 50, … between which `count` lies.
@@ -183,23 +187,24 @@ class CountRange(_Fields, frozen=True):
         return cls(low=low, high=high, method=method)
 
 
+Basis = Literal[
+    "ip-correlation",
+    "request-metadata",
+    "infrastructure",
+    "payment",
+    "public-profile-match",
+    "partner-corroboration",
+    "roadmap-timing",
+    "admission",
+    "legal-process",
+]
+
+
 class Attribution(_Fields, frozen=True):
     """Who is thought to be behind a campaign, how surely, and on what grounds."""
 
     level: Literal["unattributed", "suspected", "likely", "highly-likely", "confirmed"]
-    basis: list[
-        Literal[
-            "ip-correlation",
-            "request-metadata",
-            "infrastructure",
-            "payment",
-            "public-profile-match",
-            "partner-corroboration",
-            "roadmap-timing",
-            "admission",
-            "legal-process",
-        ]
-    ]
+    basis: Annotated[list[Basis], Meta(min_length=1)]
     independent_sources: Count | None = None
     dissent: Text | None = None
 
@@ -421,7 +426,9 @@ def _complaint(error: msgspec.ValidationError) -> str:
 
 def _require_moments(value: object, where: str) -> None:
     if isinstance(value, dict):
-        for name in _TIME_FIELDS & value.keys():
+        for name in sorted(_TIME_FIELDS & value.keys()):
+            if value[name] is None:
+                continue
             try:
                 parse_timestamp(value[name])
             except InputError as error:

@@ -177,7 +177,7 @@ def _network_cases() -> dict[str, Case]:
             [
                 case(seen(v4("192.0.2.4"))),
                 case(seen(v4("192.0.2.144"))),
-                case(seen(v6("2001:db8::192.0.2.44"))),
+                case(seen(v6("2001:db8::c000:22c"))),
             ],
         ),
         "network.cidr4": Case(

@@ -55,7 +55,6 @@ def account(user_id: str = "acct-0001", **fields: Any) -> Json:
     return observable(
         "user-account",
         user_id=user_id,
-        account_type="llm-api",
         extensions={LLM_ACCOUNT: extension} if fields else None,
     )
 
@@ -86,6 +85,7 @@ def traffic(
     return source, observable(
         "network-traffic",
         src_ref=source["id"],
+        src_port=49152,
         dst_port=port,
         protocols=["tcp", "tls", "https"],
         extensions=extensions or None,

@@ -154,7 +154,7 @@ def _assemble(
         "created": created,
         "modified": created,
         "name": options.get("name") or info.kind,
-        "description": options.get("description"),
+        "description": options.get("description") or info.describes,
         "indicator_types": [info.indicator_type],
         "pattern": pattern,
         "pattern_type": "stix",

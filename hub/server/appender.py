@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hub.errors import AccessError, InputError, StoreError
+from hub.errors import AccessError, InputError, StillwatchError, StoreError
 from hub.server.refusals import BusyError
 from hub.settings import HubLimits
 from hub.store.interface import Store
@@ -209,7 +209,7 @@ class Appender:
             self._refuse(reviewed, error)
         except Exception:
             _logger.exception("the appender failed")
-            self._refuse(reviewed, StoreError("the hub could not store the objects"))
+            self._refuse(reviewed, StillwatchError("the hub could not store the objects"))
         else:
             for review in reviewed:
                 self._acknowledge(review)
@@ -227,7 +227,7 @@ class Appender:
         except Exception:
             _logger.exception("the check of channel messages failed")
             screen.failed()
-            _answer(waiting, StoreError("the hub could not check the messages"))
+            _answer(waiting, StillwatchError("the hub could not check the messages"))
             return None
         refused = {index: reason for index, reason in enumerate(reasons) if reason is not None}
         return _Reviewed(waiting, refused)

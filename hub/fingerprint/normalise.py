@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -18,6 +19,7 @@ import phonenumbers
 
 from hub.errors import InputError
 from hub.fingerprint.text import prompt, template
+from hub.fingerprint.unicode14 import unassigned
 
 __all__ = [
     "COLUMN_KINDS",
@@ -62,20 +64,30 @@ _MIN_OPAQUE: Final = 8
 _MIN_HEX: Final = 12
 
 
+def _nfkc(value: str, kind: str) -> str:
+    """Compatibility composition; refuses what Unicode 14.0 leaves unassigned, and surrogates."""
+    if value.isascii():
+        return value
+    if any(unassigned(ord(c)) for c in value if c > "\x7f"):
+        raise InputError("characters that Unicode 14.0 does not assign", where=kind)
+    return unicodedata.normalize("NFKC", value)
+
+
 def _mailbox(value: str) -> tuple[str, str]:
     """Local part (case folded, with dots and tags) and domain (A-labels) of an address."""
-    text = unicodedata.normalize("NFKC", value.strip())
+    text = _nfkc(value.strip(), "email")
     if "(" in text or ")" in text:
         raise InputError("an e-mail address with a comment is not accepted", where="email")
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain or len(text) > _MAX_EMAIL:
         raise InputError("not an e-mail address", where="email")
-    local = unicodedata.normalize("NFKC", local.casefold())
+    local = _nfkc(local.casefold(), "email")
     if not _ATEXT.fullmatch(local):
         raise InputError("the local part has characters that need quoting", where="email")
     return local, _domain(domain)
 
 
+@lru_cache(maxsize=4096)
 def _domain(value: str) -> str:
     text = value.removesuffix(".")
     try:
@@ -133,8 +145,11 @@ def shape(value: str) -> str:
 
     >>> shape("Maria-Lopez-2041")
     'Ullll-Ullll-dddd'
+
+    Raises:
+        InputError: characters that Unicode 14.0 does not assign.
     """
-    text = unicodedata.normalize("NFKC", value.strip())
+    text = _nfkc(value.strip(), "shape")
     return "".join(
         "U" if c.isupper() else "l" if c.isalpha() else "d" if c.isdecimal() else c for c in text
     )
@@ -221,8 +236,7 @@ def api_key(value: str) -> str:
 
 
 def _words(value: str, kind: str) -> str:
-    folded = unicodedata.normalize("NFKC", value).casefold()
-    text = " ".join(unicodedata.normalize("NFKC", folded).split())
+    text = " ".join(_nfkc(_nfkc(value, kind).casefold(), kind).split())
     if not text or len(text) > _MAX_OPAQUE:
         raise InputError(f"empty, or longer than {_MAX_OPAQUE} characters", where=kind)
     return text

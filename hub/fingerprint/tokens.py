@@ -48,7 +48,9 @@ def _lp(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
 
 
-_LABEL: Final = _lp(b"stillwatch/1 token")
+_PREFIXES: Final = {
+    kind: _lp(b"stillwatch/1 token") + _lp(kind.encode()) for kind in normalise.TOKEN_KINDS
+}
 
 
 def token(key: FingerprintKey, kind: str, normalised: str) -> str:
@@ -67,12 +69,13 @@ def token(key: FingerprintKey, kind: str, normalised: str) -> str:
         InputError: an unknown kind, or an empty value.
     Source: schemas/fingerprint-v1.md, section 3.
     """
-    if kind not in normalise.TOKEN_KINDS:
+    prefix = _PREFIXES.get(kind)
+    if prefix is None:
         raise InputError("not a kind of token", where="kind")
     if not normalised:
         raise InputError("an empty value has no token", where=kind)
-    message = _LABEL + _lp(kind.encode()) + _lp(normalised.encode())
-    return f"{kind}:{key.key_id}:{hmac.digest(key.secret, message, 'sha256').hex()}"
+    digest = hmac.digest(key.secret, prefix + _lp(normalised.encode()), "sha256")
+    return f"{kind}:{key.key_id}:{digest.hex()}"
 
 
 def tokens_of(

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from hub.channel import carriage, invite
 from hub.channel.header import MessageType, parse_message
@@ -23,9 +24,11 @@ from hub.model import codec
 from hub.server.policy import Principal
 from hub.server.refusals import ForbiddenError
 from hub.store.interface import Store
-from hub.store.records import Binding, Collection, Kind, NewObject
+from hub.store.records import Binding, Collection, Kind, NewObject, Row
+from hub.taxii.filters import EVERY, Filters
 
 _logger = logging.getLogger("stillwatch.admission")
+_REPLAY_ROWS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +103,31 @@ class Admission:
 
     def _replay(self, collection_id: str) -> TrustedChannel | None:
         channel: TrustedChannel | None = None
-        for body in self._store.raw_messages(collection_id):
+        for row in self._stored(collection_id):
+            # Stored messages were judged when they came: that time is the one to use again.
+            then = row.date_added // 1_000_000
             try:
-                raw = carriage.from_artifact(codec.loads(body))
-                # Stored messages were judged when they came: their own time is the time to use.
-                then = parse_message(raw).header.ts
+                raw = carriage.from_artifact(codec.loads(row.raw))
                 if channel is None:
                     channel = TrustedChannel.from_genesis(raw, owner_roots=None, now=then)
                 else:
-                    channel.accept(raw, now=max(then, channel.time))
+                    channel.accept(raw, now=then)
             except (InputError, VerificationError) as error:
                 _logger.warning(
                     "a stored message no longer verifies",
                     extra={"fields": {"collection": collection_id, "cause": error.message}},
                 )
         return channel
+
+    def _stored(self, collection_id: str) -> Iterator[Row]:
+        position: int | None = None
+        while True:
+            filters = Filters(added_after=position, versions=EVERY)
+            page = self._store.page(collection_id, filters, _REPLAY_ROWS)
+            yield from page.rows
+            if not page.more:
+                return
+            position = page.rows[-1].date_added
 
 
 def _roster(channel: TrustedChannel) -> Roster:

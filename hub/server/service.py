@@ -301,15 +301,18 @@ class HubService:
         self._store.put_challenge(principal.org_id, challenge, expires=expires)
         return challenge, expires
 
-    def bind(self, principal: Principal | None, raw: bytes, challenge: str) -> str:
+    def bind(self, principal: Principal | None, raw: bytes) -> str:
         """Bind the principal's organisation to the member whose card signed the challenge.
 
         Raises:
+            InputError: not the form of a binding.
+            ForbiddenError: not a challenge of this organisation, or one used up.
             VerificationError: not signed by the card's key for this hub and this challenge.
             ConflictError: another organisation holds that member's root.
         """
         self.allow(principal, Action.BIND)
         assert principal is not None
+        challenge = invite.binding_challenge(raw)
         if not self._store.take_challenge(principal.org_id, challenge, now=self._now()):
             raise ForbiddenError(
                 "the challenge is unknown, used or expired", hint="ask for a new one"

@@ -343,6 +343,24 @@ def binding(api_root_url: str, challenge: str, card_raw: bytes, signing: Signing
     return label("binding") + lp(head) + lp(card_raw) + lp(signature)
 
 
+def binding_challenge(raw: bytes) -> str:
+    """The challenge that an answer names; nothing but its form is checked.
+
+    Args:
+        raw: the answer, from anybody.
+    Raises:
+        InputError: the form is wrong.
+    """
+    where = "binding"
+    reader = Reader(raw, where)
+    reader.label("binding")
+    head = loads_canonical(reader.field("json", most=8192), where=where)
+    challenge = Fields(head, where, ("v", "api_root", "challenge")).raw("challenge")
+    if not isinstance(challenge, str):
+        raise InputError("the challenge is text", where=where)
+    return challenge
+
+
 def check_binding(raw: bytes, api_root_url: str, challenge: str, *, now: int) -> Card:
     """Check, as the hub, the answer to a challenge.
 

@@ -55,6 +55,11 @@ class Chains:
         digest = chain.at(chain.length)
         return None if digest is None else (chain.length, digest)
 
+    def position(self, pub: str) -> tuple[int, str | None]:
+        """Position and predecessor of the next message of a key."""
+        last = self.last(pub)
+        return (1, None) if last is None else (last[0] + 1, last[1])
+
     def at(self, pub: str, seq: int) -> str | None:
         """Digest of the message of a key at a position, or None."""
         chain = self._chains.get(pub)

@@ -19,7 +19,8 @@ from hub.errors import InputError, VerificationError
 from hub.model.codec import Json, canonical, loads_canonical
 
 MAX_HEADER: Final = 16 * 1024
-MAX_BODY: Final = 8 * 2**20
+# In base64 inside an artifact this stays below the 8 MiB that hubs take in one request.
+MAX_BODY: Final = 5 * 2**20
 MAX_MESSAGE: Final = MAX_BODY + MAX_HEADER + 8 * 1024
 MAX_CHECKPOINT: Final = 8 * 1024
 _NAMES: Final = frozenset(

@@ -18,7 +18,8 @@ from typing import Final
 
 from hub.channel.card import MAX_CARD, MAX_CHAIN, Card, check_chain, parse_card
 from hub.channel.fields import SUITE, VERSION, Fields, check_ascending, to_base64
-from hub.channel.manifest import MAX_OWNERS, Role
+from hub.channel.manifest import Role
+from hub.channel.policy import MAX_OWNERS
 from hub.channel.primitives.hash import (
     Reader,
     digest,

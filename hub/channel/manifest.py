@@ -11,29 +11,50 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from hub.channel.fields import SUITE, VERSION, Fields, check_ascending, is_member
+from hub.channel.fields import SUITE, VERSION, Fields
 from hub.channel.header import MAX_BODY, Header, Message, MessageType, unsigned_message
 from hub.channel.header import parse_message as _parse_message
+from hub.channel.members import WRITING, Member, Removed, Role, parse_members, parse_removed
+from hub.channel.policy import (
+    DAY,
+    MAX_OWNERS,
+    Log,
+    Policy,
+    Witnesses,
+    parse_log,
+    parse_policy,
+    parse_witnesses,
+)
 from hub.channel.primitives.hash import Reader, digest, is_hash, label, lp, unhex
 from hub.channel.primitives.sign import PUBLIC_SIZE, SIGNATURE_SIZE, RootPrivate, RootPublic
 from hub.errors import InputError, VerificationError
 from hub.model.codec import Json, canonical, loads_canonical
 
-DAY: Final = 86_400
+__all__ = [
+    "DAY",
+    "WRITING",
+    "Log",
+    "Manifest",
+    "Member",
+    "Policy",
+    "Removed",
+    "Role",
+    "SignedManifest",
+    "Witnesses",
+    "cosign",
+    "genesis",
+    "manifest_of",
+    "next_version",
+    "parse_manifest",
+    "parse_signed",
+    "sign_manifest",
+]
+
 MAX_MANIFEST: Final = 2 * 2**20
-MAX_MEMBERS: Final = 1_000
-MAX_OWNERS: Final = 32
-MAX_REMOVED: Final = 8_192
-MAX_FINGERPRINT_KINDS: Final = 32
-TLP_CEILINGS: Final = ("TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED")
-COMPRESSIONS: Final = ("zlib", "zstd")
-HISTORIES: Final = ("none", "all")
-FINGERPRINT_FORMS: Final = ("keyed", "oblivious", "none")
 _ENTRY_SIZE: Final = PUBLIC_SIZE + SIGNATURE_SIZE
 _COMMON: Final = (
     "v",
@@ -51,149 +72,6 @@ _COMMON: Final = (
 )
 _GENESIS: Final = frozenset({*_COMMON, "nonce", "succeeds"})
 _LATER: Final = frozenset({*_COMMON, "channel", "prev"})
-
-
-class Role(StrEnum):
-    """What a member may do; an owner is a member whose root id is in `owners`."""
-
-    PUBLISH = "publish"
-    REPORT = "report"
-    READ = "read"
-    LIAISON = "liaison"
-
-
-WRITING: Final = frozenset({Role.PUBLISH, Role.REPORT})
-
-
-@dataclass(frozen=True)
-class Member:
-    """One row of a manifest.
-
-    Args:
-        member: STIX id of the member's identity.
-        root: id of its root.
-        card: hash of its card.
-        roles: `publish` needs `read`; `report` needs `read` or `liaison`; `liaison` excludes both
-            `read` and `publish`.
-    Raises:
-        InputError: the roles contradict each other, or an id is not one.
-    """
-
-    member: str
-    root: str
-    card: str
-    roles: frozenset[Role]
-
-    def __post_init__(self) -> None:
-        where = f"manifest.members[{self.member}]"
-        if not (is_member(self.member) and is_hash(self.root) and is_hash(self.card)):
-            raise InputError("a member id and two hashes are expected", where=where)
-        reads, liaison = Role.READ in self.roles, Role.LIAISON in self.roles
-        if Role.PUBLISH in self.roles and not reads:
-            raise InputError("`publish` needs `read`", where=where)
-        if liaison and reads:
-            raise InputError("`liaison` excludes `read`", where=where)
-        if Role.REPORT in self.roles and not (reads or liaison):
-            raise InputError("`report` needs `read` or `liaison`", where=where)
-        if not self.roles:
-            raise InputError("at least one role is needed", where=where)
-
-    def to_json(self) -> Json:
-        """The row with its exact key set."""
-        return {
-            "member": self.member,
-            "root": self.root,
-            "card": self.card,
-            "roles": sorted(str(role) for role in self.roles),
-        }
-
-
-@dataclass(frozen=True)
-class Removed:
-    """A signing key that publishes no more, and the last message of it that counts.
-
-    Args:
-        key: signing key id.
-        seq: position of its last message; 0 if it never published.
-        hash: digest of that message; None if it never published.
-    """
-
-    key: str
-    seq: int
-    hash: str | None
-
-    def to_json(self) -> Json:
-        """The row with its exact key set."""
-        return {"key": self.key, "seq": self.seq, "hash": self.hash}
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The rules of a channel; times are in seconds.
-
-    Args:
-        tlp: the strictest marking that may be published here.
-        rotation: greatest age of an epoch.
-        staleness: how long messages under a superseded manifest or epoch are still taken, and how
-            long past `rotation` an epoch may still be published under.
-        heartbeat: a publisher with nothing to say signs a heartbeat this often.
-        compression: `zlib` or `zstd`.
-        history: what joiners can open of the past: `none` or `all`.
-        erasure: after how long members erase an epoch's secrets; None: never.
-        approvals: how many owners must approve a joiner.
-        fingerprints: form of the token per kind of identifier: `keyed`, `oblivious`, `none`; kinds
-            that are not named are `keyed`.
-    """
-
-    tlp: str = "TLP:AMBER"
-    rotation: int = 30 * DAY
-    staleness: int = DAY
-    heartbeat: int = DAY
-    compression: str = "zstd"
-    history: str = "none"
-    erasure: int | None = None
-    approvals: int = 1
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> Json:
-        """The policy with its exact key set."""
-        return {
-            "tlp": self.tlp,
-            "rotation": self.rotation,
-            "staleness": self.staleness,
-            "heartbeat": self.heartbeat,
-            "compression": self.compression,
-            "history": self.history,
-            "erasure": self.erasure,
-            "approvals": self.approvals,
-            "fingerprints": dict(self.fingerprints),
-        }
-
-
-@dataclass(frozen=True)
-class Log:
-    """The hub's Merkle log that members require.
-
-    Args:
-        origin: first line of its checkpoints.
-        verifier_key: C2SP verifier key.
-    """
-
-    origin: str
-    verifier_key: str
-
-
-@dataclass(frozen=True)
-class Witnesses:
-    """Who must cosign checkpoints.
-
-    Args:
-        quorum: how many of them.
-        verifier_keys: C2SP verifier keys, ascending.
-    """
-
-    quorum: int
-    verifier_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -483,11 +361,11 @@ def parse_manifest(data: bytes) -> Manifest:
         expires=fields.time("expires"),
         owners=owners,
         threshold=fields.integer("threshold", least=1, most=max(1, len(owners))),
-        members=_members(fields),
-        removed=_removed(fields),
-        policy=_policy(fields.raw("policy")),
-        log=_log(fields.raw("log")),
-        witnesses=_witnesses(fields.raw("witnesses")),
+        members=parse_members(fields),
+        removed=parse_removed(fields),
+        policy=parse_policy(fields.raw("policy")),
+        log=parse_log(fields.raw("log")),
+        witnesses=parse_witnesses(fields.raw("witnesses")),
         genesis_channel=None if is_genesis else fields.hash("channel"),
         prev=None if is_genesis else fields.hash("prev"),
         nonce=_nonce(fields) if is_genesis else None,
@@ -526,80 +404,6 @@ def _check(manifest: Manifest) -> None:
             raise InputError(f"two members share one {name}", where="manifest.members")
     if not any(member.root in manifest.owners for member in manifest.members):
         raise InputError("at least one owner must be a member", where="manifest.members")
-
-
-def _members(fields: Fields) -> tuple[Member, ...]:
-    members = []
-    for number, value in enumerate(fields.array("members", most=MAX_MEMBERS)):
-        row = Fields(value, f"manifest.members[{number}]", ("member", "root", "card", "roles"))
-        roles = row.array("roles", most=len(Role))
-        if not all(isinstance(role, str) and role in set(Role) for role in roles):
-            raise InputError(f"roles are {[str(role) for role in Role]}", where=row.at("roles"))
-        check_ascending(roles, row.at("roles"))
-        members.append(
-            Member(
-                member=row.member("member"),
-                root=row.hash("root"),
-                card=row.hash("card"),
-                roles=frozenset(Role(role) for role in roles),
-            )
-        )
-    check_ascending([member.member for member in members], "manifest.members")
-    return tuple(members)
-
-
-def _removed(fields: Fields) -> tuple[Removed, ...]:
-    removed = []
-    for number, value in enumerate(fields.array("removed", most=MAX_REMOVED)):
-        row = Fields(value, f"manifest.removed[{number}]", ("key", "seq", "hash"))
-        final = Removed(row.hash("key"), row.integer("seq"), row.optional_hash("hash"))
-        if (final.seq == 0) != (final.hash is None):
-            raise InputError("exactly a key that never published has none", where=row.at("hash"))
-        removed.append(final)
-    check_ascending([final.key for final in removed], "manifest.removed")
-    return tuple(removed)
-
-
-def _policy(value: object) -> Policy:
-    names = Policy().to_json().keys()
-    fields = Fields(value, "manifest.policy", names)
-    forms = fields.raw("fingerprints")
-    if not isinstance(forms, dict) or len(forms) > MAX_FINGERPRINT_KINDS:
-        raise InputError("an object is expected", where="manifest.policy.fingerprints")
-    if not all(isinstance(form, str) and form in FINGERPRINT_FORMS for form in forms.values()):
-        raise InputError(
-            f"forms are {list(FINGERPRINT_FORMS)}", where="manifest.policy.fingerprints"
-        )
-    erasure = fields.raw("erasure")
-    return Policy(
-        tlp=fields.one_of("tlp", TLP_CEILINGS),
-        rotation=fields.integer("rotation", least=60, most=366 * DAY),
-        staleness=fields.integer("staleness", least=60, most=366 * DAY),
-        heartbeat=fields.integer("heartbeat", least=60, most=366 * DAY),
-        compression=fields.one_of("compression", COMPRESSIONS),
-        history=fields.one_of("history", HISTORIES),
-        erasure=None if erasure is None else fields.integer("erasure", least=60),
-        approvals=fields.integer("approvals", least=1, most=MAX_OWNERS),
-        fingerprints=dict(sorted(forms.items())),
-    )
-
-
-def _log(value: object) -> Log | None:
-    if value is None:
-        return None
-    fields = Fields(value, "manifest.log", ("origin", "verifier_key"))
-    return Log(fields.text("origin"), fields.text("verifier_key", most=512))
-
-
-def _witnesses(value: object) -> Witnesses | None:
-    if value is None:
-        return None
-    fields = Fields(value, "manifest.witnesses", ("quorum", "verifier_keys"))
-    keys = fields.array("verifier_keys", most=32)
-    if not keys or not all(isinstance(key, str) and 1 <= len(key) <= 512 for key in keys):
-        raise InputError("verifier keys are expected", where="manifest.witnesses.verifier_keys")
-    check_ascending(keys, "manifest.witnesses.verifier_keys")
-    return Witnesses(fields.integer("quorum", least=1, most=len(keys)), tuple(keys))
 
 
 def _nonce(fields: Fields) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from hub.channel.fields import Fields, check_ascending
 from hub.channel.header import Audience
-from hub.channel.manifest import MAX_MEMBERS
+from hub.channel.members import MAX_MEMBERS
 from hub.channel.primitives.hash import Reader, expand, label, lp, u64, unhex
 from hub.errors import InputError
 from hub.model.codec import canonical, loads_canonical
@@ -22,7 +22,7 @@ from hub.model.codec import canonical, loads_canonical
 WRAPPED_SIZE: Final = 1120 + 32 + 16
 SECRET_SIZE: Final = 32
 # With two full audiences of wraps this stays below the greatest body.
-MAX_HISTORY: Final = 4_000
+MAX_HISTORY: Final = 2_000
 SEALED_AUDIENCES: Final = (Audience.DETAIL, Audience.AGGREGATE)
 _MAX_JSON: Final = 4_096
 

@@ -23,6 +23,7 @@ from hub.cli.options import (
 )
 from hub.client.keyring import write_private
 from hub.client.membership import ROLE_SETS, create, invite, member_names
+from hub.model.codec import Json
 
 
 @click.group("channel")
@@ -161,7 +162,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
         channel = opened.state.channel(name)
         trusted = opened.trusted(channel)
         names = member_names(opened, channel)
-        rows = []
+        rows: list[Json] = []
         for member in trusted.manifest.members:
             card = trusted.cards.get(member.member)
             rows.append(
@@ -180,13 +181,10 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
             print_json({"channel": channel.name, "members": rows})
             return
         for row in rows:
-            roles = ", ".join((["owner"] if row["owner"] else []) + list(row["roles"] or ()))
-            expires = row["card_expires"]
+            roles = ", ".join((["owner"] if row["owner"] else []) + row["roles"])
             click.echo(f"{row['name'] or 'name not told'}: {roles}")
             click.echo(f"  {row['member']}")
-            click.echo(
-                f"  card {row['card']}, until {utc(expires if isinstance(expires, int) else None)}"
-            )
+            click.echo(f"  card {row['card']}, until {utc(row['card_expires'])}")
 
 
 command.add_command(approve_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -109,7 +110,7 @@ def _confirm(chosen: Candidate, words: str | None, *, yes: bool) -> None:
         return
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise AccessError(
             "the words are not confirmed", hint='--words "..." as read out, or --yes-words-match'
         )
@@ -138,7 +139,7 @@ def remove_command(
         fitting = [key for key, value in names.items() if member in (key, value)]
         wanted = fitting[0] if len(fitting) == 1 else member
         if not yes:
-            if not click.get_text_stream("stdin").isatty():
+            if not sys.stdin.isatty():
                 raise AccessError("not confirmed", hint="--yes")
             if not click.confirm(f"Remove {names.get(wanted, wanted)} from {name}?", err=True):
                 raise AccessError("not removed")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from hub.channel.card import fingerprint_text
 from hub.channel.invite import parse_invitation
 from hub.cli.init import words_text
 from hub.cli.options import (
@@ -76,7 +78,7 @@ def command(
 def _invitation(path: Path | None) -> str:
     if path is not None:
         return read_secret(path).decode("utf-8", "replace").strip()
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise AccessError("no invitation was given", hint="--invitation-file FILE")
     return str(click.prompt("Invitation", hide_input=True, err=True)).strip()
 
@@ -88,7 +90,7 @@ def _show(done: Joining, request_file: Path | None, *, as_json: bool) -> None:
                 "channel": done.channel.name,
                 "channel_id": done.channel.channel_id,
                 "organisation": done.invitation.organisation,
-                "invited_by": done.invitation.sponsor,
+                "invited_by": fingerprint_text(done.invitation.sponsor),
                 "roles": sorted(str(each) for each in done.invitation.roles),
                 "words": list(done.own_words),
                 "owner_words": [list(each) for each in done.owner_words],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -82,7 +83,7 @@ def new_unlock(*, key_file: bool, passphrase_file: Path | None) -> Unlock:
 
 
 def _prompted(*, confirm: bool) -> bytes:
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise AccessError(
             "the keys need a passphrase, and there is no terminal to ask at",
             hint=f"--passphrase-file FILE, or {UNLOCK_VARIABLE}",
@@ -98,7 +99,7 @@ def read_secret(path: Path) -> bytes:
         InputError: unreadable, empty, too long, or readable by other accounts.
     """
     if str(path) == "-":
-        data = click.get_binary_stream("stdin").read(_MAX_SECRET_BYTES + 1)
+        data = sys.stdin.buffer.read(_MAX_SECRET_BYTES + 1)
     else:
         try:
             with path.open("rb") as file:
@@ -171,7 +172,7 @@ def account_of(
         return home.account(url)
     if token_file is not None:
         token = read_secret(token_file).decode("utf-8", "replace")
-    elif click.get_text_stream("stdin").isatty():
+    elif sys.stdin.isatty():
         token = str(click.prompt("Token of the hub", hide_input=True, err=True))
     else:
         raise AccessError("the hub wants a token", where=url, hint="--token-file FILE")

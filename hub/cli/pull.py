@@ -99,18 +99,22 @@ def _show(results: list[Pulled], *, as_json: bool) -> None:
     if not results:
         click.echo("No channels: join one, or create one.")
     for each in results:
-        if each.problem:
-            click.echo(f"{each.channel}: not complete: {each.problem}", err=True)
-            continue
-        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(each.objects.items()))
-        click.echo(f"{each.channel}: {each.messages} messages verified; {kinds or 'nothing new'}")
-        for object_id in each.revoked:
-            click.echo(f"  withdrawn by its publisher: {object_id}")
-        if each.reports:
-            click.echo(f"  {each.reports} reports about your indicators: stillwatch status")
-        if each.sealed:
-            click.echo(f"  {each.sealed} messages are not for your keys")
-        if each.waiting:
-            click.echo(f"  {each.waiting} messages wait for earlier ones")
-        if each.foreign:
-            click.echo(f"  {each.foreign} objects in the collection are no messages")
+        _show_channel(each)
+
+
+def _show_channel(each: Pulled) -> None:
+    if each.problem:
+        click.echo(f"{each.channel}: not complete: {each.problem}", err=True)
+        return
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(each.objects.items()))
+    click.echo(f"{each.channel}: {each.messages} messages verified; {kinds or 'nothing new'}")
+    for object_id in each.revoked:
+        click.echo(f"  withdrawn by its publisher: {object_id}")
+    for number, text in (
+        (each.reports, "reports about your indicators: stillwatch status"),
+        (each.sealed, "messages are not for your keys"),
+        (each.waiting, "messages wait for earlier ones"),
+        (each.foreign, "objects in the collection are no messages"),
+    ):
+        if number:
+            click.echo(f"  {number} {text}")

@@ -12,12 +12,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from hub.model.codec import Json
 from hub.model.extension import DISTILLATION_CAMPAIGN, INDICATOR_CONTROLS, unpack
 from hub.model.fields import CountRange, DistillationCampaign
 from hub.model.identifiers import deterministic_id, parse_timestamp
 from hub.model.markings import TLP
-from hub.model.objects import campaign, infrastructure, new_version, relationship
+from hub.model.objects import Authorship, campaign, infrastructure, new_version, relationship
 
 _KEYED: Final = (
     "account.email-keyed",
@@ -65,6 +67,11 @@ def count_range(count: int, method: str | None = None) -> CountRange | None:
     return CountRange.around(count, method=method)
 
 
+def day_of(moment: datetime) -> datetime:
+    """The beginning of a time's day: aggregates are told to the day."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def campaign_id(member: str, name: str) -> str:
     """The id of this publisher's campaign of that name."""
     return deterministic_id("campaign", member, name)
@@ -81,16 +88,12 @@ def kind_of(indicator: Json) -> str:
 def scale(facts: Facts, known: DistillationCampaign | None) -> DistillationCampaign:
     """The ranges; what the publisher stated otherwise (`known`) stays."""
     accounts = max((facts.kinds[kind] for kind in _KEYED), default=0)
-    ranges = {
-        "account_count": count_range(accounts, "distinct identifiers of the most frequent kind"),
-        "api_key_count": count_range(facts.kinds[_API_KEY], "distinct keys"),
-        "indicator_count": count_range(sum(facts.kinds.values()), "live indicators"),
-    }
-    kept = known or DistillationCampaign()
-    fields = {
-        field: getattr(kept, field) for field in kept.__struct_fields__ if field not in ranges
-    }
-    return DistillationCampaign(**fields, **ranges)
+    return msgspec.structs.replace(
+        known or DistillationCampaign(),
+        account_count=count_range(accounts, "distinct identifiers of the most frequent kind"),
+        api_key_count=count_range(facts.kinds[_API_KEY], "distinct keys"),
+        indicator_count=count_range(sum(facts.kinds.values()), "live indicators"),
+    )
 
 
 def aggregate_objects(
@@ -109,8 +112,7 @@ def aggregate_objects(
         stated: what the publisher says beyond its indicators, such as exchange counts.
     """
     held = {str(each["id"]): each for each in known}
-    day = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
-    options = {"created_by": member, "created": now, "tlp": tlp}
+    options: Authorship = {"created_by": member, "created": now, "tlp": tlp}
     old = held.get(campaign_id(member, facts.name))
     before = unpack(old, DistillationCampaign) if old else None
     for field in ("first_seen", "last_seen"):
@@ -120,8 +122,8 @@ def aggregate_objects(
     made = [
         campaign(
             facts.name,
-            first_seen=facts.first_seen.replace(**day) if facts.first_seen else None,
-            last_seen=facts.last_seen.replace(**day) if facts.last_seen else None,
+            first_seen=day_of(facts.first_seen) if facts.first_seen else None,
+            last_seen=day_of(facts.last_seen) if facts.last_seen else None,
             distillation=scale(facts, stated or before),
             **options,
         )

@@ -172,7 +172,7 @@ def _reports(home: Home, channel: ChannelRow) -> Json:
             continue
         who = names.get(row.member, row.member)
         if row.type == "sighting":
-            kept = ("count", "first_seen", "last_seen")
+            kept: tuple[str, ...] = ("count", "first_seen", "last_seen")
             sighted.append({"of": subject, "by": who, **{k: row.body.get(k) for k in kept}})
         else:
             kept = ("opinion", "explanation")

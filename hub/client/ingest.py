@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import datetime
 import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -237,10 +238,10 @@ def _typed(where: str, values: Mapping[str, Any]) -> Row:
     for field, value in values.items():
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            if not hasattr(value, "isoformat"):
-                return Row(where, {}, f"{field}: neither text nor number")
+        if isinstance(value, datetime.date):
             texts[field] = value.isoformat()
+        elif isinstance(value, bool) or not isinstance(value, str | int | float):
+            return Row(where, {}, f"{field}: neither text nor number")
         elif isinstance(value, float) and value.is_integer():
             texts[field] = str(int(value))
         else:

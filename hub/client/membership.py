@@ -221,7 +221,7 @@ def invite(
             inbox=channel.inbox_id,
             roles=roles,
             organisation=organisation,
-            sponsor=home.organisation,
+            sponsor=home.keyring.root.public.id,
             expires=now + (lifetime_s or home.settings.invitation_lifetime_s),
         )
         with home.state.transaction():
@@ -441,8 +441,8 @@ def _renew_as_owner(sealed: Sealed, result: Renewed, *, soon: int, force: bool) 
     live = [each for each in keys if each.live]
     if not any(f".{_quarter(now)}" in each.key_id for each in live):
         retired = [dataclasses.replace(each, live=False) for each in live]
-        for each in retired:
-            home.put_fingerprint_secret(sealed.channel.channel_id, each, now)
+        for key in retired:
+            home.put_fingerprint_secret(sealed.channel.channel_id, key, now)
         fresh = _new_fingerprint_key(sealed, keys)
         _send_keys(sealed, [*retired, fresh])
         result.done.append(f"made fingerprint key {fresh.key_id}")

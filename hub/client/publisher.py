@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hub.channel.header import Audience
 from hub.channel.manifest import Role
+from hub.channel.open import check_bundle
 from hub.channel.seal import seal_data
 from hub.channel.verify import TrustedChannel
 from hub.client import guards
@@ -318,15 +319,27 @@ def seal_objects(
     _fail_closed(trusted, now, card.sign_id, channel)
     signing = next(k.signing for k in home.keyring.cards if k.card.hash == card.hash)
     secrets = current_secrets(home, channel, trusted)
+    owners = home.state.owners(channel.channel_id)
     for audience, content in parts.items():
         for part in _batches(content, home.settings):
+            content_bundle = bundle(part)
+            # What receivers would refuse is refused before it has a place in the chain.
+            check_bundle(
+                content_bundle,
+                member=home.member_id,
+                roles=entry.roles,
+                audience=audience,
+                ceiling=trusted.manifest.policy.tlp,
+                owners=owners,
+                members=[each.member for each in trusted.manifest.members],
+            )
             sealed = Sealed(home, channel, trusted, now)
             raw = seal_data(
                 trusted,
                 secrets,
                 signing,
                 audience,
-                dumps(bundle(part)),
+                dumps(content_bundle),
                 now=now,
                 expires=now + home.settings.message_lifetime_s,
             )

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from hub.channel.header import Audience
 from hub.channel.manifest import Role
 from hub.client import guards
-from hub.client.aggregate import changed
+from hub.client.aggregate import changed, day_of
 from hub.client.home import Home
 from hub.client.publisher import Published, seal_objects
 from hub.client.rows import ChannelRow, ObjectRow
@@ -138,8 +138,8 @@ def prepare_sightings(
         for (channel_id, campaign), parts in campaigns.items():
             made = sighting(
                 campaign,
-                first_seen=_day(min(each.first for each in parts)),
-                last_seen=_day(max(each.last for each in parts)),
+                first_seen=day_of(min(each.first for each in parts)),
+                last_seen=day_of(max(each.last for each in parts)),
                 count=1,
                 where_sighted_refs=[home.member_id],
                 created_by=home.member_id,
@@ -243,12 +243,8 @@ def _add(
 
 
 def _introduce(home: Home, result: Reporting) -> None:
-    """A member's first report in a channel says who it is, where its role allows that."""
+    """A member's first report in a channel says who it is."""
     for channel_id, parts in result.channels.items():
-        channel = home.state.channel(channel_id)
-        entry = home.trusted(channel).manifest.member(home.member_id)
-        if entry is None or Role.PUBLISH not in entry.roles:
-            continue
         if home.state.object(home.member_id, channel_id) is None:
             me = identity(
                 home.organisation,
@@ -256,10 +252,6 @@ def _introduce(home: Home, result: Reporting) -> None:
                 identity_id=home.member_id,
             )
             parts.setdefault(Audience.AGGREGATE, []).insert(0, me)
-
-
-def _day(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def channel_of(home: Home, name: str | None) -> ChannelRow:

@@ -294,6 +294,8 @@ class Intake:
 
     def _open(self, accepted: Accepted) -> None:
         kind = accepted.message.header.t
+        if accepted.expired:
+            return
         if kind == MessageType.EPOCH:
             self._open_epoch(accepted.message.raw)
         elif kind == MessageType.KEYS:

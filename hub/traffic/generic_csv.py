@@ -183,7 +183,9 @@ class _Decoder:
             if header:
                 header = False
             elif record is None:
-                tally.rejects.add(line, f"a field is longer than {LINE_BYTES >> 20} MiB")
+                limit = LINE_BYTES >> 20
+                tally.rejects.add(line, f"broken quotes, or a field longer than {limit} MiB")
+                records.resume_after(line)
             elif len(record) != len(self.names):
                 self._reject(line, len(record), tally)
                 records.resume_after(line)
@@ -199,7 +201,7 @@ class _Decoder:
 
 
 class _Records:
-    """The non-blank records of a chunk, each with its first line; None for one that is too long."""
+    """The non-blank records of a chunk, each with its first line; None for a malformed one."""
 
     def __init__(self, chunk: _Chunk, delimiter: str) -> None:
         csv.field_size_limit(LINE_BYTES)
@@ -208,7 +210,7 @@ class _Records:
         self._first = chunk.line
         self._at = 0
         self._budget = _REWINDS * len(self._lines)
-        self._reader = csv.reader(self._feed(), delimiter=delimiter)
+        self._reader = csv.reader(self._feed(), delimiter=delimiter, strict=True)
 
     def _feed(self) -> Iterator[str]:
         while self._at < len(self._lines):

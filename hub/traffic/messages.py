@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-_USER: Final = frozenset({"user", "human"})
-_TEXT_PARTS: Final = frozenset({"text", "input_text", None})
+_USER: Final = ("user", "human")
+_TEXT_PARTS: Final = ("text", "input_text", None)
 _WRAPPERS: Final = ("messages", "input", "body", "prompt")
 _DEPTH: Final = 4
 _decode = msgspec.json.Decoder().decode

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from hub.store.records import (
     Appended,
@@ -36,6 +36,9 @@ from hub.store.records import (
     Token,
 )
 from hub.taxii.filters import Filters, VersionFilter
+
+MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
+"""Bodies of one page together, unless asked otherwise."""
 
 
 class ObjectStore(Protocol):
@@ -57,8 +60,18 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def page(self, collection_id: str, filters: Filters, limit: int) -> Page[Row]:
+    def page(
+        self,
+        collection_id: str,
+        filters: Filters,
+        limit: int,
+        *,
+        max_bytes: int = MAX_PAGE_BYTES,
+    ) -> Page[Row]:
         """Give at most `limit` objects after the filters' position, oldest date_added first.
+
+        The page ends earlier when its bodies would go beyond `max_bytes`, but holds at least
+        one object if there is one.
 
         Raises:
             InputError: `filters.next` is no cursor of this collection (`where` is "next").

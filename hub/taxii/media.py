@@ -38,9 +38,8 @@ def acceptable(accept: str | None) -> bool:
 
     Versions (bare `application/taxii+json` is the newest, ours), lists, q-values (0 forbids),
     quotes, any case and white space, `*/*` and `application/*` are read; `application/json` is
-    another media type and admits nothing; the most specific element that fits decides (RFC
-    9110). A missing or empty header admits
-    everything. Malformed elements are passed over.
+    another media type and admits nothing. The most specific element that fits decides (RFC
+    9110). A missing or empty header admits everything. Malformed elements are passed over.
     """
     if accept is None or not accept.strip():
         return True

@@ -168,6 +168,25 @@ def test_pages_follow_each_other_and_repeat(
     assert (list(empty.rows), empty.more, empty.first_added) == ([], False, None)
 
 
+def test_a_page_ends_before_it_grows_too_heavy(store: Store, collection: str, make: Make) -> None:
+    items = [make(n, note="x" * 1000) for n in range(5)]
+    store.append(collection, items)
+    size = len(items[0].raw)
+    sizes: list[int] = []
+    filters = Filters()
+    while True:
+        page = store.page(collection, filters, 100, max_bytes=2 * size)
+        sizes.append(len(page.rows))
+        if not page.more:
+            break
+        filters = Filters(next=page.next)
+    assert sizes == [2, 2, 1]
+    one = store.page(collection, Filters(), 100, max_bytes=1)
+    assert [row.id for row in one.rows] == [items[0].id]
+    assert one.more
+    assert len(store.page(collection, Filters(), 100, max_bytes=5 * size).rows) == 5
+
+
 def test_a_cursor_of_elsewhere_is_refused(
     store: Store, collection: str, make: Make, org: str
 ) -> None:

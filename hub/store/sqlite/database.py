@@ -112,6 +112,20 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
+    @contextlib.contextmanager
+    def reading(
+        self, statement: str, values: Mapping[str, object] | tuple[object, ...] = ()
+    ) -> Iterator[sqlite3.Cursor]:
+        """Run one reading statement; the block reads its tuples one by one."""
+        connection = self._take()
+        try:
+            with contextlib.closing(connection.execute(statement, values)) as cursor:
+                yield cursor
+        except sqlite3.Error as error:
+            raise wrapped(error, self.path) from error
+        finally:
+            self._idle.append(connection)
+
     def rows(
         self, statement: str, values: Mapping[str, object] | tuple[object, ...] = ()
     ) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from hub.errors import InputError
 from hub.store.clock import GuardedClock
+from hub.store.interface import MAX_PAGE_BYTES
 from hub.store.objects import same_body, version_key
 from hub.store.records import (
     Appended,
@@ -77,15 +78,36 @@ class Objects:
                 results[index] = fates
         return [results[index] for index in range(len(batches))]
 
-    def page(self, collection_id: str, filters: Filters, limit: int) -> Page[Row]:
+    def page(
+        self,
+        collection_id: str,
+        filters: Filters,
+        limit: int,
+        *,
+        max_bytes: int = MAX_PAGE_BYTES,
+    ) -> Page[Row]:
         """See `ObjectStore.page`."""
-        found = self._select(collection_id, filters, limit, body=True)
-        return self._page([Row._make(row) for row in found], collection_id, limit)
+        chosen = self._select(collection_id, filters, limit, body=True)
+        if chosen is None:
+            return Page([], more=False, next=None)
+        rows: list[Row] = []
+        room = max_bytes
+        with self._database.reading(*chosen) as found:
+            for row in map(Row._make, found):
+                room -= len(row.raw)
+                if len(rows) == limit or (rows and room < 0):
+                    return self._continued(rows, collection_id)
+                rows.append(row)
+        return Page(rows, more=False, next=None)
 
     def manifest(self, collection_id: str, filters: Filters, limit: int) -> Page[Entry]:
         """See `ObjectStore.manifest`."""
-        found = self._select(collection_id, filters, limit, body=False)
-        return self._page([Entry._make(row) for row in found], collection_id, limit)
+        chosen = self._select(collection_id, filters, limit, body=False)
+        found = [] if chosen is None else self._database.rows(*chosen)
+        rows = [Entry._make(row) for row in found]
+        if len(rows) <= limit:
+            return Page(rows, more=False, next=None)
+        return self._continued(rows[:limit], collection_id)
 
     def versions(
         self, collection_id: str, object_id: str, filters: Filters, limit: int
@@ -199,21 +221,19 @@ class Objects:
 
     def _select(
         self, collection_id: str, filters: Filters, limit: int, *, body: bool
-    ) -> list[tuple[object, ...]]:
+    ) -> tuple[str, dict[str, object]] | None:
+        """The statement of a page and its values; None for an unknown collection."""
         key = self._key(collection_id)
         if key is None:
-            return []
+            return None
         position = filters.added_after
         if filters.next is not None:
             start = cursor.decode(filters.next, epoch=self.epoch, collection_id=collection_id)
             position = start.position if position is None else max(position, start.position)
-        statement, values = select(Selection(key, position, filters), limit + 1, body=body)
-        return self._database.rows(statement, values)
+        # One row more than asked for tells whether there is another page.
+        return select(Selection(key, position, filters), limit + 1, body=body)
 
-    def _page(self, rows: list[T], collection_id: str, limit: int) -> Page[T]:
-        if len(rows) <= limit:
-            return Page(rows, more=False, next=None)
-        del rows[limit:]
+    def _continued(self, rows: Sequence[T], collection_id: str) -> Page[T]:
         last = cursor.Cursor(rows[-1].date_added, self.epoch, collection_id)
         return Page(rows, more=True, next=cursor.encode(last))
 

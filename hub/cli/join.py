@@ -101,7 +101,7 @@ def _show(done: Joining, request_file: Path | None, *, as_json: bool) -> None:
         return
     roles = ", ".join(sorted(str(each) for each in done.invitation.roles))
     click.echo(
-        f"Asked to join {done.channel.name}, invited by {done.invitation.sponsor} ({roles})."
+        f"{done.invitation.organisation} asks to join {done.channel.name} as: {roles}."
     )
     if request_file is not None:
         click.echo(

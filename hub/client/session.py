@@ -121,4 +121,5 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
     if moment.tzinfo is None:
         return None
-    wait: float = (moment - datetime.datetime.now(datetime.UTC)).total_seconds()))
+    wait: float = (moment - datetime.datetime.now(datetime.UTC)).total_seconds()
+    return max(0.0, wait)

@@ -1,0 +1,207 @@
+"""A hub in memory behind the transport port, which can misbehave on request."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from hub.channel.invite import check_binding
+from hub.client.transport import About, Hub, HubAccount, Page, PostResult, TaxiiCollection
+from hub.errors import AccessError, TransportError
+from hub.model.codec import Json
+from hub.settings import ClientSettings
+
+API_ROOT = "http://127.0.0.1/stillwatch/"
+
+
+@dataclasses.dataclass
+class Stored:
+    """One collection's content: (date_added, object)."""
+
+    collection_id: str
+    title: str
+    inbox_of: str | None = None
+    rows: list[tuple[str, Json]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class MemoryHub:
+    """The hub; `connect` gives each account its own view.
+
+    Attributes:
+        page_size: objects in a page.
+        stillwatch: answers `about/` and binds accounts; else it is a stock server.
+        fail: called before each request with its name; raises to misbehave.
+        rewrite: what a reader gets instead of the stored rows: drops, reorders, replays.
+        lose_answers: requests whose effect is kept while the answer is lost.
+    """
+
+    page_size: int = 100
+    stillwatch: bool = True
+    now: Callable[[], int] = lambda: 1_790_000_000
+    fail: Callable[[str], None] = lambda request: None
+    rewrite: Callable[[list[tuple[str, Json]]], list[tuple[str, Json]]] = lambda rows: rows
+    lose_answers: int = 0
+    max_objects_per_post: int | None = None
+    answers_failure_to_known: bool = False
+    collections: dict[str, Stored] = dataclasses.field(default_factory=dict)
+    bound: dict[str, str] = dataclasses.field(default_factory=dict)
+    requests: list[str] = dataclasses.field(default_factory=list)
+    refuse: Callable[[str, Json], str | None] = lambda account, each: None
+    readers: Callable[[str, str], bool] = lambda account, collection: True
+    _ticks: Iterator[int] = dataclasses.field(default_factory=itertools.count)
+
+    def add_channel_collection(self, collection_id: str = "c1", *, inbox: bool = True) -> str:
+        """An empty collection, with a join inbox beside it."""
+        self.collections[collection_id] = Stored(collection_id, "Circle")
+        if inbox:
+            inbox_id = f"{collection_id}-inbox"
+            self.collections[inbox_id] = Stored(
+                inbox_id, "Circle (join requests)", inbox_of=collection_id
+            )
+        return collection_id
+
+    def connect(self, account: HubAccount, settings: ClientSettings) -> Hub:
+        """The port's way in."""
+        return MemoryConnection(self, account)
+
+    def request(self, name: str) -> None:
+        """Every request passes here."""
+        self.requests.append(name)
+        self.fail(name)
+
+    def stamp(self) -> str:
+        """A strictly increasing `date_added`."""
+        tick = next(self._ticks)
+        return f"2026-11-21T{tick // 3600 % 24:02d}:{tick // 60 % 60:02d}:{tick % 60:02d}.000000Z"
+
+
+@dataclasses.dataclass
+class MemoryConnection:
+    """One account's view of the hub."""
+
+    hub: MemoryHub
+    account: HubAccount
+
+    @property
+    def api_root(self) -> str:
+        """URL with a trailing slash."""
+        return self.account.api_root
+
+    def about(self) -> About | None:
+        """None when the hub plays a stock server."""
+        self.hub.request("about")
+        return About(protocol=1, time=self.hub.now()) if self.hub.stillwatch else None
+
+    def collections(self) -> Sequence[TaxiiCollection]:
+        """Every collection."""
+        self.hub.request("collections")
+        return [MemoryCollection(self, each) for each in self.hub.collections.values()]
+
+    def collection(self, collection_id: str) -> TaxiiCollection:
+        """One collection."""
+        self.hub.request("collection")
+        if collection_id not in self.hub.collections:
+            raise AccessError("the hub answered 404", where=collection_id)
+        return MemoryCollection(self, self.hub.collections[collection_id])
+
+    def challenge(self) -> str | None:
+        """A fixed challenge; None on a stock server."""
+        self.hub.request("challenge")
+        return "ab" * 32 if self.hub.stillwatch else None
+
+    def bind(self, signed: bytes) -> str:
+        """Check the binding as a real hub does."""
+        self.hub.request("bind")
+        card = check_binding(signed, self.api_root, "ab" * 32, now=self.hub.now())
+        self.hub.bound[self.account.token] = card.member
+        return card.member
+
+
+@dataclasses.dataclass
+class MemoryCollection:
+    """One collection as one account sees it."""
+
+    connection: MemoryConnection
+    stored: Stored
+
+    @property
+    def hub(self) -> MemoryHub:
+        """The hub behind it."""
+        return self.connection.hub
+
+    @property
+    def collection_id(self) -> str:
+        """Identifier within the API root."""
+        return self.stored.collection_id
+
+    @property
+    def title(self) -> str:
+        """Title for people."""
+        return self.stored.title
+
+    @property
+    def can_read(self) -> bool:
+        """Whether this account may read."""
+        return self.hub.readers(self.connection.account.token, self.stored.collection_id)
+
+    @property
+    def can_write(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def channel_collection(self) -> str | None:
+        """The channel's collection, for an inbox."""
+        return self.stored.inbox_of
+
+    def pages(self, added_after: str | None = None) -> Iterator[Page]:
+        """Pages of what the hub chooses to show."""
+        rows = self.hub.rewrite(list(self.stored.rows))
+        rows = [each for each in rows if added_after is None or each[0] > added_after]
+        size = self.hub.page_size
+        starts = range(0, max(len(rows), 1), size)
+        for start in starts:
+            self.hub.request("page")
+            part = rows[start : start + size]
+            yield Page(
+                objects=[dict(body) for _, body in part],
+                next=str(start + size) if start + size < len(rows) else None,
+                date_added_last=part[-1][0] if part else None,
+            )
+
+    def get(self, object_id: str) -> Json | None:
+        """One object."""
+        self.hub.request("get")
+        return next((dict(b) for _, b in self.stored.rows if b["id"] == object_id), None)
+
+    def add(self, objects: Sequence[Json]) -> PostResult:
+        """Keep the first body of an id."""
+        self.hub.request("add")
+        accepted: list[str] = []
+        failures: dict[str, str] = {}
+        known: dict[Any, Json] = {body["id"]: body for _, body in self.stored.rows}
+        for each in objects:
+            object_id = str(each["id"])
+            reason = self.hub.refuse(self.connection.account.token, each)
+            if object_id in known:
+                if self.hub.answers_failure_to_known or known[object_id] != each:
+                    failures[object_id] = "Unable to process object"
+                    continue
+            elif reason is not None:
+                failures[object_id] = reason
+                continue
+            else:
+                self.stored.rows.append((self.hub.stamp(), dict(each)))
+            accepted.append(object_id)
+        if self.hub.lose_answers:
+            self.hub.lose_answers -= 1
+            raise TransportError("the hub cannot be reached, or broke off")
+        return PostResult(accepted=tuple(accepted), failures=failures)
+
+    def delete(self, object_id: str) -> None:
+        """Delete one object."""
+        self.hub.request("delete")
+        self.stored.rows = [each for each in self.stored.rows if each[1]["id"] != object_id]

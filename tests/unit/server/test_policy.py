@@ -185,7 +185,7 @@ def category(route: Route, answer: Answer) -> Decision:
         return Decision.HIDE
     fine = answer.status in (200, 202)
     # Allowed, but there is no such object, status or public URL; or refused for its content.
-    beyond = answer.status in (404, 422) and route.action is not Action.VIEW
+    beyond = answer.status in (400, 404, 422) and route.action is not Action.VIEW
     assert fine or beyond, (route.path, answer.status, text)
     return Decision.ALLOW
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -85,7 +85,7 @@ class Manifest:
     threshold: int
     members: tuple[Member, ...]
     removed: tuple[Removed, ...] = ()
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     log: Log | None = None
     witnesses: Witnesses | None = None
     genesis_channel: str | None = None

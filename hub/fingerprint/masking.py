@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
+Index = int | np.int64
 
 QUOTE_BYTES: Final = 512
 WORST_GROWTH: Final = 3
@@ -25,6 +26,7 @@ _DIGIT: Final = np.uint8(2)
 _JOINS: Final = np.uint8(4)
 _URL_STOP: Final = np.uint8(8)
 _URL_TRAIL: Final = np.uint8(16)
+_OPENS: Final = np.uint8(32)
 
 
 def _class_table() -> Bytes:
@@ -41,6 +43,8 @@ def _class_table() -> Bytes:
             table[code] |= _URL_STOP
         if char in ".,;:!?":
             table[code] |= _URL_TRAIL
+        if char in "0123456789\"'`":
+            table[code] |= _OPENS
     return table
 
 
@@ -78,20 +82,41 @@ def ascii_rows(data: Bytes, offsets: Offsets, out: NDArray[np.bool_]) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _fold(data: Bytes, start: int, end: int, folds: Bytes, out: Bytes) -> int:
-    size = 0
-    for i in range(start, end):
+def _fold(data: Bytes, start: Index, end: Index, folds: Bytes, out: Bytes) -> Index:
+    """Fold one row into `out`, which must hold one byte more than the row; returns the length."""
+    # Unsigned indices and no branch: half the time, since Numba then need not allow for negative
+    # indices, and no processor foresees where words end.
+    size = np.uint64(0)
+    before = np.uint8(0x20)
+    for i in range(np.uint64(start), np.uint64(end)):
         byte = folds[data[i]]
-        if byte != 0x20 or (size > 0 and out[size - 1] != 0x20):
-            out[size] = byte
-            size += 1
-    if size > 0 and out[size - 1] == 0x20:
-        size -= 1
-    return size
+        out[size] = byte
+        size += np.uint64((byte != 0x20) | (before != 0x20))
+        before = byte
+    length = np.int64(size)
+    if length > 0 and out[length - 1] == 0x20:
+        length -= 1
+    out[length] = 0
+    return length
 
 
 @njit(cache=True, nogil=True)
-def _number(text: Bytes, i: int, size: int, classes: Bytes) -> int:
+def _plain(text: Bytes, first: Index, size: Index, classes: Bytes) -> Index:
+    """The next place from `first` where a slot may open, or `size`; `text[size]` must be zero."""
+    i = np.uint64(first)
+    end = np.uint64(size)
+    while i < end:
+        byte = text[i]
+        following = text[i + np.uint64(1)]
+        url = ((byte == 0x68) & (following == 0x74)) | ((byte == 0x77) & (following == 0x77))
+        if url | (classes[byte] & _OPENS != 0):
+            break
+        i += np.uint64(1)
+    return np.int64(i)
+
+
+@njit(cache=True, nogil=True)
+def _number(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     while i < size and classes[text[i]] & _DIGIT:
         i += 1
     while i + 1 < size and classes[text[i]] & _JOINS and classes[text[i + 1]] & _DIGIT:
@@ -102,7 +127,7 @@ def _number(text: Bytes, i: int, size: int, classes: Bytes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _has(text: Bytes, i: int, size: int, expected: Bytes) -> bool:
+def _has(text: Bytes, i: Index, size: Index, expected: Bytes) -> bool:
     if i + expected.size > size:
         return False
     k = 0
@@ -112,7 +137,7 @@ def _has(text: Bytes, i: int, size: int, expected: Bytes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _url(text: Bytes, i: int, size: int, classes: Bytes) -> int:
+def _url(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     """End of the URL that begins at `i`, or `i`."""
     if i > 0 and classes[text[i - 1]] & WORD:
         return i
@@ -134,7 +159,7 @@ def _url(text: Bytes, i: int, size: int, classes: Bytes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _quoted(text: Bytes, i: int, size: int, classes: Bytes) -> int:
+def _quoted(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     """End of the quoted text that begins at `i`, or `i`."""
     mark = text[i]
     single = mark == 0x27
@@ -154,10 +179,20 @@ def _quoted(text: Bytes, i: int, size: int, classes: Bytes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _mask(text: Bytes, size: int, classes: Bytes, out: Bytes, at: int) -> int:
-    """Write the masked text into `out` from `at`; returns where it ends."""
-    i = 0
+def _mask(text: Bytes, size: Index, classes: Bytes, out: Bytes, at: Index) -> Index:
+    """Write the masked text into `out` from `at`; returns where it ends.
+
+    `text[size]` must be a zero, so that a look at the next byte is always allowed.
+    """
+    i: Index = 0
     while i < size:
+        stop = _plain(text, i, size, classes)
+        for k in range(stop - i):
+            out[at + k] = text[i + k]
+        at += stop - i
+        i = stop
+        if i == size:
+            break
         byte = text[i]
         end = i
         slot = _NUM
@@ -166,7 +201,7 @@ def _mask(text: Bytes, size: int, classes: Bytes, out: Bytes, at: int) -> int:
         elif byte == 0x22 or byte == 0x27 or byte == 0x60:
             end = _quoted(text, i, size, classes)
             slot = _STR
-        elif byte == 0x68 or byte == 0x77:
+        else:
             end = _url(text, i, size, classes)
             slot = _URL
         if end == i:
@@ -187,10 +222,10 @@ def normalise_rows(
     offsets: Offsets,
     folds: Bytes,
     classes: Bytes,
-    first: int,
+    first: Index,
     out: Bytes,
     out_offsets: Offsets,
-) -> int:
+) -> Index:
     """Normalise rows from `first` on, until `out` might not hold the next one.
 
     `out_offsets[first]` says where to write. Returns the first row that was not done.
@@ -198,7 +233,7 @@ def normalise_rows(
     longest = 0
     for row in range(offsets.size - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
-    scratch = np.empty(longest, np.uint8)
+    scratch = np.empty(longest + 1, np.uint8)
     for row in range(first, offsets.size - 1):
         length = offsets[row + 1] - offsets[row]
         at = out_offsets[row]

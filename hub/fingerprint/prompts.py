@@ -116,8 +116,10 @@ def normalise_batch(prompts: pa.Array) -> pa.Array:
     out_offsets = np.zeros(len(prompts) + 1, dtype=np.int64)
     done = 0
     while True:
-        done = masking.normalise_rows(
-            data, offsets, masking.FOLDS, masking.CLASSES, done, out, out_offsets
+        done = int(
+            masking.normalise_rows(
+                data, offsets, masking.FOLDS, masking.CLASSES, done, out, out_offsets
+            )
         )
         if done == len(prompts):
             break

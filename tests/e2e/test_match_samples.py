@@ -80,19 +80,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     now = int(time.time())
     with Home.create(folder / "home", "Small Provider", Unlock.key_file(), now=now) as home:
         home.state.put_hub(HubRow("http://127.0.0.1/x/", None, b"", None, True, False))
-        home.state.put_channel(
+        home.state.add_channel(
             ChannelRow(
                 channel_id=_CHANNEL,
                 name="test",
                 api_root="http://127.0.0.1/x/",
-                collection="c",
-                inbox=None,
+                collection_id="c",
+                inbox_id=None,
                 standing="member",
                 owner_roots=(),
                 trusted=None,
                 cursor=None,
                 pulled_at=None,
                 pull_problem=None,
+                created_at=now,
             )
         )
         secret = FingerprintSecret(_KEY.key_id, _KEY.secret, now, None, True)

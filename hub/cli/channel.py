@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hub.channel.card import fingerprint_text, fingerprint_words
-from hub.channel.manifest import TLP_CEILINGS, Policy
+from hub.channel.manifest import Policy
 from hub.cli.channel_admission import approve_command, remove_command
 from hub.cli.channel_renew import renew_command
 from hub.cli.init import words_text
@@ -24,6 +24,7 @@ from hub.cli.options import (
 from hub.client.keyring import write_private
 from hub.client.membership import ROLE_SETS, create, invite, member_names
 from hub.model.codec import Json
+from hub.model.markings import TLP
 
 
 @click.group("channel")
@@ -37,7 +38,7 @@ def command() -> None:
 @click.option("--collection", required=True, help="Id of an empty collection on the hub.")
 @click.option(
     "--tlp",
-    type=click.Choice(TLP_CEILINGS, case_sensitive=False),
+    type=click.Choice([each.label for each in TLP], case_sensitive=False),
     default="TLP:AMBER",
     show_default=True,
     help="The strictest marking that may be published in the channel.",

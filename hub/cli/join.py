@@ -100,9 +100,7 @@ def _show(done: Joining, request_file: Path | None, *, as_json: bool) -> None:
         )
         return
     roles = ", ".join(sorted(str(each) for each in done.invitation.roles))
-    click.echo(
-        f"{done.invitation.organisation} asks to join {done.channel.name} as: {roles}."
-    )
+    click.echo(f"{done.invitation.organisation} asks to join {done.channel.name} as: {roles}.")
     if request_file is not None:
         click.echo(
             f"Hand {request_file} to the owner: channel approve --request {request_file.name}"

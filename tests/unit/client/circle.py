@@ -80,9 +80,7 @@ class Circle:
         """Prepare and publish files."""
         desk = self.desks[name]
         channel = desk.home.state.channel("circle")
-        prepared = prepare(
-            desk.home, channel, files, options or Options(), now=self.clock()
-        )
+        prepared = prepare(desk.home, channel, files, options or Options(), now=self.clock())
         return publish(desk, channel, prepared)
 
     def close(self) -> None:

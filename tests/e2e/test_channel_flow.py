@@ -1,0 +1,246 @@
+"""The members' commands against a hub process over HTTP, as the README gives them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.cli.exits import ALARM, ATTENTION
+
+ACCOUNTS = """email,phone,api_key,campaign,first_seen,last_seen,confidence
+ann@mailbox-farm.example,+1 212 555 0101,,LANTERN,2026-11-01T00:00:00Z,2026-11-05T00:00:00Z,80
+bob@mailbox-farm.example,,sk-fic-7Qaaaaaaaaaaaaaaaaaaaa,LANTERN,2026-11-01T00:00:00Z,,70
+not-an-address,,,LANTERN,2026-11-01T00:00:00Z,,50
+"""
+PROXIES = """address,campaign,first_seen,valid_until,confidence
+203.0.113.64/27,LANTERN,2026-11-01T00:00:00Z,2027-01-20T00:00:00Z,85
+198.51.100.2,LANTERN,2026-11-02T00:00:00Z,2027-01-21T00:00:00Z,75
+"""
+
+
+@dataclasses.dataclass
+class Work:
+    """A folder with a hub's data, homes and secrets in files."""
+
+    folder: Path
+    port: int
+
+    @property
+    def api_root(self) -> str:
+        """Where the hub is reached."""
+        return f"http://127.0.0.1:{self.port}/stillwatch/"
+
+    def command(self, *words: str) -> list[str]:
+        """The command line of `stillwatch` with these words."""
+        return [sys.executable, "-m", "hub.cli", *words]
+
+    def environment(self, home: str) -> dict[str, str]:
+        """Without any secret."""
+        root = str(Path(__file__).parents[2])
+        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG")}
+        return {
+            **kept,
+            "PYTHONPATH": root,
+            "PYTHONWARNINGS": "error",
+            "HOME": str(self.folder),
+            "STILLWATCH_HOME": str(self.folder / home),
+        }
+
+    def run(self, home: str, *words: str, code: int | None = 0) -> str:
+        """Run a command to its end; its exit code must be `code`, None for any."""
+        done = subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(home),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        return done.stdout if code in (0, None) else done.stdout + done.stderr
+
+    def json(self, home: str, *words: str, code: int | None = 0) -> Any:
+        """Run a command with --json."""
+        return json.loads(self.run(home, *words, "--json", code=code))
+
+    def token(self, organisation: str) -> str:
+        """Make an organisation on the hub, and a file with its token."""
+        self.run("none", "hub", "org", "add", organisation, "--data", "hub")
+        issued = self.json("none", "hub", "token", "issue", organisation, "--data", "hub")
+        path = self.folder / f"{organisation}.token"
+        path.touch(mode=0o600)
+        path.write_text(issued["token"])
+        return str(path)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _serve(work: Work) -> subprocess.Popen[bytes]:
+    log = (work.folder / "hub.log").open("ab")
+    with log:
+        process = subprocess.Popen(
+            work.command("hub", "serve", "--data", "hub", "--port", str(work.port)),
+            cwd=work.folder,
+            env=work.environment("none"),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, (work.folder / "hub.log").read_text()
+        assert time.monotonic() < deadline, "the hub did not start"
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{work.port}/readyz", timeout=5
+            ) as answer:
+                assert answer.status == 200
+                return process
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
+    """A channel of a lab, a provider and a liaison on a hub process."""
+    made = Work(tmp_path_factory.mktemp("flow"), _free_port())
+    (made.folder / "accounts.csv").write_text(ACCOUNTS)
+    (made.folder / "proxies.csv").write_text(PROXIES)
+    made.run("none", "hub", "init", "--data", "hub")
+    for name in ("lab", "provider", "liaison"):
+        made.token(name)
+        made.run(name, "init", "--organisation", name.title(), "--key-file")
+    collection = made.json(
+        "none", "hub", "collection", "add", "Circle", "--owner", "lab", "--data", "hub"
+    )["id"]
+    process = _serve(made)
+    try:
+        hub = ("--hub", made.api_root, "--token-file", "lab.token")
+        made.run("lab", "channel", "create", "circle", *hub, "--collection", collection)
+        for name, role in (("provider", "report"), ("liaison", "liaison")):
+            _admit(made, name, role)
+        yield made
+    finally:
+        _end(process)
+
+
+def _admit(work: Work, name: str, role: str) -> None:
+    words = ("--organisation", name.title(), "--role", role, "--out", f"{name}.invitation")
+    work.run("lab", "channel", "invite", "circle", *words)
+    given = ("--invitation-file", f"{name}.invitation", "--token-file", f"{name}.token")
+    joined = work.json(name, "join", *given, "--name", "circle")
+    wrong = " ".join(["abandon"] * 16)
+    refused = work.run("lab", "channel", "approve", "circle", "--words", wrong, code=3)
+    assert "do not match" in refused
+    approved = work.json(
+        "lab", "channel", "approve", "circle", "--words", " ".join(joined["words"])
+    )
+    assert approved["words"] == joined["words"]
+    work.run(name, "pull")
+
+
+def test_publish_pull_report_retract(work: Work) -> None:
+    files = ("accounts.csv", "proxies.csv")
+    dry = work.json("lab", "publish", *files, "--dry-run")
+    assert dry["counts"] == {
+        "accepted": 2,
+        "tokenised": 2,
+        "warned": 0,
+        "duplicate": 0,
+        "refused": 1,
+    }
+    assert work.json("lab", "publish", *files)["messages"] == 2
+    again = work.json("lab", "publish", *files)
+    assert (again["messages"], again["counts"]["duplicate"]) == (0, 4)
+
+    (pulled,) = work.json("provider", "pull")["channels"]
+    assert pulled["objects"]["indicator"] == 6
+    (seen,) = work.json("liaison", "pull")["channels"]
+    assert "indicator" not in seen["objects"]
+    assert seen["sealed"] >= 1
+    (view,) = work.json("liaison", "campaign", "show", "LANTERN")["campaigns"]
+    assert view["publisher_name"] == "Lab"
+    assert view["scale"]["indicator_count"] == {
+        "low": 5,
+        "high": 10,
+        "method": "live indicators",
+    }
+
+    published = {row["where"]: row["indicators"] for row in dry["rows"]}
+    (target,) = published["proxies.csv:3"]
+    shown = work.json("provider", "report", target, "--count", "7", "--dry-run")
+    assert {each["type"] for each in shown["objects"]} == {"sighting", "identity"}
+    work.run("provider", "report", target, "--count", "7")
+    reason = ("--false-positive", "--reason", "an office of a customer")
+    work.run("provider", "report", target, *reason)
+    work.run("lab", "pull")
+    status = work.json("lab", "status")
+    (channel,) = status["channels"]
+    assert {each["count"] for each in channel["reports"]["sightings"]} == {1, 7}
+    assert channel["reports"]["opinions"][0]["by"] == "Provider"
+
+    work.run("lab", "retract", target)
+    (pulled,) = work.json("provider", "pull")["channels"]
+    assert pulled["revoked"] == [target]
+
+
+def test_members_and_an_invitation_that_was_used(work: Work) -> None:
+    members = work.json("provider", "channel", "members", "circle")["members"]
+    assert sorted(each["roles"] for each in members) == [
+        ["liaison"],
+        ["publish", "read"],
+        ["read", "report"],
+    ]
+    work.token("stranger")
+    work.run("stranger", "init", "--organisation", "Stranger", "--key-file")
+    given = ("--invitation-file", "provider.invitation", "--token-file", "stranger.token")
+    work.run("stranger", "join", *given, "--name", "circle")
+    refused = work.run("lab", "channel", "approve", "circle", "--yes-words-match", code=5)
+    assert "used before" in refused
+    not_yet = work.run("stranger", "pull", code=4)
+    assert "has not approved" in not_yet
+
+
+def test_renewal_and_a_rotated_epoch(work: Work) -> None:
+    done = work.json("lab", "channel", "renew", "circle")["renewed"]["circle"]
+    assert any(each.startswith("issued epoch") for each in done)
+    assert work.run("lab", "channel", "renew", "--if-needed", "--quiet") == ""
+    work.run("provider", "channel", "renew", "circle", "--new-card")
+    work.run("lab", "pull")
+    taken = work.json("lab", "channel", "renew", "circle", "--if-needed")["renewed"]["circle"]
+    assert any(each.startswith("took up card 2") for each in taken)
+    (pulled,) = work.json("provider", "pull")["channels"]
+    assert not pulled["alarms"]
+    assert work.json("provider", "status")["level"] == "ok"
+
+
+def test_exit_codes_are_told_apart() -> None:
+    assert len({0, 1, 2, 3, 4, 5, 6, 7, ATTENTION, ALARM}) == 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -191,6 +192,37 @@ def test_backup_and_restore_start_another_history(
         assert fate.date_added > (store.head(collection) or 0)
     finally:
         again.close()
+
+
+def test_a_backup_beside_a_writer_is_a_moment_of_its_history(
+    store: SqliteStore, collection: str, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            store.append(collection, [make_object(number), make_object(number + 1)])
+            number += 2
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(4):
+            store.backup(tmp_path / f"kept{number}.db")
+    finally:
+        stop.set()
+        writer.join()
+    history = list(store.raw_messages(collection))
+    counts: list[int] = []
+    for number in range(4):
+        kept = SqliteStore.open(tmp_path / f"kept{number}.db")
+        found = list(kept.raw_messages(collection))
+        kept.close()
+        assert found == history[: len(found)]
+        counts.append(len(found))
+    assert counts == sorted(counts)
+    assert all(count % 2 == 0 for count in counts)
 
 
 def test_a_damaged_or_missing_backup_is_refused(

@@ -191,7 +191,8 @@ def test_where_the_matcher_refuses_to_judge(
 # Random patterns over a small world, so that many of them match.
 _STRINGS = ["", "a", "ab", "abc", "Ab", "e\u0301", "\u00e9", "a'b", "a\\b", "\u0101"]
 _TIMES = [f"2026-01-01T00:00:{second:02d}{part}Z" for second in range(4) for part in ("", ".5")]
-_ADDRESSES = ["192.0.2.1", "192.0.2.0/25", "192.0.2.128", "198.51.100.7"]
+_ADDRESSES = ["192.0.2.1", "192.0.2.128", "198.51.100.7"]
+_BLOCKS = ["192.0.2.0/24", "192.0.2.0/25", "192.0.2.1/32", "192.0.2.99/25"]
 
 
 def _quote(text: str) -> str:
@@ -233,10 +234,16 @@ _tests = st.one_of(
         ),
     ),
     st.tuples(
-        st.just("ip"),
+        st.sampled_from(["ip", "block"]),
         _nots,
-        st.sampled_from(["ISSUBSET", "ISSUPERSET"]),
-        st.sampled_from(["192.0.2.0/24", "192.0.2.0/25", "192.0.2.1/32"]).map(_quote),
+        st.just("ISSUBSET"),
+        st.sampled_from(_BLOCKS).map(_quote),
+    ),
+    st.tuples(
+        st.just("block"),
+        _nots,
+        st.just("ISSUPERSET"),
+        st.sampled_from([*_BLOCKS, "192.0.2.1"]).map(_quote),
     ),
     st.tuples(
         st.just("t"),
@@ -262,8 +269,9 @@ _qualifiers = st.one_of(
         lambda times: f" START t'{times[0]}' STOP t'{times[1]}'"
     ),
 )
+_leaves = st.sampled_from(["[x:n = 0]", "[x:n = 1]", "[x:n < 2]", "[x:n >= 0]"])
 _patterns = st.recursive(
-    _comparisons.map(lambda text: f"[{text}]"),
+    _leaves,
     lambda inner: st.one_of(
         st.tuples(inner, st.sampled_from([" AND ", " OR ", " FOLLOWEDBY "]), inner).map(
             lambda parts: f"({''.join(parts)})"
@@ -273,8 +281,8 @@ _patterns = st.recursive(
     max_leaves=4,
 )
 _objects = st.fixed_dictionaries(
-    {"type": st.sampled_from(["x", "y"])},
-    optional={
+    {
+        "type": st.sampled_from(["x", "x", "y"]),
         "n": st.one_of(st.integers(-2, 3), st.just(0.5), st.none()),
         "f": st.booleans(),
         "s": st.sampled_from(_STRINGS),
@@ -282,19 +290,22 @@ _objects = st.fixed_dictionaries(
         "d": st.fixed_dictionaries({}, optional={"k": st.sampled_from([*_STRINGS, 2])}),
         "t": st.sampled_from(_TIMES),
         "ip": st.sampled_from(_ADDRESSES),
+        "block": st.sampled_from(_BLOCKS),
         "data_hex": st.sampled_from(["6162", "", "ff"]),
+    },
+    optional={
         "x_ref": st.sampled_from(["o0", "o1", "o9"]),
         "x_refs": st.lists(st.sampled_from(["o0", "o1", "o9"]), max_size=2),
     },
 )
-_observed = st.tuples(
-    st.integers(0, 7), st.integers(0, 7), st.integers(1, 2), st.lists(st.integers(0, 3), max_size=3)
-)
+_moments = st.integers(0, len(_TIMES) - 1)
+_observed = st.tuples(st.integers(0, 2), _moments, _moments, st.integers(1, 2))
 
 
 def _world(
-    objects: list[dict[str, Any]], observed: list[tuple[int, int, int, list[int]]]
+    objects: list[dict[str, Any]], observed: list[tuple[list[int], int, int, int]]
 ) -> list[dict[str, Any]]:
+    """Objects by number, and observations of some of them: (numbers, first, last, count)."""
     inside: list[dict[str, Any]] = [
         {**one, "id": f"o{number}"} for number, one in enumerate(objects)
     ]
@@ -305,19 +316,29 @@ def _world(
             "number_observed": count,
             "first_observed": _TIMES[min(first, last)],
             "last_observed": _TIMES[max(first, last)],
-            "object_refs": [f"o{one}" for one in dict.fromkeys(references)],
+            "object_refs": [f"o{one}" for one in references],
         }
-        for number, (first, last, count, references) in enumerate(observed)
+        for number, (references, first, last, count) in enumerate(observed)
     ]
     return [{"type": "bundle", "id": "bundle--1", "objects": inside}]
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
-@given(_patterns, st.lists(_objects, max_size=4), st.lists(_observed, max_size=4))
-def test_random_patterns_on_random_observations_are_judged_as_by_the_matcher(
-    pattern: str,
-    objects: list[dict[str, Any]],
-    observed: list[tuple[int, int, int, list[int]]],
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(_comparisons, st.lists(_objects, min_size=1, max_size=3))
+def test_random_comparisons_are_judged_as_by_the_matcher(
+    comparison: str, objects: list[dict[str, Any]]
 ) -> None:
-    world = _world(objects, observed)
-    assert evaluate(pattern, world) is _theirs(pattern, world), pattern
+    world = _world(objects, [(list(range(len(objects))), 0, 0, 1)])
+    assert evaluate(f"[{comparison}]", world) is _theirs(f"[{comparison}]", world)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(_patterns, st.lists(_observed, min_size=1, max_size=4))
+def test_random_observation_expressions_are_judged_as_by_the_matcher(
+    pattern: str, observed: list[tuple[int, int, int, int]]
+) -> None:
+    world = _world(
+        [{"type": "x", "n": number} for number in range(3)],
+        [([number], first, last, count) for number, first, last, count in observed],
+    )
+    assert evaluate(pattern, world) is _theirs(pattern, world)

@@ -62,8 +62,10 @@ class HubProcess:
         printed = self.process.stdout.readline()
         watchdog.cancel()
         if not printed:
-            assert self.process.stderr is not None
-            raise AssertionError(f"the hub did not start: {self.process.stderr.read()}")
+            self.process.wait(30)
+            said = self.errors()
+            self._close()
+            raise AssertionError(f"the hub did not start: {said}")
         self.line = json.loads(printed)
 
     def stop(self) -> int:

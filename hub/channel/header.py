@@ -201,7 +201,9 @@ def parse_header(data: bytes) -> Header:
         raise VerificationError("a suite unknown here: there is one only", where="header.suite")
     kind = MessageType(fields.one_of("t", [str(member) for member in MessageType]))
     audience = fields.raw("aud")
-    if audience not in _AUDIENCES.get(kind, (None,)):
+    if not (audience is None or isinstance(audience, str)) or audience not in _AUDIENCES.get(
+        kind, frozenset({None})
+    ):
         raise InputError(f"not an audience of {kind} messages", where="header.aud")
     ts, exp = fields.time("ts"), fields.optional_time("exp")
     if exp is not None and exp < ts:

@@ -275,8 +275,9 @@ def parse_join(raw: bytes) -> JoinRequest:
         where,
         ("v", "suite", "channel", "invitation", "mac", "created"),
     )
-    if fields.raw("v") != VERSION or fields.raw("suite") != SUITE:
-        raise VerificationError("a protocol version or suite unknown here", where=where)
+    fields.integer("v", least=VERSION, most=VERSION)
+    if fields.raw("suite") != SUITE:
+        raise VerificationError("a suite unknown here: there is one only", where=where)
     request = JoinRequest(
         channel=fields.hash("channel"),
         invitation=fields.hash("invitation"),

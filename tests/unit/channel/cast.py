@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 
-from hub.channel.card import RootPrivate, SigningPrivate, card_message, issue_card, parse_card
+from hub.channel.card import Card, RootPrivate, SigningPrivate, card_message, issue_card, parse_card
 from hub.channel.epoch import EpochSecrets, new_epoch, unwrap
 from hub.channel.header import Audience
 from hub.channel.manifest import (
@@ -61,7 +61,7 @@ class Person:
             not_before=NOW - DAY,
             not_after=NOW + 180 * DAY,
         )
-        self.card = parse_card(self.card_raw)
+        self.card: Card = parse_card(self.card_raw)
         self.pub = self.signing.public.id
 
     def row(self, roles: Iterable[Role]) -> Member:

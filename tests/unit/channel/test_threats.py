@@ -9,7 +9,6 @@ from hub.channel.epoch import EpochSecrets, unwrap
 from hub.channel.header import (
     Audience,
     Header,
-    MessageType,
     body_context,
     frame,
     parse_message,
@@ -27,11 +26,10 @@ from hub.channel.manifest import (
 )
 from hub.channel.open import open_data
 from hub.channel.primitives import aead
-from hub.channel.primitives import kem as hpke
 from hub.channel.primitives.hash import sha256
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import NotYetError, RefusedError, TrustedChannel
-from hub.channel.wraps import SEALED_AUDIENCES, EpochBody, commitment, message_key, wrap_info
+from hub.channel.wraps import SEALED_AUDIENCES, message_key
 from hub.errors import VerificationError
 from hub.model.codec import canonical
 from tests.unit.channel.cast import (
@@ -44,6 +42,7 @@ from tests.unit.channel.cast import (
     opening_scene,
     stix,
 )
+from tests.unit.channel.forgery import epoch_body, epoch_message
 
 
 def alarms(trusted: TrustedChannel) -> list[str]:
@@ -376,7 +375,7 @@ def test_a_removed_member_reads_nothing_new() -> None:
 
 
 def test_a_removed_publisher_cannot_backdate() -> None:
-    scene, lab, _, _ = opening_scene()
+    scene, _, _, _ = opening_scene()
     other = Person("other lab")
     scene.admit((other, PUBLISHER))
     scene.publish(other, [indicator(other)])
@@ -391,7 +390,7 @@ def test_a_removed_publisher_cannot_backdate() -> None:
 
 
 def test_a_message_withheld_until_after_the_removal_still_counts() -> None:
-    scene, lab, _, _ = opening_scene()
+    scene, _, _, _ = opening_scene()
     other = Person("other lab")
     scene.admit((other, PUBLISHER))
     kept = scene.publish(other, [indicator(other)]).message.raw
@@ -469,60 +468,3 @@ def test_a_false_final_position_is_an_alarm_for_who_saw_more() -> None:
     )
     scene.post(sign_manifest(hiding, [lab.root]))
     assert alarms(scene.trusted) == ["after-final"]
-
-
-def epoch_body(
-    scene: Scene,
-    *,
-    extra: Person | None = None,
-    without: Person | None = None,
-    partitioned: Person | None = None,
-) -> EpochBody:
-    """The body of the next epoch as a dishonest owner could make it."""
-    manifest, current = scene.manifest, scene.trusted.epoch
-    assert current is not None
-    number = current.number + 1
-    secret, other = b"s" * 32, b"o" * 32
-    wraps = {}
-    for audience in SEALED_AUDIENCES:
-        cards = [card for card in scene.trusted.readers(audience)]
-        cards += [] if extra is None else [extra.card]
-        wraps[audience] = {
-            card.kem_id: hpke.encrypt(
-                other if partitioned is not None and card.member == partitioned.id else secret,
-                card.kem_public,
-                wrap_info(audience, manifest.channel, number, manifest.hash, card.kem_id),
-            )
-            for card in cards
-            if without is None or card.member != without.id
-        }
-    return EpochBody(
-        previous=current.digest,
-        commitments={
-            audience: commitment(secret, audience, manifest.channel, number, manifest.hash)
-            for audience in SEALED_AUDIENCES
-        },
-        wraps=wraps,
-    )
-
-
-def epoch_message(
-    scene: Scene,
-    owner: Person,
-    body: EpochBody,
-    *,
-    number: int | None = None,
-) -> bytes:
-    assert scene.trusted.epoch is not None
-    seq, prev = scene.trusted.position(owner.pub)
-    header = Header(
-        t=MessageType.EPOCH,
-        ch=scene.trusted.channel,
-        man=scene.manifest.hash,
-        ep=number or scene.trusted.epoch.number + 1,
-        pub=owner.pub,
-        seq=seq,
-        prev=prev,
-        ts=NOW,
-    )
-    return signed_message(header, body.to_bytes(), owner.signing)

@@ -89,6 +89,9 @@ def check(text: str) -> None:
     """
     if len(text) > MAX_PATTERN_CHARS:
         raise PatternError("the pattern is too long", position=MAX_PATTERN_CHARS, where="pattern")
+    if not text.strip():
+        raise PatternError("an empty pattern", position=0, where="pattern")
+    pattern_string(text)
     # The grammar's runtime costs 0.3 s to load; most commands never need it.
     from stix2patterns.validator import run_validator
 

@@ -178,6 +178,8 @@ def _by_form(text: str) -> tuple[str, str]:
 
 def _address(text: str) -> tuple[str, str] | None:
     try:
+        if "%" in text:
+            raise ValueError("an address with a zone id is local to its host")
         network = ipaddress.ip_network(text)
     except ValueError:
         if ":" in text or "/" in text:

@@ -266,3 +266,48 @@ def test_every_row_but_those_of_strangers_is_met() -> None:
     met = {row for item in truth["expected"] for row in item["rows"]}
     unmet = {item["row"] for item in truth["rows"]} - met
     assert unmet == {f"accounts.csv:{line}" for line in range(25, 30)} | {"proxies.csv:10"}
+
+
+def test_the_traps_are_there(events: list[Event]) -> None:
+    truth = _truth()
+    rows_of = {(item["source"], item["event_id"]): item["rows"] for item in truth["expected"]}
+    raw = {
+        source: dict(_lines(source, set()))
+        for source in ("gateway-litellm.jsonl", "edge-nginx.log")
+    }
+    mapped = [
+        event_id
+        for (source, event_id), rows in rows_of.items()
+        if source == "edge-nginx.log"
+        and any(row.startswith("proxies.csv:") for row in rows)
+        and raw[source][int(event_id.rpartition(":")[2])].startswith("::ffff:")
+    ]
+    assert len(mapped) > 10
+    reasons = {item["reason"] for item in truth["near_misses"]}
+    assert {"before first_seen", "after valid_until", "one above the range"} <= reasons
+    # Rows that had ended long before anybody reads this still describe older events.
+    assert any("proxies.csv:7" in rows for rows in rows_of.values())
+    # The lab spells these three mailboxes otherwise than the customer table does.
+    lab_mail = [
+        line.split(",")[0] for line in (SAMPLES / "lab/accounts.csv").read_text().split("\n")
+    ]
+    customers = (SAMPLES / "provider" / "customers.csv").read_text()
+    for line in (2, 3, 4):
+        assert f",{lab_mail[line - 1]}," not in customers
+        assert any(f"accounts.csv:{line}" in rows for rows in rows_of.values())
+
+
+def test_every_campaign_layer_and_log_is_in_the_truth() -> None:
+    truth = _truth()
+    campaign = {item["row"]: item["campaign"] for item in truth["rows"]}
+    seen = {
+        (item["source"], campaign[row], row.partition(".")[0])
+        for item in truth["expected"]
+        for row in item["rows"]
+    }
+    for name in ("HYDRA-LANTERN", "HYDRA-COPPER"):
+        assert ("edge-nginx.log", name, "proxies") in seen
+        assert ("edge-nginx.log", name, "accounts") in seen
+        for source in ("gateway-litellm.jsonl", "gateway-otel.jsonl"):
+            assert {(source, name, layer) for layer in ("accounts", "proxies", "prompts")} <= seen
+    assert not any(source == "edge-nginx.log" and layer == "prompts" for source, _, layer in seen)

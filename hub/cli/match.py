@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -263,7 +264,7 @@ def _match(
     """Match one file, batch by batch."""
     index = run.indicators.index
     seen: dict[str, int] = {}
-    rows = matched = outside = 0
+    rows = matched = outside = joined = 0
     label = plain(log.source)
     progress(label, 0)
     for whole in reader.batches():
@@ -273,7 +274,8 @@ def _match(
         if not batch.num_rows:
             continue
         if run.accounts is not None:
-            batch = run.accounts.enrich(batch)
+            batch, known = _enriched(run.accounts, batch)
+            joined += known
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if column.null_count < len(column):
                 seen[name] = seen.get(name, 0) + len(column) - column.null_count
@@ -289,8 +291,20 @@ def _match(
         rows=rows,
         outside=outside,
         matched=matched,
+        joined=None if run.accounts is None else joined,
         columns=dict(sorted(seen.items())),
         empty=sorted(reader.columns - set(seen)) if rows else [],
         coverage=index.coverage(set(seen) if rows else reader.columns),
         reader=reader,
     )
+
+
+def _enriched(accounts: AccountTable, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
+    """The batch with its customers' columns, and how many rows gained any."""
+    full = accounts.enrich(batch)
+    gained = np.zeros(batch.num_rows, np.bool_)
+    for before, after in zip(batch.columns, full.columns, strict=True):
+        if after.null_count < before.null_count:
+            new = pc.and_(before.is_null(), after.is_valid())
+            gained |= new.to_numpy(zero_copy_only=False)
+    return full, int(gained.sum())

@@ -123,13 +123,19 @@ class Campaign:
 
 @dataclass
 class SourceReport:
-    """What one log file gave, could show, and left out."""
+    """What one log file gave, could show, and left out.
+
+    Attributes:
+        joined: exchanges whose customer the customer table knows; None without a table.
+        columns: non-null values per column; `empty` the format's columns that have none.
+    """
 
     name: str
     format: str
     rows: int
     outside: int
     matched: int
+    joined: int | None
     columns: dict[str, int]
     empty: list[str]
     coverage: Coverage
@@ -144,11 +150,13 @@ class SourceReport:
             "exchanges": self.rows,
             "outside_window": self.outside,
             "matched_exchanges": self.matched,
+            "joined_exchanges": self.joined,
             "layers": dict(self.coverage.layers),
             "columns": self.columns,
             "empty_columns": self.empty,
             "answerable_indicators": self.coverage.answerable,
             "not_answerable_indicators": len(self.coverage.not_answerable),
+            "partly_answerable_indicators": len(self.coverage.partly),
             "rejected_lines": _problems(rejects),
             "rejected_fields": _problems(fields),
             "skipped_records": self.reader.skipped,

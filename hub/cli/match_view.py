@@ -21,7 +21,6 @@ from hub.cli.match_report import (
     Span,
 )
 from hub.match.schema import LAYERS
-from hub.traffic.formats import format_titles
 
 _STYLES: Final = {EVIDENCE: "bold red", LEAD: "yellow", CANDIDATE: "cyan"}
 _MEANING: Final = {
@@ -35,6 +34,10 @@ _PLAIN_WIDTH: Final = 110
 def plain(value: str) -> str:
     """A text from a log or a publisher, without characters that could steer a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def show(report: MatchReport, examples: int) -> None:
@@ -59,10 +62,10 @@ def _summary(report: MatchReport) -> Text:
     if report.campaigns:
         known = [c for c in report.campaigns if c != NO_CAMPAIGN]
         customers = {a for c in report.campaigns.values() for a in c.customers}
-        text.append(f", {len(known)} campaign(s), {len(customers):,} customer(s)")
+        text.append(f": {_count(len(known), 'campaign')}, {_count(len(customers), 'customer')}")
     if report.span.first:
         text.append(f"; {_period(report.span)}")
-    text.append(f"; {len(report.indicators.index):,} indicators in use.")
+    text.append(f"; {_count(len(report.indicators.index), 'indicator')} in use.")
     return text
 
 
@@ -84,8 +87,8 @@ def _campaign(report: MatchReport, campaign: Campaign, examples: int) -> Rendera
         parts.append(Text(campaign.campaign_id, style="dim"))
     parts.append(
         Text(
-            f"{campaign.span.exchanges:,} exchanges, {_period(campaign.span)}; "
-            f"{campaign.corroborated:,} of them hit on two or more layers; in "
+            f"{_count(campaign.span.exchanges, 'exchange')}, {_period(campaign.span)}; "
+            f"{campaign.corroborated:,} hit on two or more layers; in "
             + ", ".join(plain(source) for source in sorted(campaign.sources))
         )
     )
@@ -116,12 +119,14 @@ def _layers(report: MatchReport, campaign: Campaign, examples: int) -> Table:
 
 def _customers(report: MatchReport, campaign: Campaign, examples: int) -> RenderableType:
     grades = campaign.graded()
-    text = Text(f"{len(campaign.customers):,} customers affected", style="bold")
+    text = Text(f"{_count(len(campaign.customers), 'customer')} affected", style="bold")
     counts = [f"{grades[grade]:,} {grade}" for grade in _STYLES if grades[grade]]
     if counts:
         text.append(": " + ", ".join(counts), style="not bold")
     if campaign.unattributed:
-        text.append(f"; {campaign.unattributed:,} exchanges name no account", style="not bold")
+        text.append(
+            f"; {_count(campaign.unattributed, 'exchange')} without an account", style="not bold"
+        )
     if not campaign.customers:
         return text
     table = Table("customer", "grade", "layers (exchanges)", "first", "last", box=None)
@@ -137,23 +142,23 @@ def _customers(report: MatchReport, campaign: Campaign, examples: int) -> Render
         )
     more = len(campaign.customers) - examples
     if more > 0:
-        table.add_row(Text(f"and {more:,} more (--json lists all)", style="dim"), "", "", "", "")
+        return Group(text, table, Text(f" and {more:,} more (--json lists all)", style="dim"))
     return Group(text, table)
 
 
 def _sources(report: MatchReport) -> Table:
-    titles = format_titles()
-    layers = list(LAYERS)
-    table = Table("source", "format", "exchanges", *layers, "left out", title_justify="left")
-    table.title = "\nWhich layers each source could show"
+    table = Table(title="\nWhich layers each source could show", title_justify="left", box=None)
+    table.add_column("source", overflow="fold")
+    for name in ("format", "exchanges", *LAYERS, "left out"):
+        table.add_column(name, no_wrap=True)
     for source in report.sources:
         left = source.reader.rejects.count
         table.add_row(
             Text(plain(source.name)),
-            titles[source.format],
+            source.format,
             f"{source.rows:,}",
-            *("yes" if source.coverage.layers.get(layer) else "no" for layer in layers),
-            f"{left:,} lines" if left else "-",
+            *("yes" if source.coverage.layers.get(layer) else "no" for layer in LAYERS),
+            _count(left, "line") if left else "-",
         )
     return table
 
@@ -164,25 +169,25 @@ def _notes(report: MatchReport, examples: int) -> list[Text]:
     for paths, ids in report.unanswerable().items():
         notes.append(
             Text(
-                f"{len(ids):,} indicators cannot be answered by these sources, which do not show "
-                + ", ".join(paths)
+                f"{_count(len(ids), 'indicator')} not answerable by these sources, which lack "
+                + plain(", ".join(paths))
             )
         )
         notes[-1].append(f" (such as {', '.join(ids[: min(2, examples)])})", style="dim")
     unusable = report.indicators.index.problems
     if unusable:
         shown = "; ".join(f"{p.indicator_id}: {p.reason}" for p in unusable[:examples])
-        notes.append(Text(f"{len(unusable):,} indicators are not used: {plain(shown)}"))
+        notes.append(Text(f"{_count(len(unusable), 'indicator')} not used: {plain(shown)}"))
     expired, pending = report.validity()
     if expired or pending:
         notes.append(
             Text(
-                f"{expired:,} indicators had expired before the first exchange, {pending:,} were "
+                f"{_count(expired, 'indicator')} expired before the first exchange, {pending:,} "
                 "not yet valid at the last"
             )
         )
     if report.indicators.revoked:
-        notes.append(Text(f"{report.indicators.revoked:,} indicators were revoked and left out"))
+        notes.append(Text(f"{_count(report.indicators.revoked, 'indicator')} revoked, left out"))
     return notes
 
 
@@ -191,11 +196,11 @@ def _source_notes(source: SourceReport) -> list[Text]:
     reader, name = source.reader, plain(source.name)
     notes: list[Text] = []
     for kind, problems in (
-        ("lines gave no exchange", reader.rejects),
-        ("fields were set aside", reader.field_problems),
+        ("line", reader.rejects),
+        ("field", reader.field_problems),
     ):
         if problems.count:
-            notes.append(Text(f"{name}: {problems.count:,} {kind}", style="yellow"))
+            notes.append(Text(f"{name}: {_count(problems.count, kind)} left out", style="yellow"))
             for problem in problems.examples:
                 at = f"{name}:{problem.line}" if problem.line else name
                 notes.append(Text(f"  {at}: {problem.reason}"))
@@ -203,10 +208,19 @@ def _source_notes(source: SourceReport) -> list[Text]:
         notes.append(
             Text(f"{name}: this format can show {', '.join(source.empty)}, but this file has none")
         )
+    if source.coverage.partly:
+        count = _count(len(source.coverage.partly), "indicator")
+        notes.append(Text(f"{name}: {count} answerable only in part"))
+    if source.joined == 0:
+        notes.append(
+            Text(f"{name}: no exchange names a customer of the customer table", style="yellow")
+        )
     if reader.skipped:
-        notes.append(Text(f"{name}: {reader.skipped:,} records describe no model request"))
+        notes.append(Text(f"{name}: {_count(reader.skipped, 'record')} of no model request"))
     if reader.naive_times:
-        notes.append(Text(f"{name}: {reader.naive_times:,} times name no zone, read as UTC"))
+        count = _count(reader.naive_times, "time")
+        notes.append(Text(f"{name}: {count} without a zone, read as UTC"))
     if source.outside:
-        notes.append(Text(f"{name}: {source.outside:,} exchanges outside --since/--until"))
+        count = _count(source.outside, "exchange")
+        notes.append(Text(f"{name}: {count} outside --since and --until"))
     return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import click
 
 from hub.cli.hub_data import data_option, find_org, json_option, moment, opened, show
+from hub.errors import InputError, StoreError
 from hub.store.records import NewToken, Token
 
 _DAY: Final = 86_400
@@ -33,16 +35,44 @@ def _document(token: Token) -> dict[str, Any]:
     }
 
 
-def _show_new(issued: NewToken, *, as_json: bool) -> None:
-    show(
-        {**_document(issued.token), "token": issued.secret},
-        [
-            issued.secret,
-            f"Token {issued.token.id}; expires: {moment(issued.token.expires)}.",
-            "It is shown this once. Use it as Basic password (any user name) or as Bearer.",
-        ],
-        as_json=as_json,
+_out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the token to a new file of mode 0600 instead of the screen.",
+)
+
+
+def _show_new(issued: NewToken, out: Path | None, *, as_json: bool) -> None:
+    # The token stands alone on standard output, so that a script can take it from there.
+    document = _document(issued.token)
+    lines = []
+    if out is None:
+        document["token"] = issued.secret
+        lines = [issued.secret]
+    else:
+        _write_secret(out, issued.secret)
+        lines = [f"Wrote {out}."]
+    show(document, lines, as_json=as_json)
+    click.echo(
+        f"Token {issued.token.id}; expires: {moment(issued.token.expires)}. It is shown this "
+        "once. Use it as Basic password (any user name) or as Bearer.",
+        err=True,
     )
+
+
+def _refuse_existing(out: Path | None) -> None:
+    # Before the token is made: one that cannot be written would be lost.
+    if out is not None and out.exists():
+        raise InputError("exists already", where=str(out), hint="another --out")
+
+
+def _write_secret(out: Path, secret: str) -> None:
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{secret}\n")
+    except OSError as error:
+        raise StoreError(f"cannot be written: {error.strerror}", where=str(out)) from error
 
 
 @token.command()
@@ -51,18 +81,26 @@ def _show_new(issued: NewToken, *, as_json: bool) -> None:
 @click.option("--name", default="", help="What it is for; shown in the list.")
 @click.option("--days", type=click.IntRange(1), help="Let it expire after so many days.")
 @click.option("--read-only", is_flag=True, help="Good for reading only.")
+@_out_option
 @json_option
 def issue(
-    data: Path, org: str, name: str, days: int | None, read_only: bool, as_json: bool
+    data: Path,
+    org: str,
+    name: str,
+    days: int | None,
+    read_only: bool,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Issue a token to an organisation and print it, this once."""
+    _refuse_existing(out)
     scopes = frozenset({"read"} if read_only else {"read", "write"})
     expires = None if days is None else int(time.time()) + days * _DAY
     with opened(data) as store:
         owner = find_org(store, org)
         issued = store.create_token(owner.id, name=name, scopes=scopes, expires=expires)
         store.audit("token.issue", org_id=owner.id, token_id=issued.token.id)
-    _show_new(issued, as_json=as_json)
+    _show_new(issued, out, as_json=as_json)
 
 
 @token.command("list")
@@ -101,13 +139,15 @@ def _state(token: Token, now: int) -> str:
     show_default=True,
     help="How long the old token still works.",
 )
+@_out_option
 @json_option
-def rotate(data: Path, token_id: str, overlap_hours: int, as_json: bool) -> None:
+def rotate(data: Path, token_id: str, overlap_hours: int, out: Path | None, as_json: bool) -> None:
     """Issue a token's successor and print it; the old one works on for the overlap."""
+    _refuse_existing(out)
     with opened(data) as store:
         issued = store.rotate_token(token_id, overlap=overlap_hours * 3600, now=int(time.time()))
         store.audit("token.rotate", org_id=issued.token.org_id, token_id=issued.token.id)
-    _show_new(issued, as_json=as_json)
+    _show_new(issued, out, as_json=as_json)
 
 
 @token.command()

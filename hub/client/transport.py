@@ -159,6 +159,15 @@ class HubAccount:
     ca_file: str | None = None
     allow_plain_http: bool = False
 
+    def __post_init__(self) -> None:
+        # Before it gets near a header: an HTTP library's complaint would show it.
+        if not self.token or not all("!" <= char <= "~" for char in self.token):
+            raise InputError(
+                "the token is not one word of visible ASCII",
+                where=self.api_root,
+                hint="a file that holds the token alone",
+            )
+
 
 def checked_url(url: str, *, allow_plain_http: bool = False) -> str:
     """The URL with a trailing slash.

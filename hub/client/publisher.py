@@ -30,9 +30,9 @@ from hub.fingerprint.tokens import FingerprintKey
 from hub.model.bundle import bundle
 from hub.model.codec import Json, dumps
 from hub.model.fields import DistillationCampaign
-from hub.model.identifiers import parse_timestamp
+from hub.model.identifiers import parse_timestamp, timestamp
 from hub.model.markings import TLP
-from hub.model.objects import identity, note, relationship, revoke
+from hub.model.objects import MAX_LIFETIME, identity, note, relationship, revoke
 from hub.settings import ClientSettings
 
 Advance = Callable[[float], None]
@@ -140,36 +140,33 @@ class _Preparing:
             row.id: row.body
             for row in home.state.objects(channel.channel_id, member=home.member_id)
         }
-        self._seen: dict[str, str] = {}
+        self._made: dict[str, Json] = {}
+        self._first: dict[str, str] = {}
+        self._links: dict[str, Json] = {}
+        self._rows: list[tuple[RowReport, list[str]]] = []
         self._spans: dict[str, Facts] = {}
 
     def take(self, detection: Detection | None, report: RowReport) -> None:
-        """Sort a row's indicators into new, changed, known."""
+        """Take in a row; what became of it is known at the end only."""
         self.result.reports.append(report)
         if detection is None:
             return
-        fresh = []
+        first_here = []
         for made in detection.indicators:
             object_id = str(made["id"])
-            if object_id in self._seen:
-                report.reasons.append(f"same as {self._seen[object_id]}")
-                continue
-            self._seen[object_id] = report.where
             old = self._own.get(object_id)
-            if old is not None and old.get("revoked") is True:
-                report.reasons.append("was retracted before: a retraction is final")
-                continue
             if old is not None and not detection.dated:
                 # A row without dates was valid "from now" when it first came.
                 made |= {k: old[k] for k in ("valid_from", "valid_until") if k in old}
-            version = changed(made, self._own, self.now)
-            if version is None:
-                report.reasons.append("published before, unchanged")
+            if object_id in self._made:
+                self._made[object_id] = _widest(self._made[object_id], made)
+                report.reasons.append(f"same as {self._first[object_id]}")
             else:
-                fresh.append(version)
+                self._made[object_id] = made
+                self._first[object_id] = report.where
+                first_here.append(object_id)
             self._relate(object_id, detection)
-        self._judge(report, bool(fresh))
-        self.result.detail += fresh
+        self._rows.append((report, first_here))
 
     def _relate(self, object_id: str, detection: Detection) -> None:
         if detection.campaign is None:
@@ -184,16 +181,36 @@ class _Preparing:
             created=self.now,
             tlp=self.options.tlp,
         )
-        version = changed(link, self._own, self.now)
-        if version is not None and str(link["id"]) not in self._seen:
-            self._seen[str(link["id"])] = "relationship"
-            self.result.detail.append(version)
+        self._links[str(link["id"])] = link
 
-    def _judge(self, report: RowReport, fresh: bool) -> None:
-        if fresh:
-            return
-        final = any("retracted before" in each for each in report.reasons)
-        report.verdict = Verdict.REFUSED if final else Verdict.DUPLICATE
+    def _settle(self) -> None:
+        """Decide what of the rows is new or changed, and tell it row by row."""
+        fresh: dict[str, Json] = {}
+        final: set[str] = set()
+        for object_id, made in self._made.items():
+            old = self._own.get(object_id)
+            if old is not None and old.get("revoked") is True:
+                final.add(object_id)
+                continue
+            version = changed(made, self._own, self.now)
+            if version is not None:
+                fresh[object_id] = version
+        for report, first_here in self._rows:
+            if fresh.keys() & set(first_here):
+                continue
+            if final & set(report.indicators):
+                report.verdict = Verdict.REFUSED
+                report.reasons.append("was retracted before: a retraction is final")
+                continue
+            report.verdict = Verdict.DUPLICATE
+            if first_here:
+                report.reasons.append("published before, unchanged")
+        links = [
+            changed(link, self._own, self.now)
+            for link in self._links.values()
+            if link["source_ref"] not in final
+        ]
+        self.result.detail += [*fresh.values(), *(each for each in links if each is not None)]
 
     def touch(self, revoked: Sequence[Json]) -> None:
         """Take retractions, and the campaigns whose scale they change."""
@@ -211,6 +228,7 @@ class _Preparing:
 
     def finish(self) -> Preparation:
         """Add identity and aggregates."""
+        self._settle()
         result = self.result
         names = {*self._spans, *self.options.stated}
         result.campaigns = sorted(names)
@@ -235,6 +253,18 @@ class _Preparing:
                 stated=self.options.stated.get(name),
             )
         return result
+
+
+def _widest(one: Json, other: Json) -> Json:
+    """One indicator from two rows: valid as long as either, as sure as the surer."""
+    start = min(str(one["valid_from"]), str(other["valid_from"]), key=parse_timestamp)
+    end = max(parse_timestamp(str(each["valid_until"])) for each in (one, other))
+    end = min(end, parse_timestamp(start) + MAX_LIFETIME)
+    return one | {
+        "valid_from": start,
+        "valid_until": timestamp(end),
+        "confidence": max(int(one["confidence"]), int(other["confidence"])),
+    }
 
 
 def live_kinds(objects: Iterable[Json]) -> dict[str, Counter[str]]:

@@ -106,7 +106,8 @@ class GuardedSession(requests.Session):
         asked = _seconds(retry_after)
         if asked is not None:
             return min(asked, cap)
-        return min(self._settings.backoff_base_s * 2**attempt, cap) * self._jitter()
+        bound: float = min(self._settings.backoff_base_s * 2**attempt, cap)
+        return bound * self._jitter()
 
 
 def _seconds(retry_after: str | None) -> float | None:

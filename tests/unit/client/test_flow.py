@@ -48,7 +48,7 @@ def test_publish_pull_report_retract(circle: Circle, tmp_path: Path) -> None:
     assert view.structure[0]["role"] == "egress"
     assert not circle.desks["liaison"].home.fingerprint_keys()
 
-    target = sorted(_indicators(circle, "provider"))[0]
+    target = min(_indicators(circle, "provider"))
     moment = datetime(2026, 9, 20, tzinfo=UTC)
     sightings = prepare_sightings(
         provider.home, [Seen(target, 12, moment, moment)], now=circle.clock()
@@ -88,6 +88,6 @@ def test_only_the_publisher_retracts(circle: Circle, tmp_path: Path) -> None:
     provider = circle.admit("provider", "publish")
     circle.publish("lab", *write_files(tmp_path))
     circle.pull("provider")
-    target = sorted(_indicators(circle, "provider"))[0]
+    target = min(_indicators(circle, "provider"))
     with pytest.raises(AccessError, match="somebody else published this"):
         retract(provider, provider.home.state.channel("circle"), [target])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -80,8 +81,6 @@ def test_headers_that_are_none(hub: HubProcess, header: str) -> None:
 
 
 def test_a_chunked_body_without_a_length(hub: HubProcess) -> None:
-    import json
-
     body = json.dumps({"objects": [indicator(77)]}).encode()
     half = len(body) // 2
     chunks = b"".join(

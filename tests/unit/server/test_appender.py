@@ -109,7 +109,7 @@ def test_a_full_queue_is_busy(store: SqliteStore, collection: str) -> None:
     appender.gate.set()
     for answer in [first, *queued]:
         answer.result(SECONDS)
-    assert appender.submit(post(collection)).result(SECONDS)
+    assert appender.submit(post(collection)).result(SECONDS).status.id
     appender.stop()
     assert store.count(collection) == 12
 
@@ -117,7 +117,7 @@ def test_a_full_queue_is_busy(store: SqliteStore, collection: str) -> None:
 def test_a_post_larger_than_the_queue_is_taken_alone(store: SqliteStore, collection: str) -> None:
     appender = started(store, HubLimits(queue_objects=3, queue_bytes=8))
     appender.gate.set()
-    assert appender.submit(post(collection, 7)).result(SECONDS)
+    assert appender.submit(post(collection, 7)).result(SECONDS).status.id
     appender.stop()
     assert store.count(collection) == 7
 
@@ -146,8 +146,8 @@ def test_one_unknown_collection_does_not_cost_the_others(
     lost = appender.submit(post(str(uuid.uuid4())))
     good = appender.submit(post(collection))
     appender.gate.set()
-    assert first.result(SECONDS)
-    assert good.result(SECONDS)
+    assert first.result(SECONDS).status.id
+    assert good.result(SECONDS).status.id
     with pytest.raises(InputError):
         lost.result(SECONDS)
     appender.stop()
@@ -164,7 +164,7 @@ def test_the_writer_outlives_failures(
     with pytest.raises(Exception, match=r"disk is full|could not store"):
         appender.submit(post(collection)).result(SECONDS)
     appender.trouble = None
-    assert appender.submit(post(collection)).result(SECONDS)
+    assert appender.submit(post(collection)).result(SECONDS).status.id
     appender.stop()
     assert store.count(collection) == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,7 +168,7 @@ class _FullDisk(Appender):
 
     full = False
 
-    def commit(self, batches: list[Batch]) -> None:  # type: ignore[override]
+    def commit(self, batches: Sequence[Batch]) -> None:
         if _FullDisk.full:
             raise StoreError("the disk is full", where="hub.db")
         super().commit(batches)

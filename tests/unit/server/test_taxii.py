@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.store.records import Kind
 from tests.unit.server.harness import TAXII, House, indicator
 
 ROOT = "/stillwatch/"
@@ -56,10 +57,7 @@ def test_collections_lists_what_may_be_known(house: House) -> None:
 
 def test_collection_by_id_and_alias(house: House) -> None:
     made = house.store.create_collection(
-        house.store.collection(house.plain()).kind,  # type: ignore[union-attr]
-        "named",
-        owner_org=house.owner.id,
-        alias="feed",
+        Kind.PLAIN, "named", owner_org=house.owner.id, alias="feed"
     )
     house.store.set_grant(made.id, house.owner.id, can_read=True, can_write=True)
     for name in (made.id, "feed"):

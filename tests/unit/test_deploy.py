@@ -1,0 +1,109 @@
+"""The shipped units and the proxy's configuration agree with the program."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from hub.cli.main import cli
+from hub.settings import MIB, HubLimits, ServeSettings
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+UNITS = sorted(DEPLOY.glob("systemd/*.service"))
+TIMERS = sorted(DEPLOY.glob("systemd/*.timer"))
+PROGRAM = "/opt/stillwatch/bin/stillwatch"
+HARDENING = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "UMask": "0077",
+    "StateDirectoryMode": "0700",
+}
+
+
+def settings(unit: Path) -> dict[str, list[str]]:
+    """Every `Name=value` line, in order."""
+    found: dict[str, list[str]] = {}
+    for line in unit.read_text().splitlines():
+        if line and not line.startswith(("#", "[")):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def commands(text: str) -> list[list[str]]:
+    """Every call of `stillwatch`, as words; shell variables stand for themselves."""
+    joined = text.replace("\\\n", " ")
+    calls = re.findall(
+        r"(?:^|\s)(?:\S*/)?stillwatch ((?:hub|pull|channel|init|join|status)[^\n]*)", joined
+    )
+    return [call.split("#")[0].split() for call in calls]
+
+
+def check_call(words: list[str]) -> None:
+    """Parse a call as click does, without running it."""
+    command: click.Command = cli
+    context = click.Context(cli, info_name="stillwatch")
+    rest = list(words)
+    while isinstance(command, click.Group):
+        name = rest.pop(0)
+        found = command.get_command(context, name)
+        assert found is not None, f"no command {name!r} in {words}"
+        command = found
+    options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+    for word in rest:
+        if word.startswith("--"):
+            assert word.partition("=")[0] in options, f"no option {word} in {words}"
+
+
+def test_there_is_a_service_for_each_timer() -> None:
+    names = {unit.stem for unit in UNITS}
+    assert {timer.stem for timer in TIMERS} <= names
+    assert {"stillwatch-hub", "stillwatch-pull", "stillwatch-renew"} <= names
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_units_are_hardened_and_call_what_exists(unit: Path) -> None:
+    found = settings(unit)
+    for name, value in HARDENING.items():
+        assert found.get(name) == [value], name
+    assert found["User"][0] not in ("", "root")
+    calls = commands("\n".join(found["ExecStart"]))
+    assert calls
+    for call in calls:
+        check_call(call)
+    assert all(PROGRAM in line for line in found["ExecStart"])
+
+
+def test_the_unit_outlasts_the_drain() -> None:
+    stop = int(settings(DEPLOY / "systemd/stillwatch-hub.service")["TimeoutStopSec"][0])
+    assert stop > HubLimits().shutdown_seconds
+
+
+def test_the_proxy_agrees_with_the_limits() -> None:
+    text = (DEPLOY / "nginx/stillwatch-hub.conf").read_text()
+    assert f"server 127.0.0.1:{ServeSettings().port};" in text
+    assert f"client_max_body_size {HubLimits().content_length // MIB}m;" in text
+    assert f"client_body_timeout {HubLimits().body_seconds:g}s;" in text
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
+    assert "$args" not in text
+    assert "$request_uri" not in text
+    assert text.count("{") == text.count("}")
+
+
+def test_the_guide_calls_what_exists() -> None:
+    text = (DEPLOY / "README.md").read_text()
+    fenced = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    inline = "\n".join(re.findall(r"`(stillwatch [^`]*)`", text))
+    calls = commands(fenced) + commands(inline)
+    assert len(calls) > 15
+    for call in calls:
+        check_call(call)
+    for name in re.findall(r"systemd/([\w.-]+)`", text):
+        assert (DEPLOY / "systemd" / name).exists() or name.startswith("."), name

@@ -392,7 +392,11 @@ def renew(
             result.done.append(f"dropped {count} unsent messages")
         trusted = home.trusted(channel)
         soon = now + home.settings.warn_before_s
-        if new_card or home.keyring.current.card.not_after < soon:
+        newest = home.keyring.current.card
+        named = trusted.cards.get(home.member_id)
+        # A newer card that no manifest names yet is posted first, not followed by another.
+        unposted = named is not None and newest.number > named.number
+        if not unposted and (new_card or newest.not_after < soon):
             home.replace_keyring(
                 home.keyring.with_next_card(now=now, card_lifetime_s=home.settings.card_lifetime_s)
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.channel.invite import check_binding
 from hub.client.transport import About, Hub, HubAccount, Page, PostResult, TaxiiCollection
-from hub.errors import AccessError, TransportError
+from hub.errors import AccessError
 from hub.model.codec import Json
 from hub.settings import ClientSettings
 
@@ -35,7 +35,8 @@ class MemoryHub:
         stillwatch: answers `about/` and binds accounts; else it is a stock server.
         fail: called before each request with its name; raises to misbehave.
         rewrite: what a reader gets instead of the stored rows: drops, reorders, replays.
-        lose_answers: requests whose effect is kept while the answer is lost.
+        refuse: why an account's object is refused, None to take it.
+        readers: whether an account may read a collection.
     """
 
     page_size: int = 100
@@ -43,8 +44,6 @@ class MemoryHub:
     now: Callable[[], int] = lambda: 1_790_000_000
     fail: Callable[[str], None] = lambda request: None
     rewrite: Callable[[list[tuple[str, Json]]], list[tuple[str, Json]]] = lambda rows: rows
-    lose_answers: int = 0
-    max_objects_per_post: int | None = None
     answers_failure_to_known: bool = False
     collections: dict[str, Stored] = dataclasses.field(default_factory=dict)
     bound: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -196,9 +195,8 @@ class MemoryCollection:
             else:
                 self.stored.rows.append((self.hub.stamp(), dict(each)))
             accepted.append(object_id)
-        if self.hub.lose_answers:
-            self.hub.lose_answers -= 1
-            raise TransportError("the hub cannot be reached, or broke off")
+        # The answer may be lost although the objects are kept.
+        self.hub.request("added")
         return PostResult(accepted=tuple(accepted), failures=failures)
 
     def delete(self, object_id: str) -> None:

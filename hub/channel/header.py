@@ -50,6 +50,7 @@ class Audience(StrEnum):
 
 ROOT_SIGNED: Final = frozenset({MessageType.CARD, MessageType.MANIFEST})
 _WITH_EPOCH: Final = frozenset({MessageType.EPOCH, MessageType.KEYS, MessageType.DATA})
+_NO_AUDIENCE: Final[frozenset[str | None]] = frozenset({None})
 _AUDIENCES: Final[dict[MessageType, frozenset[str | None]]] = {
     MessageType.KEYS: frozenset({Audience.DETAIL}),
     MessageType.DATA: frozenset(Audience),
@@ -201,9 +202,7 @@ def parse_header(data: bytes) -> Header:
         raise VerificationError("a suite unknown here: there is one only", where="header.suite")
     kind = MessageType(fields.one_of("t", [str(member) for member in MessageType]))
     audience = fields.raw("aud")
-    if not (audience is None or isinstance(audience, str)) or audience not in _AUDIENCES.get(
-        kind, frozenset({None})
-    ):
+    if not isinstance(audience, str | None) or audience not in _AUDIENCES.get(kind, _NO_AUDIENCE):
         raise InputError(f"not an audience of {kind} messages", where="header.aud")
     ts, exp = fields.time("ts"), fields.optional_time("exp")
     if exp is not None and exp < ts:

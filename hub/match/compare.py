@@ -17,7 +17,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, AnyStr, Final, TypeAlias
 
 from hub.errors import InputError, PatternError
 from hub.match.pattern import parse_time
@@ -182,32 +182,25 @@ def _length(part: re.Pattern[str]) -> int:
     return len(re.sub(r"\\(.)", r"\1", part.pattern, flags=re.DOTALL))
 
 
-def compile_regex(pattern: str, position: int) -> re.Pattern[str]:
-    """Compile a MATCHES literal.
-
-    Raises:
-        PatternError: it is not a regular expression.
-    """
+def _compiled(regex: AnyStr) -> re.Pattern[AnyStr] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return re.compile(unicodedata.normalize("NFC", pattern))
-    except (re.error, RecursionError, OverflowError) as error:
+            return re.compile(regex)
+    except (re.error, RecursionError, OverflowError):
+        return None
+
+
+def _matches(regex: str, position: int) -> Test:
+    normal = unicodedata.normalize("NFC", regex)
+    compiled = _compiled(normal)
+    if compiled is None:
         raise PatternError(
             f"the regular expression of the test at offset {position} does not compile",
             position=position,
-        ) from error
-
-
-def _matches(pattern: str, position: int) -> Test:
-    compiled = compile_regex(pattern, position)
-    binary: re.Pattern[bytes] | None = None
-    raw = _as_bytes(compiled.pattern)
-    if raw is not None:
-        try:
-            binary = re.compile(raw)
-        except re.error:
-            binary = None
+        )
+    raw = _as_bytes(normal)
+    binary = None if raw is None else _compiled(raw)
 
     def test(value: Any) -> bool:
         if isinstance(value, bytes):

@@ -13,6 +13,7 @@ import importlib
 import re
 import threading
 import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -240,7 +241,9 @@ def explodes(comparison: Comparison) -> bool:
     if comparison.operator is not Operator.MATCHES:
         return False
     try:
-        return _nested(_SRE.parse(str(comparison.values[0])), inside=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _nested(_SRE.parse(str(comparison.values[0])), inside=False)
     except (re.error, RecursionError, OverflowError):
         return False
 

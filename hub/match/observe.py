@@ -116,7 +116,7 @@ def _network(event: Mapping[str, Any]) -> list[Json]:
     if prints:
         extensions[NET_FINGERPRINT] = {"extension_type": "property-extension", **prints}
     if event.get("user_agent") is not None:
-        header = {"User-Agent": event["user_agent"]}
+        header = {"User-Agent": [event["user_agent"]]}
         extensions["http-request-ext"] = {
             "request_method": "post",
             "request_value": "/",

@@ -45,6 +45,7 @@ class Problems:
             self.by_reason["other reasons"] += times
         if len(self.examples) < self.limit:
             self.examples.append(Problem(line, reason))
+            self.examples.sort(key=lambda problem: problem.line)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,320 @@
+"""`stillwatch match` in process: options, files, indicators, output, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from hub.cli.match import command
+from hub.cli.match_inputs import bundle_objects, expand, parse_moment, parse_pairs
+from hub.cli.match_output import check_output, iso, match_sink
+from hub.errors import InputError, StillwatchError, StoreError
+from hub.match.schema import MATCH_SCHEMA
+from hub.model import codec
+from hub.model.bundle import bundle
+from hub.model.identifiers import deterministic_id
+from hub.model.objects import (
+    campaign,
+    identity,
+    network_indicator,
+    prompt_indicator,
+    relationship,
+    revoke,
+)
+
+_LAB = deterministic_id("identity", "match unit tests")
+_NOW = datetime(2026, 11, 20, tzinfo=UTC)
+_PHRASE = "write every hidden step before the verdict"
+
+
+def _objects() -> list[codec.Json]:
+    options: dict[str, Any] = {
+        "created_by": _LAB,
+        "created": _NOW,
+        "valid_from": _NOW - timedelta(days=30),
+        "valid_until": _NOW + timedelta(days=30),
+        "confidence": 70,
+    }
+    group = campaign("HYDRA-TEST", created_by=_LAB, created=_NOW)
+    made = [
+        network_indicator("203.0.113.7", **options),
+        prompt_indicator("literal", _PHRASE, **options),
+    ]
+    links = [
+        relationship(each["id"], "indicates", group["id"], created_by=_LAB, created=_NOW)
+        for each in made
+    ]
+    lab = identity("Lab", created=_NOW, identity_id=_LAB)
+    gone = revoke(network_indicator("203.0.113.99", **options), _NOW + timedelta(hours=1))
+    return [lab, group, *made, *links, gone]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    path = tmp_path / "lab.json"
+    path.write_bytes(codec.dumps(bundle(_objects())))
+    return path
+
+
+def _line(number: int, ip: str = "192.0.2.1", prompt: str = "hello there world") -> str:
+    return json.dumps(
+        {
+            "timestamp": f"2026-11-20T00:00:{number:02}Z",
+            "request_id": f"r{number}",
+            "account_id": f"cus-{number}",
+            "client_ip": ip,
+            "prompt": prompt,
+        }
+    )
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    lines = [
+        _line(1),
+        _line(2, ip="203.0.113.7"),
+        "broken line of sk-secret",
+        _line(3, prompt=f"please {_PHRASE}, thanks"),
+        _line(4, "203.0.113.7", f"please {_PHRASE}"),
+        _line(5, "203.0.113.99"),
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _run(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(each) for each in arguments])
+
+
+def _ok(*arguments: object) -> str:
+    done = _run(*arguments)
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+def _error(*arguments: object) -> StillwatchError:
+    done = _run(*arguments)
+    assert isinstance(done.exception, StillwatchError), (done.output, done.exception)
+    return done.exception
+
+
+def test_grades_and_counts(log: Path, lab: Path) -> None:
+    report = json.loads(_ok(log, "--indicators", lab, "--json"))
+    found = report["campaigns"][0]
+    assert found["name"] == "HYDRA-TEST"
+    assert {c["account_id"]: c["grade"] for c in found["customers"]} == {
+        "cus-2": "lead",
+        "cus-3": "candidate",
+        "cus-4": "evidence",
+    }
+    assert report["matched_exchanges"] == 3
+    assert report["indicators"]["revoked"] == 1
+    assert report["indicators"]["in_use"] == 2
+    assert report["sources"][0]["rejected_lines"]["count"] == 1
+    assert "sk-secret" not in json.dumps(report)
+
+
+def test_view_and_exit_codes(log: Path, lab: Path) -> None:
+    assert "HYDRA-TEST  evidence" in _ok(log, "--indicators", lab)
+    assert _run(log, "--indicators", lab, "--fail-on-match").exit_code == 1
+    since = ("--since", "2026-11-21")
+    assert _run(log, "--indicators", lab, "--fail-on-match", *since).exit_code == 0
+
+
+@pytest.mark.parametrize("show_values", [False, True])
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_match_file(log: Path, lab: Path, tmp_path: Path, suffix: str, show_values: bool) -> None:
+    out = tmp_path / f"out.{suffix}"
+    out.write_text("an older run's")
+    _ok(log, "--indicators", lab, "--out", out, *["--show-values"] * show_values)
+    if suffix == "parquet":
+        rows = pq.read_table(out).to_pylist()
+        assert pq.read_schema(out).equals(MATCH_SCHEMA)
+    else:
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert all(row["observed_at"].endswith(".000000Z") for row in rows)
+    assert [(row["event_id"], row["layer"]) for row in rows if row["layer"] == "network"] == [
+        ("r2", "network"),
+        ("r4", "network"),
+    ]
+    assert len(rows) == 4
+    assert ("203.0.113.7" in {row["value"] for row in rows}) == show_values
+
+
+def test_packed_folder_and_glob_give_the_same(log: Path, lab: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "logs" / "deep"
+    folder.mkdir(parents=True)
+    (folder / "a.gz").write_bytes(gzip.compress(log.read_bytes()))
+    (folder / ".hidden").write_text("x")
+    (folder / "notes.txt").write_text("once upon a time\n")
+    whole = json.loads(_ok(tmp_path / "logs", "--indicators", lab, "--json"))
+    assert whole["matched_exchanges"] == 3
+    assert [each["source"] for each in whole["unread_files"]] == ["notes.txt"]
+    globbed = json.loads(_ok(tmp_path / "logs/*/a*", "--indicators", lab, "--json"))
+    assert globbed["campaigns"] == whole["campaigns"]
+
+
+def test_mapping_and_customers(lab: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("when,who,from\n2026-11-20T00:00:00,cus-1,203.0.113.7\n")
+    customers = tmp_path / "customers.csv"
+    customers.write_text("id,mail\ncus-1,someone@mail.example\ncus-2,no address\n")
+    done = _run(
+        *(log, "--indicators", lab, "--json"),
+        *("--map", "timestamp=when,account_id=who", "--map", "client_ip=from"),
+        *("--accounts", customers, "--accounts-map", "account_id=id,email=mail"),
+    )
+    report = json.loads(done.stdout)
+    source = report["sources"][0]
+    assert source["joined_exchanges"] == 1
+    assert source["columns"]["email_domain"] == 1
+    assert source["naive_times_read_as_utc"] == 1
+    assert "no fingerprint keys here" in done.stderr
+    assert "customers.csv:3: email: " in done.stderr
+    assert "no address" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--out", "x.csv"], "a match file is .parquet or .jsonl"),
+        (["--out", "nowhere/x.jsonl"], "no such folder"),
+        (["--map", "colour=x"], "no column 'colour'"),
+        (["--accounts-map", "a=b"], "no customer table to map"),
+        (["--since", "whenever"], "not a date or a time"),
+        (["--format", "otel", "--map", "model=m"], "field names of its own"),
+        (["--accounts", "none.csv"], "none.csv"),
+    ],
+)
+def test_bad_options(log: Path, lab: Path, arguments: list[str], reason: str) -> None:
+    error = _error(log, "--indicators", lab, *arguments)
+    assert reason in str(error)
+    assert isinstance(error, InputError)
+
+
+def test_bad_files(log: Path, lab: Path, tmp_path: Path) -> None:
+    assert "no such log file" in str(_error(tmp_path / "none", "--indicators", lab))
+    assert "no log files here" in str(_error(tmp_path / "*.none", "--indicators", lab))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").write_text("once upon a time")
+    assert "none of the 1 files" in str(_error(tmp_path / "notes", "--indicators", lab))
+    error = _error(tmp_path / "notes/a.txt", "--indicators", lab)
+    assert "--map" in str(error.hint)
+
+
+def test_bad_indicators(log: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_bytes(codec.dumps(bundle(_objects()[:2])))
+    error = _error(log, "--indicators", empty)
+    assert "no indicators" in str(error)
+    assert "stillwatch pull" in str(error.hint)
+    gone = tmp_path / "gone.json"
+    gone.write_bytes(codec.dumps(bundle(_objects()[-1:])))
+    assert "(1 were revoked)" in str(_error(log, "--indicators", gone))
+    for text in (b"{", b'{"type": "bundle", "objects": 5}', b'{"type": "bundle", "objects": [5]}'):
+        empty.write_bytes(text)
+        assert "empty.json" in str(_error(log, "--indicators", empty))
+    assert "cannot read" in str(_error(log, "--indicators", tmp_path / "none.json"))
+    assert "stillwatch init" in str(_error(log, "--home", tmp_path / "none").hint)
+
+
+def test_failure_leaves_the_older_match_file(log: Path, lab: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    out.write_text("an older run's")
+    log.with_suffix(".bad").write_bytes(b"")
+    _error(log, log.with_suffix(".bad"), "--indicators", lab, "--out", out)
+    assert out.read_text() == "an older run's"
+
+
+class _FullDisk:
+    """A file on a disk that has no room left."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __enter__(self) -> _FullDisk:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_full_disk(
+    log: Path, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    real: Any = os.fdopen
+    folder = tmp_path / "out"
+    folder.mkdir()
+    monkeypatch.setattr("hub.cli.match_output.os.fdopen", lambda *a: _FullDisk(real(*a)))
+    error = _error(log, "--indicators", lab, "--out", folder / f"m.{suffix}")
+    assert isinstance(error, StoreError)
+    assert "No space left" in str(error)
+    assert list(folder.iterdir()) == []
+
+
+def test_sink_removes_its_part_when_matching_fails(tmp_path: Path) -> None:
+    out = tmp_path / "m.parquet"
+    with pytest.raises(ValueError, match="field names"), match_sink(out) as sink:
+        sink.write(MATCH_SCHEMA.empty_table().rename_columns({"layer": "other"}))
+    assert list(tmp_path.iterdir()) == []
+    with match_sink(out) as sink:
+        sink.write(MATCH_SCHEMA.empty_table())
+        assert not out.exists()
+    assert pq.read_table(out).num_rows == 0
+    check_output(out)
+
+
+def test_expand_names_sources(tmp_path: Path) -> None:
+    for name in ("a/x.log", "b/x.log", "b/y.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    twice = str(tmp_path / "b/y.log")
+    found = expand([str(tmp_path / "a"), str(tmp_path / "b"), twice])
+    assert [log.source for log in found] == [
+        str(tmp_path / "a/x.log"),
+        str(tmp_path / "b/x.log"),
+        "y.log",
+    ]
+    assert [log.named for log in expand([twice, str(tmp_path / "b")])] == [True, False]
+    assert len(expand([str(tmp_path / "b")], without=tmp_path / "b/y.log")) == 1
+
+
+def test_moments_pairs_and_bundles(tmp_path: Path) -> None:
+    assert parse_moment(None, "--since") is None
+    moment = parse_moment("2026-11-20T01:02:03.000004+01:00", "--since")
+    assert moment is not None
+    assert iso(moment) == "2026-11-20T00:02:03.000004Z"
+    for text in ("9999-99-99", "-1", "2500-01-01"):
+        with pytest.raises(InputError, match="not a date"):
+            parse_moment(text, "--since")
+    assert parse_pairs(["a=b,c=d", "e=f"], "--x") == {"a": "b", "c": "d", "e": "f"}
+    for texts in (["a"], ["a="], ["a=b", "a=c"]):
+        with pytest.raises(InputError):
+            parse_pairs(texts, "--x")
+    single = tmp_path / "one.json"
+    single.write_bytes(codec.dumps(_objects()[2]))
+    assert [each["type"] for each in bundle_objects([single])] == ["indicator"]
+
+
+def test_help_says_what_the_grades_and_exit_codes_are() -> None:
+    text = _ok("--help")
+    assert "candidate" in text
+    assert "--fail-on-match" in text
+    assert "Exit codes" in text

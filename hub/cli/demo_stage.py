@@ -49,7 +49,7 @@ class Stage:
     def __init__(self, folder: Path, *, steps: int) -> None:
         self.folder = folder
         self.script: list[str] = []
-        self.console = Console(highlight=False, soft_wrap=True)
+        self.console = Console(highlight=False)
         self._background: list[subprocess.Popen[bytes]] = []
         self._bars = Progress(
             TextColumn("[bold]{task.description}"),
@@ -173,12 +173,12 @@ class Stage:
     def _record(self, words: tuple[str, ...]) -> None:
         line = "stillwatch " + " ".join(_quoted(word) for word in words)
         self.script.append(line)
-        self.console.print(Text(f"$ {line}", style="green"))
+        self.console.print(Text(f"$ {line}", style="green"), soft_wrap=True)
 
     def _show(self, output: str, limit: int) -> None:
         lines = output.rstrip().splitlines()
         for line in lines[:limit]:
-            self.console.print(Text(f"  {line}", style="dim"))
+            self.console.print(Text(f"  {line}", style="dim"), soft_wrap=True)
         if len(lines) > limit:
             self.console.print(Text(f"  … {len(lines) - limit} more lines", style="dim"))
 

@@ -101,6 +101,17 @@ class Scene:
         )
         self.post(card_message(self.trusted.channel, owner.card_raw))
 
+    def copy(self) -> Scene:
+        """A scene that goes its own way from here."""
+        twin = Scene.__new__(Scene)
+        twin.__dict__ = vars(self) | {
+            "trusted": TrustedChannel.restore(self.trusted.state()),
+            "wire": list(self.wire),
+            "epochs": list(self.epochs),
+            "secrets": dict(self.secrets),
+        }
+        return twin
+
     @property
     def manifest(self) -> Manifest:
         return self.trusted.manifest

@@ -76,14 +76,7 @@ def messages() -> dict[str, bytes]:
     last = made.trusted.last(lab.pub)
     assert last is not None
     key = FingerprintSecret("0123456789abcdef.2027q1", b"k" * 32, NOW)
-    rotated = Scene.__new__(Scene)
-    rotated.__dict__ = {
-        **vars(made),
-        "trusted": TrustedChannel.restore(made.trusted.state()),
-        "wire": list(made.wire),
-        "epochs": list(made.epochs),
-        "secrets": dict(made.secrets),
-    }
+    rotated = made.copy()
     return {
         "card": card_message(made.trusted.channel, Person("provider").renewed().card_raw),
         "manifest": sign_manifest(named, [lab.root]),

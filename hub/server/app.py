@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -38,6 +39,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 _logger = logging.getLogger("stillwatch.server")
 _POOL_THREADS: Final = 4
+_PRUNE_SECONDS: Final = 3600.0
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -67,9 +69,11 @@ def create_app(
         del app
         admission.load()
         writer.start()
+        pruning = asyncio.create_task(_prune(store, settings.limits.status_seconds, now))
         try:
             yield
         finally:
+            pruning.cancel()
             writer.stop()
             pool.shutdown(wait=True)
 
@@ -81,10 +85,20 @@ def create_app(
     routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
     return Starlette(
         routes=[*routes, *_probes(store)],
-        middleware=[Middleware(Edge, behind_proxy=settings.behind_proxy)],
+        middleware=[Middleware(Edge, behind_proxy=settings.behind_proxy, limits=settings.limits)],
         exception_handlers={HTTPException: _on_http_exception, Exception: _on_fault},
         lifespan=lifespan,
     )
+
+
+async def _prune(store: Store, lifetime: int, now: Callable[[], int]) -> None:
+    """Drop status resources whose time is over, now and every hour."""
+    while True:
+        try:
+            await asyncio.to_thread(store.prune_statuses, now() - lifetime)
+        except StoreError as error:
+            _logger.warning("could not drop statuses", extra={"fields": {"cause": error.message}})
+        await asyncio.sleep(_PRUNE_SECONDS)
 
 
 def _http_route(path: str, by_method: Mapping[str, _Endpoint]) -> HttpRoute:

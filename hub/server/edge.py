@@ -1,19 +1,25 @@
-"""What every request passes: a request id, the trailing slash, the access log.
+"""What every request passes: a request id, the trailing slash, unread bodies, the access log.
 
 A plain ASGI layer, because the answer's size and status are known only on the way out.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import secrets
 import time
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.server.journal import ACCESS
+from hub.settings import HubLimits
 
 _logger = logging.getLogger(ACCESS)
+_TOO_SLOW: Final = 408
+_DISCARD_SECONDS: Final = 5.0
 
 
 class Edge:
@@ -22,11 +28,13 @@ class Edge:
     Args:
         app: the next layer.
         behind_proxy: believe the last entries of `X-Forwarded-For` and `X-Forwarded-Proto`.
+        limits: `content_length` bounds what is read of a body that was refused.
     """
 
-    def __init__(self, app: ASGIApp, *, behind_proxy: bool) -> None:
+    def __init__(self, app: ASGIApp, *, behind_proxy: bool, limits: HubLimits) -> None:
         self._app = app
         self._behind_proxy = behind_proxy
+        self._most_unread = 4 * limits.content_length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -41,9 +49,12 @@ class Edge:
         if self._behind_proxy:
             _believe_proxy(inner)
         sent = {"status": 0, "bytes": 0}
+        body = _Incoming(receive, announced=_announces_body(scope))
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] != _TOO_SLOW:
+                    await body.discard(self._most_unread)
                 sent["status"] = message["status"]
                 request_id = inner["state"]["request_id"].encode("ascii")
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
@@ -52,10 +63,43 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(inner, receive, watch)
+            await self._app(inner, body.receive, watch)
         finally:
             if _logger.isEnabledFor(logging.INFO):
                 _log(inner, sent, time.perf_counter() - began)
+
+
+class _Incoming:
+    """A request's body on its way in.
+
+    A refusal that leaves a body unread makes the kernel reset the connection, and the client often
+    sees that instead of the refusal. So the rest is read and thrown away first, within bounds.
+    """
+
+    def __init__(self, receive: Receive, *, announced: bool) -> None:
+        self._receive = receive
+        self._more = announced
+
+    async def receive(self) -> Message:
+        """The next message, noting whether another follows."""
+        message = await self._receive()
+        self._more = message["type"] == "http.request" and bool(message.get("more_body"))
+        return message
+
+    async def discard(self, most: int) -> None:
+        """Read at most so many bytes, for at most `_DISCARD_SECONDS`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while self._more and most > 0:
+                    message = await self.receive()
+                    most -= len(message.get("body", b""))
+
+
+def _announces_body(scope: Scope) -> bool:
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            return True
+    return False
 
 
 def client_address(scope: Scope) -> str:

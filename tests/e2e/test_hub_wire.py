@@ -109,3 +109,18 @@ def test_strange_paths_are_not_found(hub: HubProcess) -> None:
     for path in ("/%2e%2e/%2e%2e/etc/passwd", "/stillwatch/../taxii2/", "/%00", "/\xff", "//"):
         answer = speak(hub, head(hub, f"GET {path} HTTP/1.1"))
         assert code(answer) in (400, 404), path
+
+
+def test_a_refusal_reaches_a_client_that_still_sends(hub: HubProcess) -> None:
+    """The body of a refused post is read and thrown away, so that no reset hides the answer."""
+    url = hub.objects("rw1")
+    big = b" " * (9 * 1024 * 1024)
+    wanted = {
+        413: {"Authorization": f"Bearer {hub.line['token']}", "Content-Type": TAXII},
+        415: {"Authorization": f"Bearer {hub.line['token']}", "Content-Type": "text/plain"},
+        401: {"Content-Type": TAXII},
+    }
+    for status, headers in wanted.items():
+        for _ in range(3):
+            answer = requests.post(url, data=big, headers={**headers, "Accept": TAXII}, timeout=20)
+            assert answer.status_code == status

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hub.fingerprint.jit import kernel
 from hub.fingerprint.masking import WORD, Bytes, Offsets
 
 Words32 = NDArray[np.uint32]
@@ -32,7 +32,7 @@ _LOWBIAS: Final = np.uint32(0x846CA68B)
 _TOP: Final = np.uint32(0xFFFFFFFF)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mix64(value: np.uint64) -> np.uint64:
     """The output function of SplitMix64."""
     value = (value ^ (value >> np.uint64(30))) * _MIX_1
@@ -40,7 +40,7 @@ def mix64(value: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def coefficients() -> tuple[Words32, Words32]:
     """Odd multiplier and addend of each of the 64 hash functions."""
     multipliers = np.empty(HASHES, np.uint32)
@@ -52,7 +52,7 @@ def coefficients() -> tuple[Words32, Words32]:
     return multipliers, addends
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shingles(data: Bytes, start: int, end: int, classes: Bytes, out: Words32) -> int:
     """Hash the word 3-shingles of one text; `out` must hold (end - start + 1) // 2 values.
 
@@ -82,7 +82,7 @@ def shingles(data: Bytes, start: int, end: int, classes: Bytes, out: Words32) ->
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def minima(
     hashed: Words32, count: int, multipliers: Words32, addends: Words32, out: Words32
 ) -> None:
@@ -99,7 +99,7 @@ def minima(
         out[j] = least
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fold_bands(least: Words32, out: Words64) -> None:
     """Fold the minima of each band into one non-zero 64-bit value."""
     for band in range(BANDS):
@@ -110,7 +110,7 @@ def fold_bands(least: Words32, out: Words64) -> None:
         out[band] = value if value != np.uint64(0) else np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def band_rows(data: Bytes, offsets: Offsets, classes: Bytes, out: Words64) -> None:
     """Bands of each normalised text; rows of fewer than three words stay zero."""
     multipliers, addends = coefficients()

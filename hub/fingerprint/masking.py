@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from hub.fingerprint.jit import kernel
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
@@ -68,7 +69,7 @@ _HTTPS: Final = np.frombuffer(b"https://", dtype=np.uint8)
 _WWW: Final = np.frombuffer(b"www.", dtype=np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ascii_rows(data: Bytes, offsets: Offsets, out: NDArray[np.bool_]) -> bool:
     """Which rows hold ASCII only; returns whether all do."""
     every = True
@@ -81,7 +82,7 @@ def ascii_rows(data: Bytes, offsets: Offsets, out: NDArray[np.bool_]) -> bool:
     return every
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fold(data: Bytes, start: Index, end: Index, folds: Bytes, out: Bytes) -> Index:
     """Fold one row into `out`, which must hold one byte more than the row; returns the length."""
     # Unsigned indices and no branch: half the time, since Numba then need not allow for negative
@@ -100,7 +101,7 @@ def _fold(data: Bytes, start: Index, end: Index, folds: Bytes, out: Bytes) -> In
     return length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plain(text: Bytes, first: Index, size: Index, classes: Bytes) -> Index:
     """The next place from `first` where a slot may open, or `size`; `text[size]` must be zero."""
     i = np.uint64(first)
@@ -115,7 +116,7 @@ def _plain(text: Bytes, first: Index, size: Index, classes: Bytes) -> Index:
     return np.int64(i)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     while i < size and classes[text[i]] & _DIGIT:
         i += 1
@@ -126,7 +127,7 @@ def _number(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _has(text: Bytes, i: Index, size: Index, expected: Bytes) -> bool:
     if i + expected.size > size:
         return False
@@ -136,7 +137,7 @@ def _has(text: Bytes, i: Index, size: Index, expected: Bytes) -> bool:
     return k == expected.size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _url(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     """End of the URL that begins at `i`, or `i`."""
     if i > 0 and classes[text[i - 1]] & WORD:
@@ -158,7 +159,7 @@ def _url(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     return end if end > body else i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _quoted(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     """End of the quoted text that begins at `i`, or `i`."""
     mark = text[i]
@@ -178,7 +179,7 @@ def _quoted(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
     return end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mask(text: Bytes, size: Index, classes: Bytes, out: Bytes, at: Index) -> Index:
     """Write the masked text into `out` from `at`; returns where it ends.
 
@@ -216,7 +217,7 @@ def _mask(text: Bytes, size: Index, classes: Bytes, out: Bytes, at: Index) -> In
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def normalise_rows(
     data: Bytes,
     offsets: Offsets,

@@ -1,0 +1,26 @@
+"""Compile a kernel with Numba, and keep the machine code where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from numba import njit
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile at the first call, without the interpreter's lock, and cache on disk.
+
+    Numba caches beside the module or below the user's cache folder. Where neither can be written,
+    as for a service in a hardened unit, it raises at once; then the code is compiled anew in each
+    process instead.
+    """
+    decorated: Any
+    try:
+        decorated = njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        decorated = njit(nogil=True)(function)
+    return cast("Callable[_P, _R]", decorated)

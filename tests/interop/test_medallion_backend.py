@@ -15,7 +15,7 @@ from medallion.backends.base import Backend
 from taxii2client.v21 import ApiRoot, Collection, Server, as_pages
 
 from hub.store.medallion import HubBackend
-from hub.store.records import Kind
+from hub.store.records import Kind, StatusRecord
 from hub.store.sqlite import SqliteStore
 from hub.taxii.filters import Filters
 from hub.taxii.times import to_text
@@ -230,6 +230,14 @@ def test_protocol_messages_cannot_be_written_behind_the_hubs_back(site: _Site) -
     assert site.get("status/nobody/").status_code == 404
     wrong = requests.get(f"{site.root}", headers=_HEADERS, auth=(USER, "wrong"), timeout=20)
     assert wrong.status_code == 401
+
+
+def test_a_status_is_its_posters_own(site: _Site) -> None:
+    lab, other = (org.id for org in site.store.orgs())
+    site.store.put_status(StatusRecord("ours", site.plain, lab, 1, b'{"id":"ours"}'))
+    site.store.put_status(StatusRecord("theirs", site.plain, other, 1, b'{"id":"theirs"}'))
+    assert site.get("status/ours/").json() == {"id": "ours"}
+    assert site.get("status/theirs/").status_code == 404
 
 
 def test_an_object_that_is_not_there(site: _Site) -> None:

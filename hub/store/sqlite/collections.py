@@ -172,8 +172,8 @@ def _check_free(connection: sqlite3.Connection, made: Collection) -> None:
     require_org(connection, made.owner_org)
     if connection.execute(
         # An alias that is another collection's id would make look-ups ambiguous.
-        "SELECT 1 FROM collection WHERE id IN (?1, ?2) OR alias IN (?1, ?2)",
-        (made.id, made.alias),
+        "SELECT 1 FROM collection WHERE id IN (:id, :alias) OR alias IN (:id, :alias)",
+        {"id": made.id, "alias": made.alias},
     ).fetchone():
         raise ConflictError("the id or alias is taken", where=made.alias or made.id)
     if made.inbox_of is None:

@@ -64,7 +64,7 @@ def keys_to_bytes(keys: Sequence[FingerprintSecret]) -> bytes:
         }
         for key in sorted(keys, key=lambda key: key.key_id)
     ]
-    data = canonical({"keys": rows})
+    data = canonical({"custodians": [], "keys": rows})
     keys_from_bytes(data)
     return data
 
@@ -75,7 +75,11 @@ def keys_from_bytes(data: bytes) -> list[FingerprintSecret]:
     Raises:
         InputError: the form is wrong.
     """
-    fields = Fields(loads_canonical(data, where="keys", max_bytes=_MAX_PLAIN), "keys", ("keys",))
+    fields = Fields(
+        loads_canonical(data, where="keys", max_bytes=_MAX_PLAIN), "keys", ("custodians", "keys")
+    )
+    if fields.raw("custodians") != []:
+        raise InputError("custodians are not known to this release", where="keys.custodians")
     keys = []
     for number, value in enumerate(fields.array("keys", most=MAX_KEYS)):
         row = Fields(value, f"keys[{number}]", ("id", "secret", "created", "expires", "live"))

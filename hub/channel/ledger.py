@@ -88,7 +88,7 @@ class Ledger:
             raise VerificationError(f"{text}: version {old.version} is in force", where=where)
         self.roster.check_successor(new)
         check_supported(new)
-        signed.check_threshold(old.owners, old.threshold, f"{where}, by the owners before it")
+        signed.check_threshold(old.owners, _needed(old, new), f"{where}, by the owners before it")
         signed.check_threshold(new.owners, new.threshold, f"{where}, by its own owners")
 
         def apply() -> None:
@@ -349,6 +349,13 @@ class Ledger:
 
     def _owner_members(self, manifest: Manifest) -> set[str]:
         return {member.member for member in manifest.members if member.root in manifest.owners}
+
+
+def _needed(old: Manifest, new: Manifest) -> int:
+    """How many of the old owners must sign: the threshold, or the approvals that joiners need."""
+    joins = any(old.member(member.member) is None for member in new.members)
+    approvals = old.policy.approvals if joins else 1
+    return max(old.threshold, min(approvals, len(old.owners)))
 
 
 def _chained(header: Header) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from hub.channel.header import (
 )
 from hub.channel.manifest import (
     DAY,
+    Policy,
     Removed,
     Role,
     cosign,
@@ -116,6 +117,23 @@ def test_a_new_owner_needs_the_old_owners_and_the_new_ones() -> None:
         scene.post(sign_manifest(new, [provider.root]))
     scene.post(cosign(sign_manifest(new, [lab.root]), [provider.root]))
     assert scene.manifest.owners == tuple(both)
+
+
+def test_a_joiner_needs_as_many_approvals_as_the_policy_says() -> None:
+    scene, lab, provider, _ = opening_scene()
+    both = sorted([lab.root.public.id, provider.root.public.id])
+    strict = Policy(approvals=2)
+    shared = next_version(
+        scene.manifest, created=NOW, expires=NOW + DAY, owners=both, policy=strict
+    )
+    scene.post(sign_manifest(shared, [lab.root]))
+    rows = [*scene.manifest.members, Person("joiner").row({Role.READ})]
+    joined = next_version(scene.manifest, created=NOW, expires=NOW + DAY, members=rows)
+    with pytest.raises(VerificationError, match="1 of 2 needed owners signed it"):
+        scene.post(sign_manifest(joined, [lab.root]))
+    scene.post(sign_manifest(joined, [lab.root, provider.root]))
+    renewed = next_version(scene.manifest, created=NOW, expires=NOW + DAY)
+    assert scene.post(sign_manifest(renewed, [provider.root])).posters == {provider.id}
 
 
 def test_a_swapped_card_does_not_fit_the_manifest() -> None:

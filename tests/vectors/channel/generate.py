@@ -28,10 +28,10 @@ from hub.channel.header import (
 from hub.channel.invite import new_invitation
 from hub.channel.manifest import DAY, Role, genesis, next_version, sign_manifest
 from hub.channel.manifest import signed_bytes as manifest_signed_bytes
-from hub.channel.notices import Heartbeat
+from hub.channel.notices import Deleted, Heartbeat
 from hub.channel.padding import pad, padme
 from hub.channel.primitives.hash import digest, expand, hmac_sha256, label, lp, sha256, u64
-from hub.channel.seal import FingerprintSecret, seal_heartbeat, seal_keys
+from hub.channel.seal import FingerprintSecret, seal_heartbeat, seal_keys, seal_tombstone
 from hub.channel.wraps import commitment, message_key, wrap_info
 from hub.model.codec import Json, canonical
 from tests.unit.channel.cast import (
@@ -156,6 +156,8 @@ def _good(scene: Scene) -> Record:
     campaign = stix("campaign", lab, "copper", name="Copper Kettle")
     scene.post(scene.seal(lab, [campaign], audience=Audience.AGGREGATE))
     scene.post(seal_heartbeat(scene.trusted, lab.signing, now=NOW))
+    gone = Deleted(lab.pub, *(scene.trusted.last(lab.pub) or (0, "")))
+    scene.post(seal_tombstone(scene.trusted, lab.signing, [gone], reason="expired", now=NOW))
     return [], "accept"
 
 

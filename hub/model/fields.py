@@ -167,7 +167,7 @@ class CountRange(_Fields, frozen=True):
 
     def __post_init__(self) -> None:
         if self.low > self.high:
-            raise ValueError("low must not exceed high")
+            raise InputError("low must not exceed high", where="low")
 
     @classmethod
     def around(cls, count: int, *, method: str | None = None) -> CountRange:

@@ -15,12 +15,10 @@ from typing import Final, Protocol
 import idna
 
 from hub.errors import InputError
+from hub.model import baserates
 from hub.model.kinds import KINDS, MINHASH_PROFILE
 from hub.model.pattern import ACCOUNT, NETWORK, USER_AGENT, any_of, contains, equals, matches
 
-MIN_PREFIX: Final = {4: 24, 6: 48}
-"""Shortest prefixes that may be published, in bits, by IP version."""
-MIN_LITERAL_CHARS: Final = 12
 MAX_PROMPT_CHARS: Final = 512
 MAX_REGEX_CHARS: Final = 1000
 MAX_TOKENS: Final = 256
@@ -33,7 +31,6 @@ _JA4: Final = re.compile(
     r"[tqd](?:1[0-3]|s[23]|d[1-3]|00)[di][0-9]{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}"
 )
 _ASN: Final = re.compile(r"(?:AS|as)([0-9]{1,10})")
-_EMPTY_SHA256: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 _TOKEN_KINDS: Final = {
     "email": "account.email-keyed",
@@ -57,26 +54,6 @@ _HASHES: Final = {
     "prompt.sha256-norm": "sha256_norm",
     "prompt.template": "template_sha256",
 }
-
-# Everywhere at once, or nowhere: such an address identifies no client. Documentation
-# (RFC 5737, 3849) and benchmarking (RFC 2544) ranges stay usable for samples and drills.
-_UNROUTABLE: Final = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "224.0.0.0/3",
-        "::/127",
-        "fc00::/7",
-        "fe80::/10",
-        "ff00::/8",
-    )
-)
 
 
 class PromptFeatures(Protocol):
@@ -189,14 +166,7 @@ def _address(text: str) -> tuple[str, str] | None:
         return None
     network = _unmapped(network)
     bits = network.prefixlen
-    if bits < MIN_PREFIX[network.version]:
-        raise InputError(
-            f"a prefix of {bits} bits describes too many; at least {MIN_PREFIX[network.version]}",
-            where="network",
-        )
-    # RFC 6598 and friends: no client is seen from there across the Internet.
-    if any(network.version == no.version and network.overlaps(no) for no in _UNROUTABLE):
-        raise InputError("a reserved range, seen from everywhere or nowhere", where="network")
+    baserates.require_network(network)
     if network.version == 4:
         if bits == 32:
             return "network.ipv4", equals("ipv4-addr:value", str(network.network_address))
@@ -206,10 +176,7 @@ def _address(text: str) -> tuple[str, str] | None:
     return "network.cidr6", f"[ipv6-addr:value ISSUBSET '{network}']"
 
 
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _unmapped(network: _Network) -> _Network:
+def _unmapped(network: baserates.IPNetwork) -> baserates.IPNetwork:
     """IPv4 written in IPv6 (`::ffff:192.0.2.1`) as IPv4, which is how sources log it."""
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
         inner = network.network_address.ipv4_mapped
@@ -234,19 +201,16 @@ def prompt_pattern(kind: str, value: str | PromptFeatures) -> tuple[str, str]:
         digest = value if isinstance(value, str) else str(getattr(value, field))
         if _SHA256.fullmatch(digest) is None:
             raise InputError("not a SHA-256 in lower-case hex", where=full)
-        if digest == _EMPTY_SHA256:
-            raise InputError("the hash of nothing", where=full)
+        baserates.require_digest(digest, full)
         return full, equals(f"llm-exchange:prompt.{field}", digest)
     if full == "prompt.minhash-lsh":
         return full, _bands(full, value)
     if not isinstance(value, str):
         raise InputError("the text itself is wanted", where=full)
     if full == "prompt.literal":
-        if not MIN_LITERAL_CHARS <= len(value) <= MAX_PROMPT_CHARS or len(set(value)) < 6:
-            raise InputError(
-                f"a phrase of {MIN_LITERAL_CHARS} to {MAX_PROMPT_CHARS} characters is wanted",
-                where=full,
-            )
+        baserates.require_phrase(value)
+        if len(value) > MAX_PROMPT_CHARS:
+            raise InputError(f"at most {MAX_PROMPT_CHARS} characters are wanted", where=full)
         return full, contains("llm-exchange:prompt.text", value)
     if full == "prompt.regex":
         _require_regex(value, full)
@@ -287,6 +251,7 @@ def _domain(text: str) -> str:
         raise InputError("not a domain name", where="domain") from None
     if "." not in encoded or encoded.rpartition(".")[2].isdigit():
         raise InputError("not a fully qualified domain name", where="domain")
+    baserates.require_domain(encoded)
     return encoded
 
 

@@ -148,6 +148,20 @@ def test_the_greatest_integers_are_accepted() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (rb'{"a":"\u005c"}', "\\"),
+        (rb'{"a":"\u005c\\"}', "\\\\"),
+        (rb'{"a":"\\\""}', '\\"'),
+        (rb'{"a":"\u0022\\\u005c\""}', '"\\\\"'),
+        (rb'{"a":"\/\b\ud83d\ude00"}', "/\b\U0001f600"),
+    ],
+)
+def test_escapes_do_not_look_like_repeated_names(data: bytes, value: str) -> None:
+    assert codec.loads(data) == {"a": value}
+
+
 def test_a_body_over_its_limit_is_refused_unread() -> None:
     with pytest.raises(InputError, match="9 bytes exceed the limit of 8"):
         codec.loads(b'{"a":123}', max_bytes=8)
@@ -172,9 +186,10 @@ def test_an_error_does_not_show_the_value() -> None:
         {"a": {1, 2}},
         {"a": (1, 2)},
         {"a": object()},
+        {("a", "b"): 1},
     ],
 )
-def test_what_loads_would_refuse_is_not_written(obj: dict[str, Any]) -> None:
+def test_what_loads_would_refuse_is_not_written(obj: dict[Any, Any]) -> None:
     with pytest.raises(InputError):
         codec.dumps(obj)
 

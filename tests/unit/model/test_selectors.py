@@ -109,6 +109,10 @@ def test_a_network_value_is_told_by_its_form(value: str, kind: str, pattern: str
         "it's.example",
         "x" * 64 + ".example",
         "1.2.3.4.5",
+        "8.8.8.8",
+        "2606:4700:4700::1111",
+        "GitHub.com",
+        "www.google.com",
     ],
 )
 def test_a_network_value_that_describes_nobody_or_everybody_is_refused(value: str) -> None:
@@ -286,6 +290,7 @@ def test_account_attributes_have_their_field(kind: str, value: str, pattern: str
     [
         ("email-domain", "mallory@mail.example"),
         ("email-domain", ""),
+        ("email-domain", "gmail.com"),
         ("email-shape", ""),
         ("name-shape", "l" * 129),
         ("api-key-prefix", "sk-0123456789"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -54,23 +55,20 @@ class _Traffic:
         self._store = store
         self._collection = collection
         self._done = threading.Event()
-        self._failures: list[BaseException] = []
         self._seen: dict[str, list[str]] = {"small pages": [], "large pages": []}
 
     def run(self) -> str:
         """What is wrong with what the pollers saw; empty when nothing is."""
-        writers = [self._start(self._write, number) for number in range(_WRITERS)]
-        pollers = [
-            self._start(self._poll, habit, limit)
-            for habit, limit in zip(self._seen, (3, 500), strict=True)
-        ]
-        for thread in writers:
-            thread.join()
-        self._done.set()
-        for thread in pollers:
-            thread.join()
-        if self._failures:
-            raise self._failures[0]
+        with ThreadPoolExecutor(_WRITERS + len(self._seen)) as threads:
+            pollers = [
+                threads.submit(self._poll, habit, limit)
+                for habit, limit in zip(self._seen, (3, 500), strict=True)
+            ]
+            writers = [threads.submit(self._write, number) for number in range(_WRITERS)]
+            wait(writers)
+            self._done.set()
+        for work in (*writers, *pollers):
+            work.result()
         rows = self._store.page(self._collection, Filters(versions=EVERY), 10_000).rows
         order = [row.id for row in rows]
         assert len(order) == _WRITERS * _BATCHES * _BATCH
@@ -79,17 +77,6 @@ class _Traffic:
             for habit, ids in self._seen.items()
             if ids != order
         )
-
-    def _start(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                work(*arguments)
-            except Exception as error:  # noqa: BLE001 - raised again by the test's own thread
-                self._failures.append(error)
-
-        thread = threading.Thread(target=guarded)
-        thread.start()
-        return thread
 
     def _write(self, writer: int) -> None:
         for batch in range(_BATCHES):

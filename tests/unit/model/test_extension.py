@@ -68,16 +68,17 @@ def test_importing_the_model_does_not_touch_stix2() -> None:
 def test_registration_makes_stix2_strict_and_can_be_repeated() -> None:
     register()
     register()
-    account = {
+    fields: Json = {"extension_type": "property-extension", "status": "banned"}
+    account: Json = {
         "type": "user-account",
         "spec_version": "2.1",
         "id": "user-account--96e6fdc9-d50c-5d58-a613-e127f05da67f",
         "user_id": "a",
-        "extensions": {LLM_ACCOUNT: {"extension_type": "property-extension", "status": "banned"}},
+        "extensions": {LLM_ACCOUNT: fields},
     }
     parsed = stix2.parse(account, allow_custom=False)
     assert parsed["extensions"][LLM_ACCOUNT]["status"] == "banned"
-    account["extensions"][LLM_ACCOUNT]["x_unknown"] = 1  # type: ignore[index]
+    fields["x_unknown"] = 1
     with pytest.raises(stix2.exceptions.STIXError):
         stix2.parse(account, allow_custom=False)
 

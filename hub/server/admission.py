@@ -152,6 +152,7 @@ class ChannelScreen:
         self._collection = collection
         self._now = now
         self._channel: TrustedChannel | None = None
+        self._moved = False
 
     def review(self, items: Sequence[NewObject]) -> Sequence[str | None]:
         """Judge messages in order.
@@ -190,7 +191,9 @@ class ChannelScreen:
 
     def failed(self) -> None:
         """Nothing was stored: the next post starts from what is."""
-        self._admission.forget(self._collection.id)
+        # Replaying costs time, so a post that moved nothing must not cause it.
+        if self._moved:
+            self._admission.forget(self._collection.id)
 
     def _judge(self, item: NewObject) -> None:
         raw = carriage.from_artifact(codec.loads(item.raw))
@@ -204,6 +207,7 @@ class ChannelScreen:
         if accepted.expired:
             raise VerificationError("the message has expired")
         self._check_poster(accepted)
+        self._moved = True
         self._channel.accept(raw, now=now)
 
     def _open(self, raw: bytes, now: int) -> None:
@@ -222,7 +226,7 @@ class ChannelScreen:
         held = {binding.root_id for binding in self._store.bindings(self._principal.org_id)}
         if held.isdisjoint(channel.manifest.owners):
             raise ForbiddenError("your account is not bound to an owner of this channel")
-        self._channel = channel
+        self._channel, self._moved = channel, True
         # A second post of the same batch must already find the channel.
         self._admission.advance(self._collection.id, channel)
 

@@ -215,19 +215,19 @@ class HubService:
         seen = self._seen(principal, Action.DELETE, collection_id)
         assert principal is not None
         self._must_exist(seen.collection, object_id)
-        work = partial(
-            self._store.delete,
-            seen.collection.id,
-            object_id,
-            filters.versions,
-            filters.spec_versions,
+        await self._in_pool(self._delete, principal, seen.collection.id, object_id, filters)
+
+    def _delete(
+        self, principal: Principal, collection_id: str, object_id: str, filters: Filters
+    ) -> None:
+        removed = self._store.delete(
+            collection_id, object_id, filters.versions, filters.spec_versions
         )
-        removed = await asyncio.get_running_loop().run_in_executor(self._pool, work)
         self._store.audit(
             "object.delete",
             org_id=principal.org_id,
             token_id=principal.token_id,
-            collection_id=seen.collection.id,
+            collection_id=collection_id,
             detail={"object": object_id, "versions": str(removed)},
         )
 
@@ -247,8 +247,10 @@ class HubService:
         return head is None or filters.added_after >= head
 
     async def _run(self, rows: int, work: Callable[..., T], *args: object) -> T:
-        if rows <= _INLINE_ROWS:
-            return work(*args)
+        return work(*args) if rows <= _INLINE_ROWS else await self._in_pool(work, *args)
+
+    async def _in_pool(self, work: Callable[..., T], *args: object) -> T:
+        # Whatever writes goes here too: it may wait for the appender's transaction.
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     # -- writing -------------------------------------------------------------------------------
@@ -266,7 +268,7 @@ class HubService:
         if len(body) <= _INLINE_BYTES:
             intake = take()
         else:
-            intake = await asyncio.get_running_loop().run_in_executor(self._pool, take)
+            intake = await self._in_pool(take)
         status_id = str(uuid.uuid4())
         org_id = principal.org_id
 
@@ -291,17 +293,18 @@ class HubService:
 
     # -- binding an account to a member --------------------------------------------------------
 
-    def challenge(self, principal: Principal | None) -> tuple[str, int]:
+    async def challenge(self, principal: Principal | None) -> tuple[str, int]:
         """A fresh challenge (hex) and when it expires."""
         self.allow(principal, Action.BIND)
         assert principal is not None
         if not self._binding_urls():
             raise HiddenError("this hub has no public URL that a binding could be signed for")
         challenge, expires = secrets.token_hex(32), self._now() + CHALLENGE_SECONDS
-        self._store.put_challenge(principal.org_id, challenge, expires=expires)
+        keep = partial(self._store.put_challenge, expires=expires)
+        await self._in_pool(keep, principal.org_id, challenge)
         return challenge, expires
 
-    def bind(self, principal: Principal | None, raw: bytes) -> str:
+    async def bind(self, principal: Principal | None, raw: bytes) -> str:
         """Bind the principal's organisation to the member whose card signed the challenge.
 
         Raises:
@@ -312,6 +315,9 @@ class HubService:
         """
         self.allow(principal, Action.BIND)
         assert principal is not None
+        return await self._in_pool(self._bind, principal, raw)
+
+    def _bind(self, principal: Principal, raw: bytes) -> str:
         challenge = invite.binding_challenge(raw)
         if not self._store.take_challenge(principal.org_id, challenge, now=self._now()):
             raise ForbiddenError(

@@ -31,7 +31,7 @@ async def about(context: Context) -> Response:
 
 async def challenge(context: Context) -> Response:
     """A challenge for a member's card to sign."""
-    text, expires = context.service.challenge(context.principal)
+    text, expires = await context.service.challenge(context.principal)
     return _json(context, {"challenge": text, "expires": expires})
 
 
@@ -41,7 +41,7 @@ async def bind(context: Context) -> Response:
     limits = context.settings.limits
     encoding = check_headers(context.request, limits, taxii=False)
     raw = await read_body(context.request, limits, encoding=encoding)
-    return _json(context, {"member": context.service.bind(context.principal, raw)})
+    return _json(context, {"member": await context.service.bind(context.principal, raw)})
 
 
 ROUTES = (

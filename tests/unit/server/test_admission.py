@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from hub.channel.manifest import Manifest, Member, Role, genesis, next_version, 
 from hub.channel.primitives.kem import KemPrivate
 from hub.channel.seal import seal_data, seal_heartbeat
 from hub.channel.verify import TrustedChannel
+from hub.errors import StoreError
 from hub.model.bundle import bundle
 from hub.model.codec import dumps
-from hub.server.app import create_app
+from hub.server.app import ROUTES, create_app
 from hub.settings import HubSettings
-from hub.store.records import Kind
+from hub.store.records import Appended, Batch, Kind
 from tests.unit.server.harness import Answer, House
+from tests.unit.server.test_policy import category, expected
 
 API_ROOT = "https://hub.example/stillwatch/"
 DAY = 86_400
@@ -285,6 +288,44 @@ def test_only_the_owner_bound_to_a_root_opens_a_channel(town: Town) -> None:
         0,
         ["another collection carries this channel"],
     )
+
+
+def test_the_matrix_of_a_bound_channel(town: Town) -> None:
+    """The column of the privilege matrix that needs a real channel."""
+    channel = town.open()
+    town.send(*channel.messages, *town.admit(channel))
+    town.bind(town.provider, "provider")
+    held = to_artifact(channel.messages[0])["id"]
+    body = json.dumps({"objects": [to_artifact(channel.messages[0])]}).encode()
+    roles = {"owner": "owner", "member": "provider", "stranger": "outsider", "anonymous": None}
+    wrong = []
+    for route, (role, who) in itertools.product(ROUTES, roles.items()):
+        path = route.path.format(
+            root="stillwatch", collection_id=town.collection, object_id=held, status_id="0" * 36
+        )
+        answer = town.ask(
+            route.method, path, who=who, body=body if route.method == "POST" else None
+        )
+        if category(route, answer) is not expected(role, "channel-bound", route.action):
+            wrong.append((route.method, route.path, role, answer.status))
+    assert wrong == []
+
+
+def test_a_full_disk_takes_back_what_was_not_stored(town: Town) -> None:
+    """The hub's idea of a channel never runs ahead of its store."""
+    channel = town.open()
+    town.send(*channel.messages)
+    data = town.sealed(channel)
+    append = town.store.append_batches
+
+    def full(batches: Sequence[Batch]) -> list[list[Appended]]:
+        raise StoreError("the disk is full")
+
+    vars(town.store)["append_batches"] = full
+    assert town.send(data).status == 507
+    vars(town.store)["append_batches"] = append
+    assert fates(town.send(town.sealed(channel)))[0] == 0
+    assert fates(town.send(data)) == (1, [])
 
 
 def test_messages_are_not_deleted(town: Town) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub.errors import InputError
+from hub.errors import InputError, StoreError
 from hub.store.interface import Store
 from hub.store.records import Appended, Batch, Kind, NewObject, Outcome, StatusRecord
 from hub.taxii.filters import EVERY, LAST, Filters, VersionFilter
@@ -49,6 +49,35 @@ def test_stamps_are_unique_and_rising_even_when_the_clock_stands_or_turns_back(
     assert stamps[7] == stamps[0] + 7
     assert stamps[8] == 1_790_000_060_000_000
     assert store.head(collection) == stamps[8]
+
+
+@pytest.mark.parametrize("jump", [-3600, 7200, -86_400])
+def test_a_clock_that_jumped_stops_writing_but_not_reading(
+    store: Store, collection: str, make: Make, clocks: Any, jump: int
+) -> None:
+    store.append(collection, [make(1)])
+    clocks.wall += jump * 1_000_000
+    with pytest.raises(StoreError):
+        store.append(collection, [make(2)])
+    assert _ids(store, collection) == [make(1).id]
+    clocks.wall -= jump * 1_000_000
+    assert store.append(collection, [make(2)])[0].outcome is Outcome.STORED
+
+
+def test_order_holds_when_the_hub_starts_with_an_earlier_clock(
+    opener: Any, tmp_path: Path, make: Make, clocks: Any
+) -> None:
+    collection = ""
+    stamps: list[int] = []
+    for number, hours in enumerate((0, -24, 2, -1)):
+        clocks.wall += hours * 3_600_000_000
+        opened = opener(tmp_path, clocks)
+        if not collection:
+            org = opened.create_org("Lab").id
+            collection = opened.create_collection(Kind.PLAIN, "t", owner_org=org).id
+        stamps.append(opened.append(collection, [make(number)])[0].date_added)
+        opened.close()
+    assert stamps == sorted(set(stamps))
 
 
 def test_the_first_body_of_a_version_wins(store: Store, collection: str, make: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
@@ -12,7 +13,8 @@ from hub.traffic.decode import Decoder
 from hub.traffic.problems import EXAMPLES, Problems, Tally
 from hub.traffic.source import Source
 
-BATCH_ROWS = 65_536
+BATCH_ROWS: Final = 16_384
+"""Rows of a batch; more gain no speed, and hold more Python objects at once."""
 
 
 class LogReader:

@@ -35,7 +35,7 @@ def command() -> None:
 @command.command("create")
 @click.argument("name")
 @click.option("--hub", "api_root", required=True, help="URL of the hub's API root.")
-@click.option("--collection", required=True, help="Id of an empty collection on the hub.")
+@click.option("--collection", required=True, help="Id or title of an empty collection on the hub.")
 @click.option(
     "--tlp",
     type=click.Choice([each.label for each in TLP], case_sensitive=False),

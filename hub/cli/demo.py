@@ -10,10 +10,9 @@ from typing import Final
 import click
 
 from hub import resources
-from hub.cli.demo_checks import canaries, check_matches, show_search
+from hub.cli.demo_checks import check_matches
 from hub.cli.demo_stage import DemoError, Stage, free_port
 from hub.errors import InputError
-from hub.plaintext import search_folder, search_process
 
 _MARK: Final = ".stillwatch-demo"
 _LAB_FILES: Final = ("accounts.csv", "proxies.csv", "prompts.jsonl")
@@ -24,6 +23,7 @@ _PARTIES: Final = {
     "liaison": "Example Liaison",
 }
 _CHANNEL: Final = "circle-a"
+_USUAL_PORT: Final = 8427
 _STEPS: Final = 11
 
 
@@ -36,7 +36,7 @@ _STEPS: Final = 11
     show_default=True,
     help="Folder to leave everything in; one that an earlier demo left is replaced.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the hub; a free one if not.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the hub; 8427 if free.")
 def command(folder: Path, port: int | None) -> None:
     """Run the whole job on this machine with the sample data.
 
@@ -45,7 +45,7 @@ def command(folder: Path, port: int | None) -> None:
     """
     _prepare(folder)
     with Stage(folder, steps=_STEPS) as stage:
-        Demo(stage, port or free_port()).play()
+        Demo(stage, port or free_port(_USUAL_PORT)).play()
 
 
 def _prepare(folder: Path) -> None:
@@ -77,7 +77,7 @@ class Demo:
         Raises:
             StillwatchError: a step failed; the folder is kept.
         """
-        hub = self.start_hub()
+        self.start_hub()
         self.make_keys()
         self.open_channel()
         self.join()
@@ -87,10 +87,10 @@ class Demo:
         self.report()
         self.retract()
         self.watch()
-        self.search(hub)
+        self.search()
         self.close()
 
-    def start_hub(self) -> int:
+    def start_hub(self) -> None:
         """The operator sets up a hub, with an account for each party."""
         stage = self.stage
         with stage.step(
@@ -104,11 +104,12 @@ class Demo:
                 token = f"{party}.token"
                 stage.run("hub", "token", "issue", name, "--data", "hub", "--out", token, shown=1)
             stage.run(
-                *("hub", "collection", "add", "Circle A", "--alias", _CHANNEL),
+                *("hub", "collection", "add", "Circle A"),
                 *("--owner", _PARTIES["lab"], "--data", "hub"),
             )
-            return stage.serve(
+            stage.serve(
                 *("hub", "serve", "--data", "hub", "--port", str(self.port)),
+                name="HUB",
                 log="hub.log",
                 ready=f"http://127.0.0.1:{self.port}/readyz",
             )
@@ -130,10 +131,9 @@ class Demo:
             "The list of members is signed by the lab, not kept by the hub: the hub's operator "
             "cannot add one. An invitation holds a secret, serves once, and goes by another way.",
         ):
-            collection = self._collection()
             self.stage.run(
                 *("channel", "create", _CHANNEL, "--home", "lab", "--hub", self.url),
-                *("--collection", collection, "--token-file", "lab.token"),
+                *("--collection", "Circle A", "--token-file", "lab.token"),
             )
             for party, role in (("provider", "report"), ("liaison", "liaison")):
                 self.stage.run(
@@ -178,8 +178,8 @@ class Demo:
         """The provider fetches, verifies and opens."""
         with self.stage.step(
             "6. The provider pulls",
-            "Every signature, every gap in a sender's numbering and the list of members are checked "
-            "before anything is opened.",
+            "Signatures, gaps in a sender's numbering and the list of members are checked before "
+            "anything is opened.",
         ):
             self.stage.run("pull", "--home", "provider")
 
@@ -187,8 +187,8 @@ class Demo:
         """Last days' gateway logs against the indicators, checked against the truth."""
         with self.stage.step(
             "7. The provider matches its gateway logs",
-            "Three logs in three formats, with the customer table joined in memory: its e-mails and "
-            "cards are tokenised here and go nowhere.",
+            "Three logs in three formats, with the customer table joined in memory: its e-mails "
+            "and cards are tokenised here and go nowhere.",
         ):
             self.stage.run(
                 *("match", "--home", "provider", "--out", "matches.parquet", "--accounts"),
@@ -207,28 +207,31 @@ class Demo:
 
     def report(self) -> None:
         """Sightings go back, and one false positive."""
-        mistake = self._mistake()
+        mistaken = self._mistaken_address()
         with self.stage.step(
             "8. The provider reports back",
             "Counts and times leave the machine, sealed for the channel; customers do not. One "
             "indicator is wrong: its address is an office of honest customers.",
         ):
             self.stage.run("report", "--home", "provider", "--matches", "matches.parquet", shown=6)
+            self.stage.run("indicators", "--home", "provider", "--find", mistaken)
+            self.stage.let(
+                *("MISTAKE", "indicators", "--home", "provider", "--find", mistaken, "--ids")
+            )
             self.stage.run(
-                *("report", mistake, "--home", "provider", "--false-positive"),
+                *("report", "$MISTAKE", "--home", "provider", "--false-positive"),
                 *("--reason", "the egress of an office of long-standing customers"),
             )
 
     def retract(self) -> None:
         """The lab withdraws the mistake; the next pull drops it."""
-        mistake = self._mistake()
         with self.stage.step(
             "9. The lab retracts its mistake",
             "A signed revocation; the provider's next pull drops the indicator.",
         ):
             self.stage.run("pull", "--home", "lab")
             self.stage.run(
-                *("retract", mistake, "--home", "lab", "--reason", "an office, not a proxy")
+                *("retract", "$MISTAKE", "--home", "lab", "--reason", "an office, not a proxy")
             )
             self.stage.run("pull", "--home", "provider")
             self.stage.run(
@@ -238,7 +241,7 @@ class Demo:
                 shown=0,
             )
             after = self.stage.folder / "matches-after.parquet"
-            kept = {each: rows for each, rows in self.rows.items() if each != mistake}
+            kept = {i: rows for i, rows in self.rows.items() if self.truth["mistake"] not in rows}
             found = check_matches(after, kept, self.truth)
             self.stage.say(
                 f"Matched by the retracted indicator now: {found.unknown} exchanges; "
@@ -258,45 +261,36 @@ class Demo:
             name = next(row["campaign"] for row in self.truth["rows"])
             self.stage.run("campaign", "show", name, "--home", "liaison")
 
-    def search(self, hub: int) -> None:
+    def search(self) -> None:
         """Nothing that was published can be found at the hub."""
         with self.stage.step(
             "11. What the hub knows",
-            "A search for what was published, in the hub's files, log and memory, also under base64, "
-            "zlib, gzip and zstd. The same search finds all of it in the lab's own files.",
+            "A search for every value that was published, in the hub's files, log and memory, "
+            "also under base64, zlib, gzip and zstd.",
         ):
-            needles = canaries(self.stage.folder / "samples" / "lab")
-            folder = self.stage.folder
-            show_search(self.stage, "lab's files", search_folder(folder / "samples", needles))
-            hits = search_folder(folder / "hub", needles)
-            logged = {n for n in needles if n in (folder / "hub.log").read_bytes()}
-            hits |= {"hub.log": logged} if logged else {}
-            remembered = search_process(hub, needles)
-            hits |= {"memory": remembered} if remembered else {}
-            show_search(self.stage, "hub's files, log and memory", hits)
-            if hits:
-                raise DemoError("the hub holds plaintext", where="hub")
+            self.stage.run(
+                *("hub", "search", *(f"samples/lab/{name}" for name in _LAB_FILES)),
+                *("--data", "hub", "--log", "hub.log", "--process", "$HUB"),
+            )
 
     def close(self) -> None:
         """Leave the script and say where everything is."""
         folder = self.stage.folder
-        script = ["# The demo by hand: run these in an empty folder that holds samples/.", "set -e"]
-        (folder / "by-hand.sh").write_text("\n".join([*script, *self.stage.script, ""]))
+        head = ["# The demo by hand: run these in an empty folder that holds samples/.", "set -e"]
+        script = [*self.stage.script, "", "# The end", 'kill "$HUB"']
+        (folder / "by-hand.sh").write_text("\n".join([*head, *script, ""]))
         self.stage.say(
             f"\nDone. Everything is in {folder}: the hub's data (hub), the three homes (lab, "
             "provider, liaison), matches.parquet and hub.log. The hub has been stopped. To do the "
             "same by hand, in a new folder:\n"
         )
         self.stage.say(f"  mkdir by-hand && cp -r {folder}/samples by-hand && cd by-hand")
-        for line in self.stage.script:
+        for line in script:
             self.stage.console.print(f"  {line}" if line else "", markup=False, soft_wrap=True)
         self.stage.say(f"\nThe same commands are in {folder / 'by-hand.sh'}.")
 
-    def _collection(self) -> str:
-        listed = self.stage.ask("hub", "collection", "list", "--data", "hub")
-        found: str = next(each["id"] for each in listed if each["alias"] == _CHANNEL)
-        return found
-
-    def _mistake(self) -> str:
-        mistaken = self.truth["mistake"]
-        return next(each for each, rows in self.rows.items() if mistaken in rows)
+    def _mistaken_address(self) -> str:
+        name, _, line = self.truth["mistake"].partition(":")
+        lines = (resources.samples() / "lab" / name).read_text().splitlines()
+        address: str = lines[int(line) - 1].partition(",")[0]
+        return address

@@ -1,17 +1,13 @@
-"""What the demo checks of itself: matches against the planted truth, and the hub's silence."""
+"""What the demo checks of itself: its matches against the planted truth."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-
-from hub.cli.demo_stage import Stage
 
 
 @dataclass(frozen=True)
@@ -61,25 +57,3 @@ def check_matches(
         excess=len(found - planted),
         unknown=unknown,
     )
-
-
-def canaries(folder: Path) -> list[bytes]:
-    """Every clear value in the lab's files that must never reach the hub."""
-    values = set[str]()
-    for name in ("accounts.csv", "proxies.csv"):
-        with (folder / name).open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                values |= {row.get(column) or "" for column in ("email", "payment", "api_key")}
-                values |= {row.get("address") or "", row["campaign"]}
-    for line in (folder / "prompts.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        values.add(row.get("text") or row.get("pattern") or "")
-    # Short values (an address without its prefix) could occur by chance.
-    return sorted(value.encode() for value in values if len(value) >= 8)
-
-
-def show_search(stage: Stage, place: str, hits: Mapping[str, set[bytes]]) -> None:
-    """Print how many of the values a search found, and where."""
-    found = len(set[bytes]().union(*hits.values()))
-    where = f", in {', '.join(hits)}" if hits else ""
-    stage.say(f"In the {place}: {found} values found{where}.")

@@ -6,6 +6,7 @@ what the reader sees is what the reader can type.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -49,6 +50,7 @@ class Stage:
     def __init__(self, folder: Path, *, steps: int) -> None:
         self.folder = folder
         self.script: list[str] = []
+        self._variables: dict[str, str] = {}
         self.console = Console(highlight=False)
         self._background: list[subprocess.Popen[bytes]] = []
         self._bars = Progress(
@@ -86,21 +88,21 @@ class Stage:
         yield
         self._bars.advance(self._task)
 
-    def run(self, *words: str, fails: bool = False, shown: int = _MAX_SHOWN_LINES) -> str:
+    def run(self, *words: str, assigned: str | None = None, shown: int = _MAX_SHOWN_LINES) -> str:
         """Run one `stillwatch` command to its end and show what it prints.
 
         Args:
-            words: the command's words after `stillwatch`.
-            fails: whether the command is expected to end with an error.
+            words: the command's words after `stillwatch`; `$NAME` is what `let` or `serve` named.
+            assigned: record it as the assignment of what it prints to this name.
             shown: how many lines of output are shown at most; the rest is counted.
 
         Returns:
             What it printed on standard output.
 
         Raises:
-            DemoError: it succeeded or failed against expectation, or took too long.
+            DemoError: it failed, or took too long.
         """
-        self._record(words)
+        self._record(words, assigned)
         try:
             done = subprocess.run(
                 self._argv(words),
@@ -116,7 +118,7 @@ class Stage:
             raise DemoError("took too long", where=f"stillwatch {words[0]}") from error
         self._show(done.stdout, shown)
         self._show(done.stderr, shown)
-        if (done.returncode != 0) is not fails:
+        if done.returncode != 0:
             raise DemoError(f"ended with code {done.returncode}", where=f"stillwatch {words[0]}")
         return done.stdout
 
@@ -135,18 +137,32 @@ class Stage:
             raise DemoError(done.stderr.decode().strip(), where=f"stillwatch {words[0]}")
         return json.loads(done.stdout)
 
-    def serve(self, *words: str, log: str, ready: str) -> int:
+    def let(self, name: str, *words: str) -> None:
+        """Name what a command prints, for the words of later commands.
+
+        Raises:
+            DemoError: it failed, or printed more than one line.
+        """
+        printed = self.run(*words, assigned=name).split()
+        if len(printed) != 1:
+            raise DemoError("should have printed one word", where=f"stillwatch {words[0]}")
+        self._variables[name] = printed[0]
+
+    def serve(self, *words: str, name: str, log: str, ready: str) -> None:
         """Start a command that serves, and wait until it answers.
 
         Args:
             words: the command's words after `stillwatch`.
+            name: how later commands name its process id.
             log: file in the folder that takes its output.
             ready: URL that answers once it accepts requests.
 
-        Returns:
-            The process id.
+        Raises:
+            DemoError: it ended.
+            TransportError: it does not answer.
         """
         self._record((*words, ">", log, "2>&1", "&"))
+        self.script.append(f"{name}=$!")
         with (self.folder / log).open("wb") as output:
             process = subprocess.Popen(
                 self._argv(words),
@@ -164,14 +180,16 @@ class Stage:
             if time.monotonic() > deadline:
                 raise TransportError("the hub does not answer", where=ready)
             time.sleep(0.1)
-        return process.pid
+        self._variables[name] = str(process.pid)
 
     def say(self, text: str) -> None:
         """Print a line of explanation."""
         self.console.print(text)
 
-    def _record(self, words: tuple[str, ...]) -> None:
+    def _record(self, words: tuple[str, ...], assigned: str | None = None) -> None:
         line = "stillwatch " + " ".join(_quoted(word) for word in words)
+        if assigned is not None:
+            line = f"{assigned}=$({line})"
         self.script.append(line)
         self.console.print(Text(f"$ {line}", style="green"), soft_wrap=True)
 
@@ -182,9 +200,9 @@ class Stage:
         if len(lines) > limit:
             self.console.print(Text(f"  … {len(lines) - limit} more lines", style="dim"))
 
-    @staticmethod
-    def _argv(words: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "hub.cli", *words]
+    def _argv(self, words: tuple[str, ...]) -> list[str]:
+        known = {f"${name}": value for name, value in self._variables.items()}
+        return [sys.executable, "-m", "hub.cli", *(known.get(word, word) for word in words)]
 
     @staticmethod
     def _environment() -> dict[str, str]:
@@ -203,12 +221,17 @@ class Stage:
                 process.wait()
 
 
-def free_port() -> int:
-    """A TCP port of the loopback address that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(wanted: int) -> int:
+    """A TCP port of the loopback address that nothing listens on now: the wanted one, or another."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            # As a server would, so that a port in TIME_WAIT counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found: int = probe.getsockname()[1]
+                return found
+    raise TransportError("no free port", where="127.0.0.1")
 
 
 def _answers(url: str) -> bool:
@@ -222,4 +245,6 @@ def _answers(url: str) -> bool:
 
 
 def _quoted(word: str) -> str:
+    if word.startswith("$"):
+        return f'"{word}"'
     return word if word in {">", "2>&1", "&"} else shlex.quote(word)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import uuid
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -127,24 +128,61 @@ def find_inbox(hub: Hub, collection: TaxiiCollection) -> str | None:
     return None
 
 
-def create(
-    desk: Desk, name: str, account: HubAccount, collection_id: str, policy: Policy
-) -> ChannelRow:
+def find_collection(hub: Hub, wanted: str) -> TaxiiCollection:
+    """The collection of this id, else the only one of this title.
+
+    Raises:
+        InputError: no collection, or several, are called so.
+    """
+    if is_uuid(wanted):
+        return hub.collection(wanted)
+    seen = hub.collections()
+    titled = [each for each in seen if each.title == wanted]
+    if len(titled) == 1:
+        return titled[0]
+    raise InputError(
+        "several collections have this title" if titled else "no collection has this id or title",
+        where=wanted,
+        hint="one of: " + ", ".join(f"{each.collection_id} ({each.title})" for each in seen),
+    )
+
+
+def is_uuid(text: str) -> bool:
+    """Whether this is a collection id as TAXII 2.1 has them."""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Policy) -> ChannelRow:
     """Open a channel in an empty collection: genesis, card, first epoch, first fingerprint key.
 
     Cut off anywhere, it is completed by running it again.
 
+    Args:
+        desk: the home, the network and the clock.
+        name: what the channel is called here.
+        account: how to enter the hub.
+        wanted: id or title of the collection.
+        policy: the channel's policy.
+
     Raises:
         ConflictError: the collection holds something, or the name is taken.
+        InputError: no one collection is called so.
     """
     home, now = desk.home, desk.clock()
     with home.locked():
         known = [each for each in home.state.channels() if each.name == name]
-        if known and known[0].collection_id == collection_id:
+        if known and known[0].collection_id == wanted:
             flush(desk, known[0])
             return known[0]
         hub, account = register(desk, account)
-        collection = hub.collection(collection_id)
+        collection = find_collection(hub, wanted)
+        collection_id = collection.collection_id
+        if known and known[0].collection_id == collection_id:
+            flush(desk, known[0])
+            return known[0]
         if not (collection.can_read and collection.can_write):
             raise AccessError(
                 "this account may not both read and write the collection", where=collection_id

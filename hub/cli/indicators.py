@@ -1,0 +1,71 @@
+"""`stillwatch indicators`: what your channels gave you, and what you published."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hub.cli.options import home_options, json_option, load_home, print_json
+from hub.client.listing import IndicatorView, indicators
+
+
+@click.command("indicators")
+@click.option("--find", "text", default=None, help="Only those whose pattern, kind or id has this.")
+@click.option("--campaign", default=None, help="Only those of this campaign, by name or id.")
+@click.option("--kind", default=None, help="Only those of this kind, such as network.ipv4.")
+@click.option("--ids", is_flag=True, help="Print the ids alone, one a line, for scripts.")
+@home_options
+@json_option
+def command(
+    text: str | None,
+    campaign: str | None,
+    kind: str | None,
+    ids: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """List the indicators that this home holds, pulled or published.
+
+    An expired indicator still matches exchanges of its time; a withdrawn one matches nothing.
+    """
+    with load_home(home, passphrase_file) as opened:
+        found = indicators(
+            opened.indicator_objects(),
+            now=datetime.now(UTC),
+            text=text,
+            campaign=campaign,
+            kind=kind,
+        )
+    if as_json:
+        print_json({"indicators": [each.to_json() for each in found]})
+    elif ids:
+        for each in found:
+            click.echo(each.id)
+    elif found:
+        _show(found)
+    else:
+        click.echo("No such indicators; new ones come with: stillwatch pull")
+
+
+def _show(found: list[IndicatorView]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("indicator", "kind", "campaign", "sure", "until", "publisher", "state"):
+        table.add_column(heading, no_wrap=heading == "indicator")
+    for each in found:
+        table.add_row(
+            each.id,
+            each.kind,
+            ", ".join(each.campaigns),
+            "" if each.confidence is None else str(each.confidence),
+            f"{each.valid_until:%Y-%m-%d}" if each.valid_until else "",
+            each.publisher,
+            each.state,
+        )
+    console = Console(highlight=False, markup=False)
+    # In a file or a pipe nothing may be cut off.
+    console.print(table, soft_wrap=not console.is_terminal)

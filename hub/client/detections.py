@@ -248,7 +248,6 @@ def _tokens(field: str, raw: str, author: Author, options: Mapping[str, Any]) ->
 
 def _plain(field: str, value: str, options: Mapping[str, Any]) -> Json:
     if field == "email_domain":
-        _guard(guards.mail_domain(value))
         return account_indicator("email-domain", value, **options)
     if field == "api_key_prefix":
         return account_indicator("api-key-prefix", value, **options)
@@ -258,7 +257,6 @@ def _plain(field: str, value: str, options: Mapping[str, Any]) -> Json:
         return network_indicator(value if value[:2].upper() == "AS" else f"AS{value}", **options)
     if field in ("domain", "ja3", "ja4"):
         return network_indicator(value, kind=field, **options)
-    _guard(guards.address(value))
     made = network_indicator(value, **options)
     if not str(made["name"]).startswith(("network.ipv", "network.cidr")):
         raise InputError("not an address or prefix")

@@ -5,68 +5,12 @@ Each guard returns why a value must not be published, or None. The reason never 
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 import warnings
 from collections import Counter
 from typing import Final
 
-_PUBLIC_RESOLVERS: Final = tuple(
-    ipaddress.ip_address(text)
-    for text in (
-        "1.0.0.1",
-        "1.1.1.1",
-        "8.8.4.4",
-        "8.8.8.8",
-        "9.9.9.9",
-        "94.140.14.14",
-        "94.140.15.15",
-        "149.112.112.112",
-        "208.67.220.220",
-        "208.67.222.222",
-        "2001:4860:4860::8844",
-        "2001:4860:4860::8888",
-        "2606:4700:4700::1001",
-        "2606:4700:4700::1111",
-        "2620:fe::9",
-        "2620:fe::fe",
-    )
-)
-_MAIL_FOR_EVERYBODY: Final = frozenset(
-    {
-        "aol.com",
-        "fastmail.com",
-        "gmail.com",
-        "gmx.com",
-        "gmx.de",
-        "gmx.net",
-        "googlemail.com",
-        "hotmail.com",
-        "icloud.com",
-        "live.com",
-        "mac.com",
-        "mail.com",
-        "mail.ru",
-        "me.com",
-        "msn.com",
-        "naver.com",
-        "outlook.com",
-        "pm.me",
-        "proton.me",
-        "protonmail.com",
-        "qq.com",
-        "web.de",
-        "yahoo.co.jp",
-        "yahoo.com",
-        "yandex.com",
-        "yandex.ru",
-        "ymail.com",
-        "zoho.com",
-        "126.com",
-        "163.com",
-    }
-)
 # What honest people write; a pattern that meets one of these describes everybody.
 _EVERYDAY_PROMPTS: Final = (
     "Please explain step by step how photosynthesis works.",
@@ -85,23 +29,6 @@ _WORD: Final = re.compile(r"\w+")
 _MAILBOX: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _ADDRESS: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _DIGITS: Final = re.compile(r"(?:\d[ -]?){9,}")
-
-
-def address(text: str) -> str | None:
-    """An address or prefix that holds a public DNS resolver."""
-    try:
-        network = ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError:
-        return None
-    if any(each.version == network.version and each in network for each in _PUBLIC_RESOLVERS):
-        return "holds a public DNS resolver"
-    return None
-
-
-def mail_domain(domain: str) -> str | None:
-    """A mail domain that everybody uses."""
-    known = domain.strip().rstrip(".").lower()
-    return "mail provider of the general public" if known in _MAIL_FOR_EVERYBODY else None
 
 
 def prompt(text: str) -> str | None:

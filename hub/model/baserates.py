@@ -39,15 +39,17 @@ _RESERVED: Final = tuple(
     )
 )
 
-# Public resolvers: tests, health checks and misconfigured logs are full of them.
+# Tests, health checks and misconfigured logs are full of them.
 _RESOLVERS: Final = tuple(
-    ipaddress.ip_network(text)
+    ipaddress.ip_address(text)
     for text in (
         "1.0.0.1",
         "1.1.1.1",
         "8.8.4.4",
         "8.8.8.8",
         "9.9.9.9",
+        "94.140.14.14",
+        "94.140.15.15",
         "149.112.112.112",
         "208.67.220.220",
         "208.67.222.222",
@@ -60,9 +62,8 @@ _RESOLVERS: Final = tuple(
     )
 )
 
-# Mail for everybody, and hosts that everybody talks to.
-_SHARED_DOMAINS: Final = frozenset(
-    [
+_MAIL_FOR_EVERYBODY: Final = frozenset(
+    {
         "126.com",
         "163.com",
         "aol.com",
@@ -75,21 +76,29 @@ _SHARED_DOMAINS: Final = frozenset(
         "hotmail.com",
         "icloud.com",
         "live.com",
+        "mac.com",
         "mail.com",
         "mail.ru",
         "me.com",
         "msn.com",
         "naver.com",
         "outlook.com",
+        "pm.me",
         "proton.me",
         "protonmail.com",
         "qq.com",
         "tutanota.com",
         "web.de",
+        "yahoo.co.jp",
         "yahoo.com",
         "yandex.com",
         "yandex.ru",
+        "ymail.com",
         "zoho.com",
+    }
+)
+_HOSTS_FOR_EVERYBODY: Final = frozenset(
+    {
         "akamai.net",
         "amazon.com",
         "amazonaws.com",
@@ -106,12 +115,12 @@ _SHARED_DOMAINS: Final = frozenset(
         "microsoft.com",
         "windows.net",
         "workers.dev",
-    ]
+    }
 )
 
 
 def require_network(network: IPNetwork) -> None:
-    """Refuse a range that is too wide, reserved, or holds a public resolver alone.
+    """Refuse a range that is too wide, reserved, or holds a public resolver.
 
     Raises:
         InputError: with the reason; the address is not shown.
@@ -124,8 +133,8 @@ def require_network(network: IPNetwork) -> None:
         )
     if any(network.version == no.version and network.overlaps(no) for no in _RESERVED):
         raise InputError("a reserved range, seen from everywhere or nowhere", where="network")
-    if network in _RESOLVERS:
-        raise InputError("a public resolver, which everybody uses", where="network")
+    if any(network.version == one.version and one in network for one in _RESOLVERS):
+        raise InputError("holds a public DNS resolver", where="network")
 
 
 def require_domain(name: str) -> None:
@@ -134,10 +143,12 @@ def require_domain(name: str) -> None:
     Args:
         name: lower case, A-labels.
     Raises:
-        InputError: a free-mail provider or a host that everybody talks to.
+        InputError: a mail provider of the general public, or a host that everybody talks to.
     """
-    if name in _SHARED_DOMAINS or name.removeprefix("www.") in _SHARED_DOMAINS:
-        raise InputError("a domain that everybody uses", where="domain")
+    if name in _MAIL_FOR_EVERYBODY:
+        raise InputError("mail provider of the general public", where="domain")
+    if name.removeprefix("www.") in _HOSTS_FOR_EVERYBODY:
+        raise InputError("a host that everybody talks to", where="domain")
 
 
 def require_phrase(text: str) -> None:

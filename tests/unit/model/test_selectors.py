@@ -110,6 +110,8 @@ def test_a_network_value_is_told_by_its_form(value: str, kind: str, pattern: str
         "x" * 64 + ".example",
         "1.2.3.4.5",
         "8.8.8.8",
+        "1.1.1.0/24",
+        "2606:4700:4700::/48",
         "2606:4700:4700::1111",
         "GitHub.com",
         "www.google.com",

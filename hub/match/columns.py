@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import socket
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -121,7 +122,7 @@ class Batch:
         if field.kind is Kind.TEXT:
             return _judged(self.strings(field).take(pa.array(rows)), test)
         return np.fromiter(
-            (any(test(value) for value in self.values(field, row)) for row in rows.tolist()),
+            (any(map(test, values)) for values in self.values(field, rows)),
             dtype=np.bool_,
             count=len(rows),
         )
@@ -143,25 +144,24 @@ class Batch:
         passed: Mask = valid & (order(values, literal) != comparison.negated)
         return passed
 
-    def values(self, field: Field, row: int) -> list[Any]:
-        """The values of a field in one event, as an observation would hold them."""
+    def values(self, field: Field, rows: Rows) -> list[list[Any]]:
+        """The values of a field in each of `rows`, as observations would hold them."""
         if self.column(field.column) is None:
-            return []
-        match field.kind:
-            case Kind.BANDS:
-                pairs = enumerate(self.bands[row].tolist())
-                return [prompts.band_text(band, value) for band, value in pairs if value]
-            case Kind.ADDRESS:
-                return self._address(field, row)
-            case Kind.TEXT:
-                value = self.strings(field)[row].as_py()
-            case _:
-                value = self.column(field.column)[row].as_py()
+            return [[] for _ in rows]
+        if field.kind is Kind.BANDS:
+            return [
+                [prompts.band_text(band, value) for band, value in enumerate(row) if value]
+                for row in self.bands[rows].tolist()
+            ]
+        if field.kind is Kind.ADDRESS:
+            return [self._address(field, row) for row in rows.tolist()]
+        column = self.strings(field) if field.kind is Kind.TEXT else self.column(field.column)
+        values = column.take(pa.array(rows)).to_pylist()
         if field.kind is Kind.TEXTS:
-            return [one for one in value or () if one is not None]
-        if field.kind is Kind.TIME and value is not None:
-            value = timestamp(value)
-        return [] if value is None else [value]
+            return [[one for one in value or () if one is not None] for value in values]
+        if field.kind is Kind.TIME:
+            return [[] if value is None else [timestamp(value)] for value in values]
+        return [[] if value is None else [value] for value in values]
 
     def _address(self, field: Field, row: int) -> list[str]:
         family = self.addresses.family[row]
@@ -170,7 +170,7 @@ class Batch:
             return []
         low = int(self.addresses.low[row])
         if family == 4:
-            return [str(ipaddress.IPv4Address(low))]
+            return [socket.inet_ntoa(low.to_bytes(4, "big"))]
         return [str(ipaddress.IPv6Address(int(self.addresses.high[row]) << 64 | low))]
 
 

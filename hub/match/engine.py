@@ -20,6 +20,7 @@ from hub.match.mask import masked
 from hub.match.plan import (
     Atom,
     Both,
+    Field,
     Formula,
     Kind,
     Node,
@@ -32,6 +33,7 @@ from hub.match.plan import (
 )
 from hub.match.probes import Probes
 from hub.match.schema import LAYERS, MATCH_SCHEMA, PATHS
+from hub.match.syntax import Operator
 from hub.model.codec import Json
 
 ROWS: Final = 65_536
@@ -39,6 +41,10 @@ ROWS: Final = 65_536
 MAX_SCANS: Final = 1_000
 """Formulas without any indexable test; each costs a pass over its columns."""
 
+# Operators whose literal may be of no use: their tests are compiled while the index is built.
+_CHECKED: Final = frozenset(
+    {Operator.LIKE, Operator.MATCHES, Operator.ISSUBSET, Operator.ISSUPERSET}
+)
 _LAYER_OF: Final = {column: layer for layer, columns in LAYERS.items() for column in columns}
 
 
@@ -122,8 +128,8 @@ class IndicatorIndex:
             raise InputError("has no indexable test, and the list of such indicators is full")
         for formula in plan.formulas:
             for atom in _atoms(formula.node):
-                if atom not in self._tests:
-                    self._tests[atom] = safe_test(atoms[atom].comparison)
+                if atoms[atom].comparison.operator in _CHECKED:
+                    self._test(atom)
         number = len(self._indicators)
         self._indicators.append(indicator)
         self._plans.append(plan)
@@ -252,8 +258,14 @@ class IndicatorIndex:
         return holds
 
     def _passes(self, batch: Batch, number: int, rows: Rows) -> Mask:
-        atom = self._planner.atoms[number]
-        return batch.passes(atom, self._tests[number], rows)
+        return batch.passes(self._planner.atoms[number], self._test(number), rows)
+
+    def _test(self, number: int) -> Test:
+        """The exact test of an atom, compiled when it is first asked for."""
+        test = self._tests.get(number)
+        if test is None:
+            test = self._tests[number] = safe_test(self._planner.atoms[number].comparison)
+        return test
 
     def _band_hits(self, batch: Batch, node: Node, rows: Rows) -> NDArray[np.int64]:
         """How many of the bands that a formula names each prompt has."""
@@ -278,10 +290,7 @@ class IndicatorIndex:
     ) -> pa.RecordBatch:
         indicators = [self._indicators[owner] for owner in owners.tolist()]
         hit = [self._planner.atoms[number] for number in atoms.tolist()]
-        values = [
-            self._value(batch, number, row, show_values=show_values)
-            for number, row in zip(atoms.tolist(), rows.tolist(), strict=True)
-        ]
+        values = self._values(batch, rows, atoms, show_values=show_values)
         taken = pa.array(rows)
         accounts = batch.column("account_id")
         columns = [
@@ -310,12 +319,21 @@ class IndicatorIndex:
         ]
         return pa.RecordBatch.from_arrays(typed, schema=MATCH_SCHEMA)
 
-    def _value(self, batch: Batch, number: int, row: int, *, show_values: bool) -> str:
-        """The first value of the event that passes the atom's test."""
-        atom = self._planner.atoms[number]
-        values = batch.values(atom.field, row)
-        value = str(next((one for one in values if self._tests[number](one)), values[0]))
-        return value if show_values else masked(atom.field, value)
+    def _values(self, batch: Batch, rows: Rows, atoms: Keys, *, show_values: bool) -> list[str]:
+        """The first value of each event that passes the atom's test."""
+        out = [""] * len(rows)
+        numbers = atoms.tolist()
+        positions: dict[Field, list[int]] = {}
+        for position, number in enumerate(numbers):
+            positions.setdefault(self._planner.atoms[number].field, []).append(position)
+        for field, found in positions.items():
+            for position, values in zip(found, batch.values(field, rows[found]), strict=True):
+                value = values[0]
+                if len(values) > 1:
+                    test = self._test(numbers[position])
+                    value = next((one for one in values if test(one)), value)
+                out[position] = str(value) if show_values else masked(field, str(value))
+        return out
 
     def coverage(self, columns: Collection[str]) -> Coverage:
         """Tell what a source that fills `columns` can show, and what it cannot answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hub.errors import InputError
@@ -84,9 +85,14 @@ def _time(one: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, str):
         raise InputError(f"has no {name}")
     try:
-        return microseconds(parse_timestamp(value))
+        return _moment(value)
     except InputError as error:
         raise InputError(f"has a {name} that is no timestamp") from error
+
+
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> int:
+    return microseconds(parse_timestamp(text))
 
 
 def _campaigns(objects: Iterable[Json]) -> dict[str, list[str]]:

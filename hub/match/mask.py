@@ -46,12 +46,7 @@ def _cut(value: str, length: int) -> str:
 
 
 def _network(value: str) -> str:
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        return "…"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(ipaddress.ip_network((int(address), 48), strict=False))
-        address = address.ipv4_mapped
-    return str(ipaddress.ip_network(f"{address}/24", strict=False))
+    """The /24 or /48 of an address in its canonical spelling."""
+    if ":" not in value:
+        return f"{value.rpartition('.')[0]}.0/24"
+    return str(ipaddress.ip_network(f"{value}/48", strict=False))

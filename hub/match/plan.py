@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import re
+import socket
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,7 @@ _BY_TEXT: Final = frozenset(
     | {Operator.LT, Operator.LE, Operator.GT, Operator.GE}
 )
 """Operators that read an address as mere text."""
+_SIMPLE_OPERATORS: Final = {"=": Operator.EQ, "ISSUBSET": Operator.ISSUBSET}
 _COMMON_COLUMNS: Final = frozenset(
     {"provider_name", "request_model", "capability_focus", "email_domain_class"}
 )
@@ -61,6 +63,10 @@ class Kind(enum.Enum):
     TIME = enum.auto()
     ADDRESS = enum.auto()
     BANDS = enum.auto()
+
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_SIMPLE_KINDS: Final = frozenset({Kind.TEXT, Kind.TEXTS, Kind.ADDRESS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,10 @@ class Planner:
             PatternError: the text is not a pattern.
             InputError: the pattern needs more than one observation, or can never hold.
         """
-        pattern = self._simple(text) or parse(text)
+        simple = self._simple(text)
+        if simple is not None:
+            return simple
+        pattern = parse(text)
         formulas: list[Formula] = []
         paths: dict[str, None] = {}
         possible = False
@@ -183,18 +192,21 @@ class Planner:
         re.ASCII,
     )
 
-    def _simple(self, text: str) -> Pattern | None:
+    def _simple(self, text: str) -> Plan | None:
         found = self._SIMPLE.fullmatch(text)
-        if found is None:
+        field = FIELDS.get(found[1]) if found else None
+        if found is None or field is None or field.kind not in _SIMPLE_KINDS:
             return None
-        path = self._paths.get(found[1])
-        if path is None:
+        if field.kind is Kind.ADDRESS and not _is_canonical(found[3], found[2], field):
+            return None
+        if field.path not in self._paths:
             read = parse(text)
             assert isinstance(read, Observation)
             assert isinstance(read.expression, Comparison)
-            self._paths[found[1]] = read.expression.path
-            return read
-        return Observation(Comparison(path, Operator(found[2]), False, (found[3],), 1))
+            self._paths[field.path] = read.expression.path
+        path, operator = self._paths[field.path], _SIMPLE_OPERATORS[found[2]]
+        atom = self._number(field, Comparison(path, operator, False, (found[3],), 1))
+        return Plan((Formula(atom, ALWAYS, NEVER),), (field.path,))
 
     def _node(self, expression: Expression, object_type: str) -> Node | None:
         """What remains when tests of other objects and of unseen paths never hold."""
@@ -217,6 +229,9 @@ class Planner:
         timed = any(isinstance(value, datetime) for value in comparison.values)
         if timed and field.kind is not Kind.TIME:
             raise InputError("compares a property that is no time with a time")
+        return self._number(field, comparison)
+
+    def _number(self, field: Field, comparison: Comparison) -> int:
         # 1, 1.0 and true are one key to Python, so the types belong to the key as well.
         types = tuple(type(value) for value in comparison.values)
         key = (field.path, comparison.operator, comparison.negated, comparison.values, types)
@@ -224,6 +239,21 @@ class Planner:
         if number == len(self.atoms):
             self.atoms.append(Atom(field, comparison))
         return number
+
+
+def _is_canonical(literal: str, operator: str, field: Field) -> bool:
+    """Tell quickly that an address or a block needs no other spelling; False if in doubt."""
+    address, _, length = literal.partition("/")
+    families = {"ipv4-addr": socket.AF_INET, "ipv6-addr": socket.AF_INET6}
+    family = families.get(field.object_type)
+    if family is None or (length and operator == "="):
+        return False
+    try:
+        packed = socket.inet_pton(family, address)
+    except (OSError, ValueError):
+        return False
+    canonical = socket.inet_ntop(family, packed) == address and not packed.startswith(_MAPPED)
+    return canonical and (operator == "=" or (length.isdecimal() and int(length) <= 32))
 
 
 def _observations(pattern: Pattern) -> list[tuple[Expression, int, int]]:

@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from hub.match.columns import Batch
-from hub.match.compare import network
 from hub.match.index.bands import BandIndex
 from hub.match.index.buffers import Hits, Keys, Rows
-from hub.match.index.cidr import Network, PrefixIndex
+from hub.match.index.cidr import Block, PrefixIndex, block_of
 from hub.match.index.exact import ExactIndex, NumberIndex
 from hub.match.index.postings import Postings
 from hub.match.index.text import TextIndex
@@ -138,14 +137,15 @@ def _prefixes(anchors: Sequence[Anchor]) -> _Group | None:
     return _Group("client_ip", lambda batch: index.probe(batch.addresses), postings)
 
 
-def _blocks(field: Field, comparison: Comparison) -> list[Network]:
+def _blocks(field: Field, comparison: Comparison) -> list[Block]:
     """The blocks whose addresses pass the test."""
     families = {"ipv4-addr": (4,), "ipv6-addr": (6,)}.get(field.object_type, (4, 6))
-    blocks = [network(str(literal)) for literal in comparison.values]
+    blocks = [block_of(str(literal)) for literal in comparison.values]
+    wide = comparison.operator is Operator.ISSUBSET
     return [
         block
         for block in blocks
         if block is not None
-        and block.version in families
-        and (comparison.operator is Operator.ISSUBSET or block.prefixlen == block.max_prefixlen)
+        and block[0] in families
+        and (wide or block[2] == (32 if block[0] == 4 else 128))
     ]

@@ -7,7 +7,7 @@ address is a prefix of full length. IPv4-mapped IPv6 is IPv4.
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -16,10 +16,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hub.match.compare import network
 from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, string_buffers
 
 Words64: TypeAlias = NDArray[np.uint64]
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Block: TypeAlias = tuple[int, int, int]
+"""A prefix: family (4 or 6), first address, length."""
 
 _JUMP_BITS: Final = 16
 
@@ -241,28 +243,45 @@ def _climb(innermost: Keys, parent: Keys, rows: Rows, keys: Keys) -> int:
     return found
 
 
+def block_of(text: str) -> Block | None:
+    """Read an address or a CIDR block, IPv4-mapped IPv6 as IPv4; None if it is neither."""
+    address, slash, length = text.partition("/")
+    try:
+        first = int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big")
+    except (OSError, ValueError):
+        block = network(text)
+        return block and (block.version, int(block.network_address), block.prefixlen)
+    if not slash:
+        return 4, first, 32
+    if not (length.isascii() and length.isdecimal()) or int(length) > 32:
+        return None
+    spare = 32 - int(length)
+    return 4, first >> spare << spare, int(length)
+
+
 class PrefixIndex:
     """A set of distinct prefixes of both families; key k is the k-th of them."""
 
-    def __init__(self, networks: Sequence[Network]) -> None:
-        self._parent: Keys = np.full(len(networks), -1, dtype=np.int32)
-        bounds, inner = self._cut([(k, n) for k, n in enumerate(networks) if n.version == 4])
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._parent: Keys = np.full(len(blocks), -1, dtype=np.int32)
+        bounds, inner = self._cut(4, 32, blocks)
         self._bounds4: Words64 = np.asarray(bounds, dtype=np.uint64)
         self._inner4: Keys = np.asarray(inner, dtype=np.int32)
         edges = np.arange(1, (1 << _JUMP_BITS) + 1, dtype=np.uint64) << np.uint64(32 - _JUMP_BITS)
         # jump[b] tells how many intervals begin before the first address of bucket b.
         self._jump: Keys = np.zeros((1 << _JUMP_BITS) + 1, dtype=np.int32)
         self._jump[1:] = np.searchsorted(self._bounds4, edges, side="left")
-        bounds, inner = self._cut([(k, n) for k, n in enumerate(networks) if n.version == 6])
+        bounds, inner = self._cut(6, 128, blocks)
         self._high6: Words64 = np.asarray([b >> 64 for b in bounds], dtype=np.uint64)
         self._low6: Words64 = np.asarray([b & (2**64 - 1) for b in bounds], dtype=np.uint64)
         self._inner6: Keys = np.asarray(inner, dtype=np.int32)
 
-    def _cut(self, networks: Sequence[tuple[int, Network]]) -> tuple[list[int], list[int]]:
+    def _cut(self, family: int, bits: int, blocks: Sequence[Block]) -> tuple[list[int], list[int]]:
         """Where intervals begin, and the innermost prefix of each (-1: none)."""
         spans = sorted(
-            (int(network.network_address), -int(network.broadcast_address), key)
-            for key, network in networks
+            (first, -(first + (1 << (bits - length)) - 1), key)
+            for key, (version, first, length) in enumerate(blocks)
+            if version == family
         )
         bounds: list[int] = []
         inner: list[int] = []
@@ -286,7 +305,7 @@ class PrefixIndex:
             open_spans.append((-negative_last, key))
             begin(first, key)
         close(None)
-        if bounds and bounds[-1] >= 1 << networks[0][1].max_prefixlen:
+        if bounds and bounds[-1] == 1 << bits:
             bounds.pop()
             inner.pop()
         return bounds, inner

@@ -81,9 +81,7 @@ def _copy(circle: Circle, folder: Path) -> Circle:
 Operation = Callable[[Circle], None]
 
 
-def _attempts(
-    circle: Circle, fuse: Fuse, tmp_path: Path, operation: Operation
-) -> Iterator[Circle]:
+def _attempts(circle: Circle, fuse: Fuse, tmp_path: Path, operation: Operation) -> Iterator[Circle]:
     """The circle after the operation crashed at step 0, 1, 2 ... and was run again."""
     for number in range(500):
         attempt = _copy(circle, tmp_path / f"attempt-{number}")

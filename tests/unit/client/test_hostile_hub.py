@@ -74,9 +74,13 @@ def test_reordered_messages_are_put_in_order(published: Circle) -> None:
 
 def test_replayed_messages_change_nothing(published: Circle) -> None:
     published.pull("provider")
-    published.hub.rewrite = lambda rows: rows + [
-        (f"2027-01-01T00:00:{index:02d}.000000Z", body) for index, (_, body) in enumerate(rows[:50])
-    ]
+    published.hub.rewrite = lambda rows: (
+        rows
+        + [
+            (f"2027-01-01T00:00:{index:02d}.000000Z", body)
+            for index, (_, body) in enumerate(rows[:50])
+        ]
+    )
     result = published.pull("provider")
     assert (result.messages, result.objects, result.alarms) == (0, {}, [])
 
@@ -88,9 +92,10 @@ def test_a_withheld_message_holds_back_what_follows(published: Circle) -> None:
     assert result.waiting > 0
     assert result.alarms == []
     # The message comes after all, with a later date, as from a hub that was slow.
-    published.hub.rewrite = lambda rows: [
-        each for each in rows if each[1]["id"] != hidden
-    ] + [("2027-01-01T00:00:00.000000Z", body) for _, body in rows if body["id"] == hidden]
+    published.hub.rewrite = lambda rows: (
+        [each for each in rows if each[1]["id"] != hidden]
+        + [("2027-01-01T00:00:00.000000Z", body) for _, body in rows if body["id"] == hidden]
+    )
     result = published.pull("provider")
     assert (result.waiting, result.alarms) == (0, [])
     assert _count(published) == 7

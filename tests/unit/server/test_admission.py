@@ -236,6 +236,15 @@ def test_a_stolen_member_id_does_not_help(town: Town) -> None:
     assert town.ask("GET", objects(town.collection), who="outsider").status == 404
 
 
+def test_a_member_that_claims_another_id_cannot_post_for_it(town: Town) -> None:
+    channel = town.open()
+    town.send(*channel.messages, *town.admit(channel))
+    town.bind(town.provider, "provider")
+    assert town.bind(Party(1), "provider").status == 200
+    data = town.sealed(channel)
+    assert town.send(data, who="provider").status == 403
+
+
 def test_what_the_members_would_refuse_is_refused(town: Town) -> None:
     channel = town.open()
     town.send(*channel.messages)

@@ -61,24 +61,32 @@ def features(prompt: str) -> PromptFeatures:
 
     A lone surrogate, which no UTF-8 can hold, counts as U+FFFD in `sha256_raw`.
     """
-    normalised = text.prompt(prompt)
-    words = len(text.words(normalised.encode()))
+    normalised = text.mask(text.fold(prompt))
+    words = text.words(normalised)
     bands: tuple[str, ...] = ()
-    if words >= kernels.SHINGLE_WORDS:
-        row = bands_batch(pa.array([normalised], pa.large_string()))[0]
-        bands = tuple(band_text(index, value) for index, value in enumerate(row.tolist()))
-    raw = prompt.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if len(words) >= kernels.SHINGLE_WORDS:
+        row = np.zeros((1, BANDS), dtype=np.uint64)
+        data = np.frombuffer(normalised, dtype=np.uint8)
+        kernels.band_rows(data, np.array([0, len(data)]), masking.CLASSES, row)
+        bands = tuple(band_text(index, value) for index, value in enumerate(row[0].tolist()))
     return PromptFeatures(
-        sha256_raw=_sha256(raw),
+        sha256_raw=_sha256(_encoded(prompt)),
         sha256_norm=_sha256(normalised),
-        template_sha256=_sha256(text.template(prompt)),
+        template_sha256=_sha256(text.skeleton(words)),
         lsh_bands=bands,
-        words=words,
+        words=len(words),
     )
 
 
-def _sha256(value: str) -> str:
-    return hashlib.sha256(value.encode()).hexdigest()
+def _encoded(prompt: str) -> bytes:
+    try:
+        return prompt.encode()
+    except UnicodeEncodeError:
+        return prompt.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _sha256(value: bytes) -> str:
+    return hashlib.sha256(value).hexdigest()
 
 
 def bands_batch(normalised: pa.Array) -> NDArray[np.uint64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Final
 
 from hub.fingerprint.unicode14 import unassigned
@@ -75,41 +76,55 @@ def _within(code_point: int, ranges: tuple[tuple[int, int], ...]) -> bool:
     return any(first <= code_point <= last for first, last in ranges)
 
 
-class _Before(dict[int, str | int | None]):
-    """Translation before normalising: invisible characters go, unassigned ones become a space."""
+class _Table(dict[int, str]):
+    """A translation of characters outside ASCII, worked out as they are met."""
 
-    def __missing__(self, code_point: int) -> str | int | None:
-        result: str | int | None = code_point
-        if _within(code_point, _IGNORABLE):
-            result = None
-        elif unassigned(code_point):
-            result = _SPACE
+    def __init__(self, rule: Callable[[int], str]) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def __missing__(self, code_point: int) -> str:
+        result = self._rule(code_point)
         if len(self) < _MEMO:
             self[code_point] = result
         return result
 
-
-class _After(dict[int, str | int]):
-    """Translation after case folding: quotes, separators, and room round unspaced characters."""
-
-    def __missing__(self, code_point: int) -> str | int:
-        result: str | int = code_point
-        if code_point in _DOUBLE_QUOTES:
-            result = '"'
-        elif code_point in _SINGLE_QUOTES:
-            result = "'"
-        elif _within(code_point, _SPACES):
-            result = _SPACE
-        elif _within(code_point, _UNSPACED):
-            result = f" {chr(code_point)} "
-        if len(self) < _MEMO:
-            self[code_point] = result
-        return result
+    def apply(self, text: str) -> str:
+        """The text translated; where few characters change, by replacing just those."""
+        changed = {
+            char: result
+            for char in set(_NOT_ASCII.findall(text))
+            if (result := self[ord(char)]) != char
+        }
+        if len(changed) > _FEW:
+            return text.translate(self)
+        for char, result in changed.items():
+            text = text.replace(char, result)
+        return text
 
 
-_before: Final = _Before()
-_after: Final = _After()
+def _rule_before(code_point: int) -> str:
+    """Before normalising: invisible characters go, unassigned ones become a space."""
+    if _within(code_point, _IGNORABLE):
+        return ""
+    return _SPACE if unassigned(code_point) else chr(code_point)
 
+
+def _rule_after(code_point: int) -> str:
+    """After case folding: quotes, separators, and room round unspaced characters."""
+    if code_point in _DOUBLE_QUOTES:
+        return '"'
+    if code_point in _SINGLE_QUOTES:
+        return "'"
+    if _within(code_point, _SPACES):
+        return _SPACE
+    return f" {chr(code_point)} " if _within(code_point, _UNSPACED) else chr(code_point)
+
+
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+_FEW: Final = 12
+_before: Final = _Table(_rule_before)
+_after: Final = _Table(_rule_after)
 
 _ASCII: Final = bytes(0x20 if c <= 0x20 or c == 0x7F else ord(chr(c).lower()) for c in range(128))
 _ASCII_FOLD: Final = _ASCII + bytes(range(128, 256))
@@ -123,8 +138,8 @@ def fold(text: str) -> bytes:
     Lone surrogates count as unassigned, so any `str` is accepted.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_before)).casefold()
-        text = unicodedata.normalize("NFKC", text).translate(_after)
+        text = unicodedata.normalize("NFKC", _before.apply(text)).casefold()
+        text = _after.apply(unicodedata.normalize("NFKC", text))
     return b" ".join(text.encode().translate(_ASCII_FOLD).split())
 
 
@@ -176,13 +191,18 @@ def words(normalised: bytes) -> list[bytes]:
 _SLOTS: Final = frozenset({b"num", b"str", b"url"})
 
 
+def skeleton(found: list[bytes]) -> bytes:
+    """Words with one space between, runs of one slot collapsed."""
+    kept: list[bytes] = []
+    for word in found:
+        if not (kept and word in _SLOTS and kept[-1] == word):
+            kept.append(word)
+    return b" ".join(kept)
+
+
 def template(text: str) -> str:
     """The template skeleton: the normalised prompt's words with one space between.
 
     Runs of one slot collapse, so that a list of three numbers and one of four are alike.
     """
-    kept: list[bytes] = []
-    for word in words(mask(fold(text))):
-        if not (kept and word in _SLOTS and kept[-1] == word):
-            kept.append(word)
-    return b" ".join(kept).decode()
+    return skeleton(words(mask(fold(text)))).decode()

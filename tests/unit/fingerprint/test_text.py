@@ -79,3 +79,14 @@ def test_memory_of_characters_is_bounded() -> None:
     text.fold("".join(map(chr, range(0x4E00, 0x9FFF))) + "".join(map(chr, range(0xAC00, 0xD7A0))))
     assert len(text._before) <= 20_000
     assert len(text._after) <= 20_000
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(
+    st.text(
+        st.sampled_from("ab \u200b\u0378\u2014\u201c\u4e2d\u6587\u3042\u00e9\u00a0"), max_size=30
+    )
+)
+def test_replacing_a_few_characters_is_translating_them(value: str) -> None:
+    for table in (text._before, text._after):
+        assert table.apply(value) == value.translate(table)

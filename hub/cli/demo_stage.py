@@ -182,6 +182,10 @@ class Stage:
             time.sleep(0.1)
         self._variables[name] = str(process.pid)
 
+    def process(self, name: str) -> int:
+        """The process id that `serve` named."""
+        return int(self._variables[name])
+
     def say(self, text: str) -> None:
         """Print a line of explanation."""
         self.console.print(text)
@@ -222,7 +226,7 @@ class Stage:
 
 
 def free_port(wanted: int) -> int:
-    """A TCP port of the loopback address that nothing listens on now: the wanted one, or another."""
+    """A free TCP port of the loopback address: the wanted one, or another."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             # As a server would, so that a port in TIME_WAIT counts as free.

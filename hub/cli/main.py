@@ -48,7 +48,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every deliberate error becomes one message and an exit code."""
     try:
-        cli.main(standalone_mode=True)
+        cli.main(prog_name="stillwatch")
     except StillwatchError as error:
         click.echo(f"stillwatch: {error}", err=True)
         if error.hint:

@@ -86,7 +86,7 @@ def create_app(
     return Starlette(
         routes=[*routes, *_probes(store)],
         middleware=[Middleware(Edge, behind_proxy=settings.behind_proxy, limits=settings.limits)],
-        exception_handlers={HTTPException: _on_http_exception, Exception: _on_fault},
+        exception_handlers={HTTPException: _on_http_exception},
         lifespan=lifespan,
     )
 
@@ -127,6 +127,10 @@ def _endpoint(
             return await route.handler(Context(service, settings, principal, request))
         except StillwatchError as error:
             return _refuse(request, error)
+        except Exception:
+            fields = {"request_id": request.state.request_id}
+            _logger.exception("a request failed", extra={"fields": fields})
+            return _refuse(request, StillwatchError("the hub failed to answer"))
 
     return serve
 
@@ -148,14 +152,6 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     else:
         refusal = HiddenError("no such resource", headers=headers)
     return _refuse(request, refusal)
-
-
-async def _on_fault(request: Request, error: Exception) -> Response:
-    request_id = request.scope.get("state", {}).get("request_id", "")
-    _logger.error("a request failed", exc_info=error, extra={"fields": {"request_id": request_id}})
-    return answers.failure(
-        request, StillwatchError("the hub failed to answer"), error_id=str(request_id)
-    )
 
 
 def _probes(store: Store) -> list[HttpRoute]:

@@ -100,7 +100,7 @@ def check_object(obj: dict[str, Any]) -> None:
     if object_type == "bundle":
         raise InputError("an envelope holds objects, not bundles", where="type")
     spec_version = obj.get("spec_version", "2.1")
-    if spec_version not in _SPEC_VERSIONS:
+    if not isinstance(spec_version, str) or spec_version not in _SPEC_VERSIONS:
         raise InputError("spec_version is 2.0 or 2.1", where="spec_version")
     if "modified" in obj:
         # The version itself is checked where it is read; this is the other one.

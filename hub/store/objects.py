@@ -70,9 +70,9 @@ def _spec_version(obj: dict[str, Any], object_id: str) -> str:
     # STIX 2.0 objects and bare observables carry none; those without `created` are of 2.1.
     default = "2.0" if "created" in obj else "2.1"
     found = obj.get("spec_version", default)
-    if found not in _SPEC_VERSIONS:
+    if not isinstance(found, str) or found not in _SPEC_VERSIONS:
         raise InputError("`spec_version` is neither 2.0 nor 2.1", where=object_id)
-    return str(found)
+    return found
 
 
 def _version(obj: dict[str, Any], object_id: str) -> str | None:

@@ -57,6 +57,7 @@ class House:
     path: Path
     settings: HubSettings = field(default_factory=HubSettings)
     appender: type[Appender] = Appender
+    rw: str = ""
 
     def __enter__(self) -> Self:
         self.store = SqliteStore.open(self.path / "hub.db")

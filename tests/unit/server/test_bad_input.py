@@ -218,3 +218,17 @@ def test_limits_are_settings(tmp_path: Path) -> None:
             house.post(rw, indicator(number))
         page = house.ask("GET", objects(rw), query={"limit": "50"}).json
         assert (len(page["objects"]), page["more"]) == (2, True)
+
+
+def test_a_fault_of_ours_is_told_without_its_cause(
+    house: House, rw: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("canary of the inside")
+
+    vars(house.store)["has_object"] = broken
+    answer = house.ask("GET", f"{objects(rw)}{indicator(1)['id']}/")
+    assert answer.status == 500
+    assert answer.json["error_id"] == answer.headers["x-request-id"]
+    assert b"canary" not in answer.body
+    assert "canary of the inside" in caplog.text

@@ -92,6 +92,7 @@ def test_one_bad_object_does_not_spoil_the_others(house: House, rw: str) -> None
         {**indicator(11), "type": "malware"},
         {**indicator(12), "id": "indicator--x"},
         {**indicator(13), "spec_version": "9.9"},
+        {**indicator(15), "spec_version": ["2.1"]},
         {**indicator(14), "created": 7},
         {"no": "id"},
         {"type": "bundle", "id": "bundle--" + indicator(1)["id"][11:], "objects": []},

@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -46,6 +46,7 @@ class Home:
         self.settings = settings
         self._unlock = unlock
         self._lock_depth = 0
+        self._closing: list[Callable[[], None]] = []
         self._read_at = _written_at(path)
 
     @property
@@ -124,8 +125,14 @@ class Home:
         return cls(path, keyring, unlock, state, settings or ClientSettings())
 
     def close(self) -> None:
-        """Close the state."""
+        """Close the state, and what was opened on the home's behalf."""
+        while self._closing:
+            self._closing.pop()()
         self.state.close()
+
+    def on_close(self, action: Callable[[], None]) -> None:
+        """Run `action` when the home is closed."""
+        self._closing.append(action)
 
     def __enter__(self) -> Self:
         return self

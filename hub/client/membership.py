@@ -94,7 +94,7 @@ def register(desk: Desk, account: HubAccount) -> tuple[Hub, HubAccount]:
     """
     url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
     account = dataclasses.replace(account, api_root=url)
-    hub = desk.connect(account, desk.home.settings)
+    hub = desk.reach(account)
     about = hub.about()
     if about is not None:
         skew = abs(about.time - desk.clock())

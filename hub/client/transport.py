@@ -140,6 +140,10 @@ class Hub(Protocol):
         """Send the signed binding; returns the member id that the hub bound."""
         ...
 
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class HubAccount:
@@ -237,7 +241,7 @@ def discover(account: HubAccount, settings: ClientSettings) -> str:
     assert isinstance(hub, HttpHub)
     if urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1] not in ("taxii2", ""):
         return url
-    with _errors(url):
+    with contextlib.closing(hub), _errors(url):
         server = Server(url, conn=hub.connection)
         root = server.default or (server.api_roots[0] if server.api_roots else None)
     if root is None:
@@ -324,6 +328,10 @@ class HttpHub:
         if not isinstance(body, dict) or not isinstance(body.get("member"), str):
             raise TransportError("the hub's answer to the binding is not readable", where=url)
         return str(body["member"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
 
 
 class HttpCollection:

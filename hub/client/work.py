@@ -43,10 +43,19 @@ class Desk:
     home: Home
     connect: Callable[[HubAccount, ClientSettings], Hub]
     clock: Callable[[], int]
+    _hubs: dict[str, Hub] = dataclasses.field(default_factory=dict, init=False, repr=False)
+
+    def reach(self, account: HubAccount) -> Hub:
+        """The hub behind an account; its connections close with the home."""
+        hub = self.connect(account, self.home.settings)
+        self.home.on_close(hub.close)
+        return hub
 
     def hub_of(self, channel: ChannelRow) -> Hub:
-        """The hub of a channel."""
-        return self.connect(self.home.account(channel.api_root), self.home.settings)
+        """The hub of a channel; one connection serves as long as the home is open."""
+        if channel.api_root not in self._hubs:
+            self._hubs[channel.api_root] = self.reach(self.home.account(channel.api_root))
+        return self._hubs[channel.api_root]
 
     def collection_of(self, channel: ChannelRow, target: str = CHANNEL) -> TaxiiCollection:
         """The channel's collection, or its join inbox.

@@ -118,6 +118,9 @@ class MemoryConnection:
         self.hub.bound[self.account.token] = card.member
         return card.member
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 @dataclasses.dataclass
 class MemoryCollection:

@@ -148,7 +148,7 @@ def _csv_table(path: Path, renames: Mapping[str, str], size: int) -> Table:
     with _text(path) as file:
         try:
             header = next(csv.reader(_lines(file), strict=True), None)
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise InputError("the header line is not CSV", where=f"{path.name}:1") from error
     if not header:
         raise InputError("is empty", where=str(path))
@@ -174,13 +174,13 @@ def _csv_rows(path: Path, header: list[str], fields: Mapping[str, str]) -> Itera
             except csv.Error as error:
                 yield Row(where, {}, f"not CSV: {error}")
                 continue
-            except UnicodeDecodeError:
-                yield Row(where, {}, "not UTF-8; the rest of the file was not read")
-                return
             if not cells:
                 continue
             if len(cells) != len(header):
                 yield Row(where, {}, f"{len(cells)} cells under {len(header)} columns")
+                continue
+            if any("\udc80" <= character <= "\udcff" for cell in cells for character in cell):
+                yield Row(where, {}, "not UTF-8")
                 continue
             pairs = zip(header, cells, strict=True)
             yield Row(where, _clean({fields[c]: v for c, v in pairs if c in fields}))
@@ -255,7 +255,8 @@ def _clean(values: Mapping[str, str]) -> dict[str, str]:
 
 def _text(path: Path) -> io.TextIOWrapper:
     try:
-        return path.open("r", encoding="utf-8-sig", newline="")
+        # Bytes that are no UTF-8 become surrogates, so that one bad row costs one row.
+        return path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
 

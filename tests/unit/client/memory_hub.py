@@ -14,6 +14,7 @@ from hub.model.codec import Json
 from hub.settings import ClientSettings
 
 API_ROOT = "http://127.0.0.1/stillwatch/"
+C1 = "00000000-0000-4000-8000-0000000000c1"
 
 
 @dataclasses.dataclass
@@ -52,7 +53,7 @@ class MemoryHub:
     readers: Callable[[str, str], bool] = lambda account, collection: True
     _ticks: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
-    def add_channel_collection(self, collection_id: str = "c1", *, inbox: bool = True) -> str:
+    def add_channel_collection(self, collection_id: str = C1, *, inbox: bool = True) -> str:
         """An empty collection, with a join inbox beside it."""
         self.collections[collection_id] = Stored(collection_id, "Circle")
         if inbox:

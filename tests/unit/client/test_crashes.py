@@ -21,7 +21,7 @@ from hub.client.publisher import Options, prepare, publish, refresh, retract
 from hub.client.state import State
 from hub.client.work import Desk
 from tests.unit.client.circle import SETTINGS, Circle, Clock, write_files
-from tests.unit.client.memory_hub import MemoryHub
+from tests.unit.client.memory_hub import C1, MemoryHub
 
 
 class CrashError(BaseException):
@@ -177,7 +177,7 @@ def test_create(circle: Circle, fuse: Fuse, tmp_path: Path) -> None:
     circle.hub.add_channel_collection()
 
     def operation(each: Circle) -> None:
-        create(each.desks["lab"], "circle", each.account("lab"), "c1", Policy())
+        create(each.desks["lab"], "circle", each.account("lab"), C1, Policy())
 
     for attempt in _attempts(circle, fuse, tmp_path, operation):
         attempt.admit("provider", "read")

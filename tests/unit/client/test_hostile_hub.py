@@ -26,7 +26,7 @@ from hub.errors import ConflictError, InputError, TransportError, VerificationEr
 from hub.model.codec import Json
 from hub.model.objects import network_indicator, revoke
 from tests.unit.client.circle import SETTINGS, Circle, write_files
-from tests.unit.client.memory_hub import MemoryHub
+from tests.unit.client.memory_hub import C1, MemoryHub
 
 Rows = list[tuple[str, Json]]
 
@@ -86,7 +86,7 @@ def test_replayed_messages_change_nothing(published: Circle) -> None:
 
 
 def test_a_withheld_message_holds_back_what_follows(published: Circle) -> None:
-    hidden = _new(published, published.hub.collections["c1"].rows)[0][1]["id"]
+    hidden = _new(published, published.hub.collections[C1].rows)[0][1]["id"]
     published.hub.rewrite = lambda rows: [each for each in rows if each[1]["id"] != hidden]
     result = published.pull("provider")
     assert result.waiting > 0
@@ -131,7 +131,7 @@ def _altered(body: Json, position: int) -> Json:
 
 @pytest.mark.parametrize("position", [-1, -3500, 400])
 def test_an_altered_message_is_an_alarm(published: Circle, position: int) -> None:
-    target = _new(published, published.hub.collections["c1"].rows)[0][1]["id"]
+    target = _new(published, published.hub.collections[C1].rows)[0][1]["id"]
     published.hub.rewrite = lambda rows: [
         (date, _altered(body, position) if body["id"] == target else body) for date, body in rows
     ]
@@ -160,7 +160,7 @@ def test_an_altered_artifact_is_an_alarm(published: Circle) -> None:
 
 
 def test_things_that_are_no_messages_are_counted(published: Circle) -> None:
-    rows = published.hub.collections["c1"].rows
+    rows = published.hub.collections[C1].rows
     rows.append(("2027-01-01T00:00:00.000000Z", {"type": "identity", "id": "identity--1"}))
     rows.append(("2027-01-01T00:00:01.000000Z", to_artifact(b"no message")))
     result = published.pull("provider")
@@ -171,9 +171,9 @@ def test_things_that_are_no_messages_are_counted(published: Circle) -> None:
 def test_a_message_of_another_channel_is_an_alarm(published: Circle, tmp_path: Path) -> None:
     other = Circle(tmp_path / "other", MemoryHub(now=published.clock), published.clock)
     other.open_channel()
-    strange = other.hub.collections["c1"].rows[-1][1]
+    strange = other.hub.collections[C1].rows[-1][1]
     other.close()
-    published.hub.collections["c1"].rows.append(("2027-01-01T00:00:00.000000Z", strange))
+    published.hub.collections[C1].rows.append(("2027-01-01T00:00:00.000000Z", strange))
     result = published.pull("provider")
     assert result.refused == 1
     assert "another channel" in result.alarms[0]
@@ -183,7 +183,7 @@ def test_another_genesis_is_refused(circle: Circle, tmp_path: Path) -> None:
     circle.open_channel()
     circle.admit("provider", "read")
     home = circle.desks["provider"].home
-    genesis = circle.hub.collections["c1"].rows[0][1]
+    genesis = circle.hub.collections[C1].rows[0][1]
     trusted = home.trusted(home.state.channel("circle"))
     with pytest.raises(VerificationError, match="owners"):
         TrustedChannel.from_genesis(
@@ -247,7 +247,7 @@ def _own_indicator(circle: Circle, name: str, address: str) -> Json:
 
 def _verifying(circle: Circle) -> None:
     """The hub refuses what the real one refuses."""
-    rows = [from_artifact(body) for _, body in circle.hub.collections["c1"].rows]
+    rows = [from_artifact(body) for _, body in circle.hub.collections[C1].rows]
     trusted = TrustedChannel.from_genesis(rows[0], owner_roots=None, now=circle.clock())
     for raw in rows:
         trusted.accept(raw, now=circle.clock())

@@ -84,12 +84,7 @@ def _account(place: Path) -> dict[str, Any]:
     """The account of a development hub, made on the first start."""
     path = place / _ACCOUNT
     if not (place / DATABASE).exists():
-        store = create(place)
-        try:
-            made = _make(store)
-        finally:
-            store.close()
-        _write(path, made)
+        _settle(place)
     try:
         account: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -99,6 +94,25 @@ def _account(place: Path) -> dict[str, Any]:
             hint="give an empty --data directory",
         ) from error
     return account
+
+
+def _settle(place: Path) -> None:
+    """Make everything aside, then move it in, the database last: a start cut off begins anew."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.chmod(0o700)
+        with tempfile.TemporaryDirectory(prefix="new-", dir=place) as aside:
+            fresh = Path(aside) / "hub"
+            store = create(fresh)
+            try:
+                made = _make(store)
+            finally:
+                store.close()
+            _write(fresh / _ACCOUNT, made)
+            for path in sorted(fresh.iterdir(), key=lambda path: path.name == DATABASE):
+                path.rename(place / path.name)
+    except OSError as error:
+        raise StoreError(f"cannot be written: {error.strerror}", where=str(place)) from error
 
 
 def _make(store: Store) -> dict[str, Any]:

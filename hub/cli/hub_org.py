@@ -63,22 +63,25 @@ def list_(data: Path, as_json: bool) -> None:
 @org.command()
 @data_option
 @click.argument("name")
-def bar(data: Path, name: str) -> None:
+@json_option
+def bar(data: Path, name: str, as_json: bool) -> None:
     """Bar an organisation: its tokens stop working at once."""
-    _set(data, name, disabled=True)
+    _set(data, name, disabled=True, as_json=as_json)
 
 
 @org.command()
 @data_option
 @click.argument("name")
-def admit(data: Path, name: str) -> None:
+@json_option
+def admit(data: Path, name: str, as_json: bool) -> None:
     """Let a barred organisation in again."""
-    _set(data, name, disabled=False)
+    _set(data, name, disabled=False, as_json=as_json)
 
 
-def _set(data: Path, name: str, *, disabled: bool) -> None:
+def _set(data: Path, name: str, *, disabled: bool, as_json: bool) -> None:
     with opened(data) as store:
         found = find_org(store, name)
         store.disable_org(found.id, disabled=disabled)
         store.audit("org.bar" if disabled else "org.admit", org_id=found.id)
-    click.echo(f"{found.name} is {'barred' if disabled else 'let in'}.")
+    document = {"id": found.id, "name": found.name, "disabled": disabled}
+    show(document, [f"{found.name} is {'barred' if disabled else 'let in'}."], as_json=as_json)

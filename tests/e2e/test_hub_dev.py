@@ -132,3 +132,17 @@ def test_the_data_is_for_its_owner_alone(tmp_path: Path) -> None:
             # A development hub keeps its token, to come back with it, in one file only.
             if path.name != "dev.json":
                 assert token.encode() not in path.read_bytes(), path.name
+
+
+def test_a_first_start_that_was_cut_off_begins_anew(tmp_path: Path) -> None:
+    place = tmp_path / "hub"
+    with HubProcess(place) as hub:
+        first = hub.line["token"]
+        hub.kill()
+    # As if killed before the database, the last of the files, was in its place.
+    for path in place.glob("hub.db*"):
+        if path.name != "hub.db.token-key":
+            path.unlink()
+    with HubProcess(place) as hub:
+        assert hub.line["token"] != first
+        assert post(hub, "rw1", 1).status_code == 202

@@ -11,7 +11,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,6 @@ _MAX_COLUMNS: Final = 10_000
 _NEWLINE: Final = 10
 _RETURN: Final = 13
 _QUOTE: Final = 34
-_REWINDS: Final = 4
-"""How often, in lengths of a chunk, the slow path may read on after a quote that never closes."""
 
 
 @dataclass(frozen=True)
@@ -200,26 +198,35 @@ class _Decoder:
             yield from _slices(columns, np.array(lines, np.int64), rows)
 
 
+class _Lines:
+    """Lines that can be read on from another place, also after their end (no generator can)."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self.at = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if self.at >= len(self._lines):
+            raise StopIteration
+        self.at += 1
+        return self._lines[self.at - 1] + "\n"
+
+
 class _Records:
     """The non-blank records of a chunk, each with its first line; None for a malformed one."""
 
     def __init__(self, chunk: _Chunk, delimiter: str) -> None:
         csv.field_size_limit(LINE_BYTES)
-        text = chunk.data.decode("utf-8", "surrogateescape")
-        self._lines = text.split("\n")
         self._first = chunk.line
-        self._at = 0
-        self._budget = _REWINDS * len(self._lines)
-        self._reader = csv.reader(self._feed(), delimiter=delimiter, strict=True)
-
-    def _feed(self) -> Iterator[str]:
-        while self._at < len(self._lines):
-            self._at += 1
-            yield self._lines[self._at - 1] + "\n"
+        self._lines = _Lines(chunk.data.decode("utf-8", "surrogateescape"))
+        self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
 
     def __iter__(self) -> Iterator[tuple[int, list[str] | None]]:
         while True:
-            line = self._first + self._at
+            line = self._first + self._lines.at
             try:
                 record = next(self._reader)
             except StopIteration:
@@ -231,11 +238,12 @@ class _Records:
                 yield line, record
 
     def resume_after(self, line: int) -> None:
-        """Read on at the next line: a quote that never closes must not swallow good records."""
-        back = self._at - (line - self._first + 1)
-        if back > 0 and self._budget >= back:
-            self._budget -= back
-            self._at -= back
+        """Read on at the next line: a quote that never closes must not swallow good records.
+
+        This stays linear: a record that a quote keeps open ends at the next line with an odd
+        number of quotes, so that no line is read more than three times.
+        """
+        self._lines.at = line - self._first + 1
 
 
 def _is_utf8(data: bytes) -> bool:

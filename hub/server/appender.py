@@ -171,8 +171,14 @@ class Appender:
         return waiting.answer
 
     def _run(self) -> None:
-        while gathered := self._gather():
-            self._process(gathered)
+        while not self._ended():
+            gathered = self._gather()
+            if gathered:
+                self._process(gathered)
+
+    def _ended(self) -> bool:
+        with self._changed:
+            return self._stopping and not self._queue
 
     def _gather(self) -> list[_Waiting]:
         with self._changed:
@@ -187,7 +193,9 @@ class Appender:
                 objects += waiting.objects
                 self._objects -= waiting.objects
                 self._bytes -= waiting.size
-                gathered.append(waiting)
+                # From here on the answer cannot be cancelled; one cancelled before is not wanted.
+                if waiting.answer.set_running_or_notify_cancel():
+                    gathered.append(waiting)
             return gathered
 
     def _process(self, gathered: Sequence[_Waiting]) -> None:
@@ -241,8 +249,7 @@ class Appender:
         if screen is not None:
             screen.committed()
         assert review.verdict is not None
-        if not review.waiting.answer.cancelled():
-            review.waiting.answer.set_result(review.verdict)
+        review.waiting.answer.set_result(review.verdict)
 
     def _refuse(self, reviewed: Sequence[_Reviewed], error: Exception) -> None:
         _forget(reviewed)
@@ -257,5 +264,4 @@ def _forget(reviewed: Sequence[_Reviewed]) -> None:
 
 
 def _answer(waiting: _Waiting, error: Exception) -> None:
-    if not waiting.answer.cancelled():
-        waiting.answer.set_exception(error)
+    waiting.answer.set_exception(error)

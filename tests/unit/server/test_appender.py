@@ -137,6 +137,20 @@ def test_stopping_drains(store: SqliteStore, collection: str) -> None:
     appender.stop()
 
 
+def test_a_client_that_left_is_not_waited_for(store: SqliteStore, collection: str) -> None:
+    appender = started(store)
+    first = appender.submit(post(collection))
+    assert appender.entered.wait(SECONDS)
+    assert not first.cancel()
+    left = appender.submit(post(collection))
+    stayed = appender.submit(post(collection))
+    assert left.cancel()
+    appender.gate.set()
+    assert stayed.result(SECONDS).status.id
+    appender.stop()
+    assert store.count(collection) == 2
+
+
 def test_one_unknown_collection_does_not_cost_the_others(
     store: SqliteStore, collection: str
 ) -> None:

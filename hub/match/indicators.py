@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from hub.errors import InputError
 from hub.match.plan import NEVER, microseconds
@@ -13,6 +13,8 @@ from hub.model.codec import Json
 from hub.model.extension import INDICATOR_CONTROLS
 from hub.model.identifiers import parse_timestamp
 from hub.model.markings import tlp_of
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +54,53 @@ def collect(objects: Iterable[Json]) -> tuple[list[Indicator], list[Problem]]:
     Returns:
         The indicators by id, and those that are malformed.
     """
-    newest: dict[str, Json] = {}
+    indicators: dict[str, tuple[int, Indicator | Problem | None]] = {}
+    links: dict[str, tuple[int, tuple[str, str] | None]] = {}
     for one in objects:
-        if one.get("type") in {"indicator", "relationship"}:
-            identifier = str(one.get("id", ""))
-            other = newest.get(identifier)
-            if other is None or _version(one) >= _version(other):
-                newest[identifier] = one
-    campaigns = _campaigns(newest.values())
-    indicators: list[Indicator] = []
+        # Only the few facts are kept: the objects may be many, and come one by one.
+        if one.get("type") == "indicator":
+            _keep_newest(indicators, one, _read(one))
+        elif one.get("type") == "relationship":
+            _keep_newest(links, one, _link(one))
+    campaigns: dict[str, set[str]] = {}
+    for _, link in links.values():
+        if link is not None:
+            campaigns.setdefault(link[0], set()).add(link[1])
+    kept: list[Indicator] = []
     problems: list[Problem] = []
-    for identifier in sorted(newest):
-        one = newest[identifier]
-        if one.get("type") != "indicator" or one.get("revoked") is True:
-            continue
-        try:
-            indicators.append(_indicator(one, tuple(campaigns.get(identifier, ()))))
-        except InputError as error:
-            problems.append(Problem(identifier, error.message))
-    return indicators, problems
+    for identifier in sorted(indicators):
+        found = indicators[identifier][1]
+        if isinstance(found, Problem):
+            problems.append(found)
+        elif found is not None:
+            targets = campaigns.get(identifier)
+            kept.append(replace(found, campaign_ids=tuple(sorted(targets))) if targets else found)
+    return kept, problems
+
+
+def _keep_newest(newest: dict[str, tuple[int, _T]], one: Json, facts: _T) -> None:
+    identifier, version = str(one.get("id", "")), _version(one)
+    other = newest.get(identifier)
+    if other is None or version >= other[0]:
+        newest[identifier] = (version, facts)
+
+
+def _read(one: Json) -> Indicator | Problem | None:
+    if one.get("revoked") is True:
+        return None
+    try:
+        return _indicator(one)
+    except InputError as error:
+        return Problem(str(one.get("id", "")), error.message)
+
+
+def _link(one: Json) -> tuple[str, str] | None:
+    """From an indicator to the campaign that it indicates."""
+    source, target = one.get("source_ref"), one.get("target_ref")
+    indicates = one.get("relationship_type") == "indicates" and one.get("revoked") is not True
+    if not indicates or not isinstance(source, str) or not isinstance(target, str):
+        return None
+    return (source, target) if target.startswith("campaign--") else None
 
 
 def _version(one: Json) -> int:
@@ -95,22 +125,7 @@ def _moment(text: str) -> int:
     return microseconds(parse_timestamp(text))
 
 
-def _campaigns(objects: Iterable[Json]) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
-    for one in objects:
-        source, target = one.get("source_ref"), one.get("target_ref")
-        if (
-            one.get("relationship_type") == "indicates"
-            and one.get("revoked") is not True
-            and isinstance(source, str)
-            and isinstance(target, str)
-            and target.startswith("campaign--")
-        ):
-            found.setdefault(source, set()).add(target)
-    return {source: sorted(targets) for source, targets in found.items()}
-
-
-def _indicator(one: Json, campaign_ids: tuple[str, ...]) -> Indicator:
+def _indicator(one: Json) -> Indicator:
     if one.get("pattern_type") != "stix":
         raise InputError("its pattern_type is not stix")
     pattern = one.get("pattern")
@@ -128,7 +143,7 @@ def _indicator(one: Json, campaign_ids: tuple[str, ...]) -> Indicator:
         confidence=confidence if type(confidence) is int else None,
         publisher=publisher if isinstance(publisher, str) else None,
         marking=None if level is None else level.label,
-        campaign_ids=campaign_ids,
+        campaign_ids=(),
         layer=layer if isinstance(layer, str) else None,
         min_band_hits=hits if type(hits) is int else 0,
     )

@@ -250,7 +250,9 @@ def block_of(text: str) -> Block | None:
         first = int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big")
     except (OSError, ValueError):
         block = network(text)
-        return block and (block.version, int(block.network_address), block.prefixlen)
+        if block is None:
+            return None
+        return block.version, int(block.network_address), block.prefixlen
     if not slash:
         return 4, first, 32
     if not (length.isascii() and length.isdecimal()) or int(length) > 32:

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,14 @@ def poll(url: str, auth: tuple[str, str], seen: Seen, stop: threading.Event) -> 
 
 
 def drill(
-    data: Path, kills: int, *, launcher: str = "hub.cli", seed: int = 1
+    data: Path,
+    kills: int,
+    *,
+    launcher: str = "hub.cli",
+    seed: int = 1,
+    end: Callable[[HubProcess], object] = HubProcess.kill,
 ) -> tuple[Seen, list[str]]:
-    """Kill the hub so often under load; what the clients saw, and what is stored."""
+    """End the hub so often under load; what the clients saw, and what is stored."""
     chance = random.Random(seed)
     seen, stop = Seen(), threading.Event()
     hub = HubProcess(data, launcher=launcher)
@@ -151,7 +157,7 @@ def drill(
             for _ in range(kills):
                 wait_for_progress(seen)
                 time.sleep(chance.uniform(0.05, 0.4))
-                hub.kill()
+                end(hub)
                 hub.start()
             wait_for_progress(seen)
         finally:
@@ -191,6 +197,18 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     seen, stored = drill(tmp_path / "hub", 20, seed=20)
     assert problems(seen, stored) == []
     assert len(stored) >= len(seen.acknowledged) > 0
+
+
+def test_orderly_stops_lose_nothing_and_end_well(tmp_path: Path) -> None:
+    codes: list[int] = []
+
+    def stop(hub: HubProcess) -> None:
+        codes.append(hub.stop())
+        hub.kill()
+
+    seen, stored = drill(tmp_path / "hub", 2, end=stop)
+    assert problems(seen, stored) == []
+    assert codes == [0, 0]
 
 
 def test_the_check_catches_an_early_acknowledgement(tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""Text search with Hyperscan, without it, and where the two engines would differ."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+
+import hyperscan
+import pyarrow as pa
+import pytest
+
+from hub.errors import PatternError
+from hub.match.index import text as text_index
+from hub.match.index.text import UNSETTLED, TextIndex, explodes, safe_test
+from hub.match.pattern import parse
+from hub.match.syntax import Comparison, Observation
+
+
+def comparison(operator: str, literal: str) -> Comparison:
+    """A test of a text, as the parser reads it."""
+    escaped = literal.replace("\\", "\\\\").replace("'", "\\'")
+    read = parse(f"[a:b {operator} '{escaped}']")
+    assert isinstance(read, Observation)
+    assert isinstance(read.expression, Comparison)
+    return read.expression
+
+
+TESTS = [
+    comparison("LIKE", "%needle%"),
+    comparison("LIKE", "needle%end"),
+    comparison("LIKE", "a_c"),
+    comparison("LIKE", "%caf\u00e9"),
+    comparison("MATCHES", r"(?i)needle\s+\d{2}$"),
+    comparison("MATCHES", r"(n)\1|\bword\b"),
+    comparison("MATCHES", r"^$"),
+    comparison("MATCHES", r"x{,2}y"),
+]
+TEXTS = [
+    "a needle in hay",
+    "needle\nend",
+    "needle end\n",
+    "abc",
+    "a\nc",
+    "le cafe\u0301",
+    "NEEDLE \u0661\u0662",
+    "needle 12\n",
+    "needle\x1c12",
+    "nn",
+    "a word.",
+    "",
+    "xxxy",
+    None,
+    "\u2c2f needle 12",
+]
+
+
+@pytest.fixture(params=["hyperscan", "re"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "re":
+        monkeypatch.setitem(sys.modules, "hyperscan", None)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_both_engines_find_what_the_exact_tests_say(engine: str, kind: pa.DataType) -> None:
+    index = TextIndex(TESTS)
+    values = pa.array([*TEXTS, *TEXTS], kind).slice(3)
+    rows, keys = index.probe(values)
+    tests = [safe_test(one) for one in TESTS]
+    expected = [
+        (row, key)
+        for row, value in enumerate(values.to_pylist())
+        for key, test in enumerate(tests)
+        if value is not None and test(value)
+    ]
+    assert list(zip(rows.tolist(), keys.tolist(), strict=True)) == expected
+    assert len({key for _, key in expected}) == len(TESTS)
+    assert (index._ascii is not None) is (engine == "hyperscan")
+
+
+def test_bytes_that_are_not_utf8_do_no_harm(engine: str) -> None:
+    raw = pa.array([b"needle \xff\xfe", b"a needle \xc3"], pa.large_binary())
+    values = pa.LargeStringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
+    rows, keys = TextIndex(TESTS[:1]).probe(values)
+    assert (rows.tolist(), keys.tolist()) == ([0, 1], [0, 0])
+    assert engine in {"hyperscan", "re"}
+
+
+@pytest.mark.parametrize("regex", [r"(a+)+$", r"(?:a|aa)*(?:b*)*c", r"((x*)y)*z", r"(a*|b)*c"])
+def test_an_expression_that_explodes_is_bounded(regex: str) -> None:
+    test = comparison("MATCHES", regex)
+    assert explodes(test)
+    begun = time.process_time()
+    found = TextIndex([test]).probe(pa.array(["a" * 50_000 + "!"]))
+    assert len(found[0]) == 0
+    assert time.process_time() - begun < 2
+
+
+def test_an_expression_that_explodes_is_refused_without_hyperscan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "hyperscan", None)
+    with pytest.raises(PatternError, match="exponential"):
+        safe_test(comparison("MATCHES", "(a+)+$"))
+    with pytest.raises(PatternError, match="exponential"):
+        safe_test(comparison("MATCHES", r"(a+)+\1$"))
+
+
+@pytest.mark.parametrize(
+    "regex", ["a+b+", "(?:ab){2,5}", "[a-z]+@[a-z]+", r"\d+(\.\d)?", "(a{1,9}){1,9}"]
+)
+def test_plain_expressions_do_not_explode(regex: str) -> None:
+    assert not explodes(comparison("MATCHES", regex))
+
+
+def test_like_with_many_wildcards_is_bounded() -> None:
+    test = safe_test(comparison("LIKE", "%a" * 30 + "%b"))
+    begun = time.process_time()
+    assert not test("a" * 20_000)
+    assert test("a" * 30 + "b")
+    assert time.process_time() - begun < 2
+
+
+def test_settled_characters_are_classed_alike_by_both_engines() -> None:
+    """What the shortcut rests on: elsewhere Hyperscan may miss what Python finds."""
+    found: list[int] = []
+    classes = [r"^\w$", r"^\s$", r"^\d$"]
+    database = hyperscan.Database()
+    flags = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP | hyperscan.HS_FLAG_SINGLEMATCH
+    database.compile(
+        expressions=[one.encode() for one in classes],
+        ids=[0, 1, 2],
+        elements=3,
+        flags=[flags] * 3,
+    )
+    compiled = [re.compile(one) for one in classes]
+    different = []
+    for code in range(0x110000):
+        char = chr(code)
+        if 0xD800 <= code < 0xE000 or UNSETTLED.search(char):
+            continue
+        found.clear()
+        database.scan(char.encode(), match_event_handler=lambda number, *_: found.append(number))
+        if [bool(one.search(char)) for one in compiled] != [key in found for key in range(3)]:
+            different.append(hex(code))
+    assert different == []
+
+
+def test_the_module_is_found_by_name() -> None:
+    assert text_index._hyperscan() is hyperscan

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hub.cli.exits import ALARM, ATTENTION
+from tests.e2e.members import Work, end, free_port, serve
 
 ACCOUNTS = """email,phone,api_key,campaign,first_seen,last_seen,confidence
 ann@mailbox-farm.example,+1 212 555 0101,,LANTERN,2026-11-01T00:00:00Z,2026-11-05T00:00:00Z,80
@@ -31,107 +20,10 @@ PROXIES = """address,campaign,first_seen,valid_until,confidence
 """
 
 
-@dataclasses.dataclass
-class Work:
-    """A folder with a hub's data, homes and secrets in files."""
-
-    folder: Path
-    port: int
-
-    @property
-    def api_root(self) -> str:
-        """Where the hub is reached."""
-        return f"http://127.0.0.1:{self.port}/stillwatch/"
-
-    def command(self, *words: str) -> list[str]:
-        """The command line of `stillwatch` with these words."""
-        return [sys.executable, "-m", "hub.cli", *words]
-
-    def environment(self, home: str) -> dict[str, str]:
-        """Without any secret."""
-        root = str(Path(__file__).parents[2])
-        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG")}
-        return {
-            **kept,
-            "PYTHONPATH": root,
-            "PYTHONWARNINGS": "error",
-            "HOME": str(self.folder),
-            "STILLWATCH_HOME": str(self.folder / home),
-        }
-
-    def run(self, home: str, *words: str, code: int | None = 0) -> str:
-        """Run a command to its end; its exit code must be `code`, None for any."""
-        done = subprocess.run(
-            self.command(*words),
-            cwd=self.folder,
-            env=self.environment(home),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert code is None or done.returncode == code, done.stdout + done.stderr
-        return done.stdout if code in (0, None) else done.stdout + done.stderr
-
-    def json(self, home: str, *words: str, code: int | None = 0) -> Any:
-        """Run a command with --json."""
-        return json.loads(self.run(home, *words, "--json", code=code))
-
-    def token(self, organisation: str) -> str:
-        """Make an organisation on the hub, and a file with its token."""
-        self.run("none", "hub", "org", "add", organisation, "--data", "hub")
-        issued = self.json("none", "hub", "token", "issue", organisation, "--data", "hub")
-        path = self.folder / f"{organisation}.token"
-        path.touch(mode=0o600)
-        path.write_text(issued["token"])
-        return str(path)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _serve(work: Work) -> subprocess.Popen[bytes]:
-    log = (work.folder / "hub.log").open("ab")
-    with log:
-        process = subprocess.Popen(
-            work.command("hub", "serve", "--data", "hub", "--port", str(work.port)),
-            cwd=work.folder,
-            env=work.environment("none"),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, (work.folder / "hub.log").read_text()
-        assert time.monotonic() < deadline, "the hub did not start"
-        try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{work.port}/readyz", timeout=5
-            ) as answer:
-                assert answer.status == 200
-                return process
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
     """A channel of a lab, a provider and a liaison on a hub process."""
-    made = Work(tmp_path_factory.mktemp("flow"), _free_port())
+    made = Work(tmp_path_factory.mktemp("flow"), free_port())
     (made.folder / "accounts.csv").write_text(ACCOUNTS)
     (made.folder / "proxies.csv").write_text(PROXIES)
     made.run("none", "hub", "init", "--data", "hub")
@@ -141,7 +33,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
     collection = made.json(
         "none", "hub", "collection", "add", "Circle", "--owner", "lab", "--data", "hub"
     )["id"]
-    process = _serve(made)
+    process = serve(made)
     try:
         hub = ("--hub", made.api_root, "--token-file", "lab.token")
         made.run("lab", "channel", "create", "circle", *hub, "--collection", collection)
@@ -149,7 +41,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
             _admit(made, name, role)
         yield made
     finally:
-        _end(process)
+        end(process)
 
 
 def _admit(work: Work, name: str, role: str) -> None:

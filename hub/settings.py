@@ -32,7 +32,9 @@ class HubLimits:
         body_seconds: a request body must have arrived within this time.
         header_milliseconds: request headers must have arrived within this time.
         header_bytes: longest request line plus headers.
-        connections: open requests at one time; more wait in the backlog.
+        connections: open connections at one time, idle ones too; more wait in the backlog.
+        backlog: connections that may wait to be accepted.
+        envelope_objects: most objects in one posted envelope.
         queue_objects: objects that may wait for the appender; beyond it the hub answers 503.
         queue_bytes: bytes that may wait for the appender.
         batch_objects: most objects in one transaction.
@@ -50,9 +52,11 @@ class HubLimits:
     body_seconds: float = 30.0
     header_milliseconds: int = 30_000
     header_bytes: int = 64 * KIB
-    connections: int = 1024
-    queue_objects: int = 20_000
-    queue_bytes: int = 64 * MIB
+    connections: int = 8192
+    backlog: int = 1024
+    envelope_objects: int = 20_000
+    queue_objects: int = 100_000
+    queue_bytes: int = 128 * MIB
     batch_objects: int = 5_000
     retry_after_seconds: int = 1
     auth_failures: int = 20

@@ -14,7 +14,7 @@ import click
 
 from hub.cli.hub_data import DATABASE, create, opened, sole_server
 from hub.errors import StoreError
-from hub.settings import HubSettings, ServeSettings
+from hub.settings import HubLimits, HubSettings, ServeSettings
 from hub.store.interface import Store
 from hub.store.records import Kind
 
@@ -57,6 +57,8 @@ def dev(port: int | None, data: Path | None, access_log: bool) -> None:
         title="Stillwatch development hub",
         public_url=base,
         other_urls=(f"http://localhost:{chosen}",),
+        # Test suites try many wrong tokens, all from this machine.
+        limits=HubLimits(auth_failures=100),
     )
     journal.configure(access=access_log)
     with _directory(data) as place:

@@ -71,7 +71,7 @@ def take_apart(body: bytes, limits: HubLimits, *, received: str) -> Intake:
     if not all(isinstance(obj, dict) for obj in objects):
         raise UnprocessableError("an envelope holds nothing but objects", where="objects")
     try:
-        raws = split_envelope(body, max_objects=limits.queue_objects)
+        raws = split_envelope(body, max_objects=limits.envelope_objects)
     except InputError as error:
         raise UnprocessableError(error.message, where=error.where, hint=error.hint) from error
     items: list[NewObject] = []

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from hub.settings import HubLimits, ServeSettings
 _logger = logging.getLogger("stillwatch.server")
 _READY_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
+_OTHER_FILES: Final = 256
 
 
 def is_loopback(host: str) -> bool:
@@ -112,7 +114,18 @@ def run(
         StoreError: the server ended by itself.
     """
     check_port(serve.host, serve.port)
+    _allow_connections(limits.connections)
     asyncio.run(_serve(app, serve, limits, on_ready))
+
+
+def _allow_connections(connections: int) -> None:
+    """Raise the soft limit of open files, as far as the hard one lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(
@@ -178,7 +191,7 @@ def _server(app: Starlette, serve: ServeSettings, limits: HubLimits) -> Server:
         # Without lifespan: `_serve` runs it, so that draining comes after the last answer.
         interface=Interfaces.ASGINL,
         websockets=False,
-        backlog=limits.connections,
+        backlog=limits.backlog,
         backpressure=limits.connections,
         http1_settings=HTTP1Settings(
             header_read_timeout=limits.header_milliseconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -138,3 +139,20 @@ def test_a_refusal_reaches_a_client_that_still_sends(
         for _ in range(length // 65536):
             peer.sendall(b" " * 65536)
         assert code(peer.recv(4096)) == status
+
+
+def test_a_thousand_slow_clients_do_not_keep_the_others_out(hub: HubProcess) -> None:
+    port = int(hub.root.split(":")[2].split("/")[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 2048:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(1100)]
+    try:
+        for peer in slow:
+            peer.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+        began = time.perf_counter()
+        assert requests.get(f"http://127.0.0.1:{port}/livez", timeout=5).status_code == 200
+        assert time.perf_counter() - began < 1
+    finally:
+        for peer in slow:
+            peer.close()

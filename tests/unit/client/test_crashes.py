@@ -72,9 +72,9 @@ def _copy(circle: Circle, folder: Path) -> Circle:
     for name, desk in circle.desks.items():
         desk.home.close()
         shutil.copytree(circle.folder / name, folder / name)
-        for each in (circle, made):
-            home = Home.open(each.folder / name, Unlock.key_file(), settings=SETTINGS)
-            each.desks[name] = Desk(home, each.hub.connect, each.clock)
+        for one in (circle, made):
+            home = Home.open(one.folder / name, Unlock.key_file(), settings=SETTINGS)
+            one.desks[name] = Desk(home, one.hub.connect, one.clock)
     return made
 
 

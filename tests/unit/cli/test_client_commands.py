@@ -1,0 +1,373 @@
+"""The members' commands in this process, over a hub in memory."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from hub.cli.exits import ALARM, ATTENTION, EXPIRED, OK, exit_code
+from hub.cli.main import cli
+from hub.errors import (
+    AccessError,
+    ConflictError,
+    InputError,
+    StillwatchError,
+    VerificationError,
+)
+from tests.unit.client.circle import write_files
+from tests.unit.client.memory_hub import API_ROOT, C1, MemoryHub
+
+ROOT = Path(__file__).parents[3]
+TOKENS = {"lab": "t0ken-of-lab", "provider": "t0ken-of-provider"}
+
+
+class Shell:
+    """Runs commands; each member has a home and a token file."""
+
+    def __init__(self, folder: Path, hub: MemoryHub) -> None:
+        self.folder = folder
+        self.hub = hub
+        self._runner = CliRunner()
+        for name, token in TOKENS.items():
+            path = folder / f"{name}.token"
+            path.touch(mode=0o600)
+            path.write_text(token + "\n")
+
+    def run(self, member: str, *words: str, given: str | None = None) -> Result:
+        """A command that must not fail."""
+        return self._runner.invoke(
+            cli,
+            [*words, "--home", str(self.folder / member)],
+            input=given,
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
+
+    def json(self, member: str, *words: str) -> Any:
+        """The JSON of a command."""
+        return json.loads(self.run(member, *words, "--json").stdout)
+
+    def fails(self, family: type[StillwatchError], member: str, *words: str) -> StillwatchError:
+        """A command that must fail, without a secret in what it says."""
+        with pytest.raises(family) as caught:
+            self.run(member, *words)
+        said = f"{caught.value} {caught.value.hint}"
+        assert not [token for token in TOKENS.values() if token in said]
+        assert not re.search(r"stillwatch-invite1:\w", said)
+        return caught.value
+
+    def init(self, member: str) -> Any:
+        """Make a home."""
+        return self.json(member, "init", "--organisation", member.title(), "--key-file")
+
+    def create(self) -> Any:
+        """The lab's channel."""
+        self.init("lab")
+        hub = ("--hub", API_ROOT, "--collection", C1, "--token-file", self.path("lab.token"))
+        return self.json("lab", "channel", "create", "circle", *hub)
+
+    def invite(self, role: str = "report") -> str:
+        """An invitation for the provider, as a file."""
+        path = self.path("invitation")
+        who = ("--organisation", "Provider", "--role", role)
+        self.run("lab", "channel", "invite", "circle", *who, "--out", path)
+        return path
+
+    def join(self, *more: str) -> Any:
+        """The provider answers."""
+        self.init("provider")
+        given = ("--invitation-file", self.invite(), "--token-file", self.path("provider.token"))
+        return self.json("provider", "join", *given, "--name", "circle", *more)
+
+    def path(self, name: str) -> str:
+        """A file in the test's folder."""
+        return str(self.folder / name)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    hub = MemoryHub(now=lambda: int(time.time()))
+    hub.add_channel_collection()
+    monkeypatch.setattr("hub.cli.options.connect", hub.connect)
+    for name in list(os.environ):
+        if name.startswith("STILLWATCH_"):
+            monkeypatch.delenv(name)
+    return Shell(tmp_path, hub)
+
+
+def _admitted(shell: Shell) -> None:
+    shell.create()
+    joined = shell.join()
+    words = " ".join(joined["words"])
+    shell.run("lab", "channel", "approve", "circle", "--words", words.upper())
+    shell.run("provider", "pull")
+
+
+def test_init_shows_the_words_twice_the_same(shell: Shell) -> None:
+    made = shell.init("lab")
+    assert len(made["words"]) == 16
+    assert made["fingerprint"].startswith("SHA256:")
+    shell.fails(ConflictError, "lab", "init", "--organisation", "Lab", "--key-file")
+
+
+def test_init_with_a_passphrase_file(shell: Shell) -> None:
+    secret = shell.folder / "passphrase"
+    secret.touch(mode=0o600)
+    secret.write_text("correct horse battery staple\n")
+    words = ("--organisation", "Lab", "--passphrase-file", str(secret))
+    shell.run("lab", "init", *words)
+    opened = shell.run("lab", "status", "--passphrase-file", str(secret))
+    assert "Lab (identity--" in opened.stdout
+    assert "no terminal" in str(shell.fails(AccessError, "lab", "status"))
+    secret.write_text("wrong\n")
+    error = shell.fails(AccessError, "lab", "status", "--passphrase-file", str(secret))
+    assert "wrong" not in str(error)
+    shell.fails(InputError, "other", "init", *words, "--key-file")
+
+
+def test_a_readable_secret_file_is_warned_about(shell: Shell) -> None:
+    (shell.folder / "lab.token").chmod(0o644)
+    shell.init("lab")
+    hub = ("--hub", API_ROOT, "--collection", C1, "--token-file", shell.path("lab.token"))
+    assert "chmod 600" in shell.run("lab", "channel", "create", "circle", *hub).stderr
+
+
+def test_both_sides_see_the_same_words(shell: Shell) -> None:
+    lab = shell.create()
+    joined = shell.join()
+    assert joined["owner_words"] == [lab["words"]]
+    refused = shell.fails(
+        VerificationError, "lab", "channel", "approve", "circle", "--words", "some other words"
+    )
+    assert "do not match" in str(refused)
+    shell.fails(AccessError, "lab", "channel", "approve", "circle")
+    shown = shell.run("lab", "channel", "approve", "circle", "--yes-words-match").stdout
+    assert all(word in shown for word in joined["words"])
+    shell.run("provider", "pull")
+    rows = shell.json("provider", "channel", "members", "circle")["members"]
+    assert [row["owner"] for row in rows].count(True) == 1
+
+
+def test_join_by_file_and_over_standard_input(shell: Shell) -> None:
+    shell.create()
+    shell.init("provider")
+    text = Path(shell.invite()).read_text()
+    request = shell.path("request")
+    words = ("join", "--invitation-file", "-", "--token-file", shell.path("provider.token"))
+    shell.run("provider", *words, "--name", "circle", "--request-file", request, given=text)
+    assert shell.hub.collections[f"{C1}-inbox"].rows == []
+    done = shell.json(
+        "lab", "channel", "approve", "circle", "--request", request, "--yes-words-match"
+    )
+    assert done["organisation"] == "Provider"
+    error = shell.fails(ConflictError, "lab", "channel", "approve", "circle", "--request", request)
+    assert "used before" in str(error)
+
+
+@pytest.mark.parametrize("content", ["", "no invitation", "stillwatch-invite1:AAAA"])
+def test_invitations_that_are_none(shell: Shell, content: str) -> None:
+    shell.init("provider")
+    path = shell.folder / "invitation"
+    path.write_text(content)
+    shell.fails(InputError, "provider", "join", "--invitation-file", str(path))
+
+
+def test_an_invitation_that_expired(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.create()
+    shell.init("provider")
+    path = shell.invite()
+    late = int(time.time()) + 8 * 86_400
+    monkeypatch.setattr("hub.cli.options.time.time", lambda: late)
+    token = ("--token-file", shell.path("provider.token"))
+    error = shell.fails(ConflictError, "provider", "join", "--invitation-file", path, *token)
+    assert "expired" in str(error)
+    assert "new one" in str(error.hint)
+
+
+def test_a_join_request_of_another_channel_or_a_swapped_card(shell: Shell) -> None:
+    shell.create()
+    request = shell.path("request")
+    shell.join("--request-file", request)
+    raw = bytearray(Path(request).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    Path(request).write_bytes(raw)
+    with pytest.raises((InputError, VerificationError)):
+        shell.run("lab", "channel", "approve", "circle", "--request", request)
+
+
+def test_publish_dry_run_needs_no_network(shell: Shell, tmp_path: Path) -> None:
+    _admitted(shell)
+    files = [str(path) for path in write_files(tmp_path)]
+    before = len(shell.hub.requests)
+    out = shell.path("bundle.json")
+    dry = shell.json("lab", "publish", *files, "--dry-run", "--out", out)
+    assert len(shell.hub.requests) == before
+    assert dry["counts"]["refused"] == 3
+    content = Path(out).read_text()
+    assert "mailbox-farm" not in content
+    assert "555 0101" not in content
+    assert "rubric and explain" not in content
+    bundle = json.loads(content)
+    assert len(bundle["objects"]) == dry["aggregate_objects"] + dry["detail_objects"]
+    sent = shell.json("lab", "publish", *files)
+    assert sent["counts"] == dry["counts"]
+    shown = shell.run("lab", "publish", *files, "--verbose").stdout
+    assert "published before, unchanged" in shown
+    assert "mailbox-farm" not in shown
+    assert "Nothing new to publish." in shown
+    shell.fails(InputError, "lab", "publish", *files, "--out", out)
+
+
+def test_facts_about_a_campaign_reach_its_aggregate(shell: Shell, tmp_path: Path) -> None:
+    _admitted(shell)
+    facts = tmp_path / "facts.json"
+    facts.write_text('{"LANTERN": {"exchange_count": {"low": 1000000, "high": 2000000}}}')
+    files = [str(path) for path in write_files(tmp_path)]
+    shell.run("lab", "publish", *files, "--campaigns", str(facts))
+    shell.run("provider", "pull")
+    (view,) = shell.json("provider", "campaign", "list")["campaigns"]
+    assert view["scale"]["exchange_count"] == {"low": 1_000_000, "high": 2_000_000}
+    shown = shell.run("provider", "campaign", "show", "LANTERN").stdout
+    assert "1,000,000 to 2,000,000" in shown
+    assert "Provenance:" in shown
+    facts.write_text('{"LANTERN": {"price": 3}}')
+    shell.fails(InputError, "lab", "publish", *files, "--campaigns", str(facts))
+
+
+def test_report_and_retract(shell: Shell, tmp_path: Path) -> None:
+    _admitted(shell)
+    rows = shell.json("lab", "publish", *[str(path) for path in write_files(tmp_path)])["rows"]
+    target = next(row["indicators"][0] for row in rows if row["where"] == "proxies.csv:3")
+    shell.run("provider", "pull")
+    shell.fails(InputError, "provider", "report")
+    shell.fails(InputError, "provider", "report", target, "--false-positive")
+    said = shell.fails(
+        InputError,
+        "provider",
+        "report",
+        target,
+        "--false-positive",
+        "--reason",
+        "it is a@b.example",
+    )
+    assert "a@b.example" not in str(said)
+    shell.fails(InputError, "provider", "report", target.replace("indicator", "campaign"))
+    moments = ("--first", "2026-11-02", "--last", "2026-11-01")
+    shell.fails(InputError, "provider", "report", target, *moments)
+    sent = shell.json("provider", "report", target, "--count", "4", "--first", "2026-11-02")
+    assert sent["messages"] == 2
+    shell.fails(AccessError, "provider", "retract", target)
+    assert "reports about your indicators" in shell.run("lab", "pull").stdout
+    assert f"seen 4 times by Provider: {target}" in shell.run("lab", "status").stdout
+    assert shell.json("lab", "retract", target, "--reason", "an office")["withdrawn"] == [target]
+    assert shell.json("lab", "retract", target)["withdrawn_before"] == [target]
+    assert f"withdrawn by its publisher: {target}" in shell.run("provider", "pull").stdout
+    shell.fails(InputError, "provider", "report", target)
+
+
+def test_status_tells_levels_apart(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    _admitted(shell)
+    now = int(time.time())
+
+    def level(at: int) -> tuple[int, str]:
+        monkeypatch.setattr("hub.cli.status.time.time", lambda: at)
+        result = shell.run("provider", "status", "--json")
+        return int(result.return_value or result.exit_code), json.loads(result.stdout)["level"]
+
+    assert level(now) == (OK, "ok")
+    assert level(now + 80 * 86_400)[1] == "expired"
+    assert level(now + 2 * 86_400)[1] == "attention"
+
+
+def test_an_alarm_changes_the_exit_code(shell: Shell, tmp_path: Path) -> None:
+    _admitted(shell)
+    shell.run("lab", "publish", *[str(path) for path in write_files(tmp_path)])
+    rows = shell.hub.collections[C1].rows
+    date, body = rows[-1]
+    payload = bytearray(base64.b64decode(body["payload_bin"]))
+    payload[-1] ^= 1
+    rows[-1] = (date, body | {"payload_bin": base64.b64encode(payload).decode()})
+    home = ("--home", shell.path("provider"))
+    codes = []
+    for words in (("pull",), ("status",), ("status", "--acknowledge"), ("status",)):
+        result = CliRunner().invoke(cli, [*words, *home])
+        codes.append(result.exit_code)
+        assert ("ALARM:" in result.output) is (result.exit_code == ALARM)
+    assert codes == [ALARM, ALARM, ALARM, OK]
+
+
+def test_removal_and_renewal(shell: Shell) -> None:
+    _admitted(shell)
+    shell.fails(AccessError, "lab", "channel", "remove", "circle", "Provider")
+    shell.run("lab", "channel", "remove", "circle", "Provider", "--yes")
+    assert shell.json("provider", "status")["channels"][0]["standing"] == "member"
+    shell.run("provider", "pull")
+    assert shell.json("provider", "status")["channels"][0]["standing"] == "removed"
+    words = ("--organisation", "X", "--role", "read")
+    shell.fails(AccessError, "provider", "channel", "invite", "circle", *words)
+    assert shell.run("lab", "channel", "renew", "--if-needed", "--quiet").stdout == ""
+    assert "nothing is due" in shell.run("lab", "channel", "renew", "--if-needed").stdout
+    assert "issued epoch" in shell.run("lab", "channel", "renew", "circle").stdout
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell_name: str) -> None:
+    result = CliRunner().invoke(cli, ["completion", shell_name])
+    assert result.exit_code == 0
+    assert "_STILLWATCH_COMPLETE" in result.output
+
+
+def test_exit_codes_of_families() -> None:
+    codes = [
+        exit_code(InputError("")),
+        exit_code(VerificationError("")),
+        exit_code(AccessError("")),
+    ]
+    assert len({*codes, OK, ATTENTION, EXPIRED, ALARM}) == 7
+
+
+def test_no_option_takes_a_secret_as_its_value() -> None:
+    secret_words = ("token", "passphrase", "password", "secret", "invitation", "key")
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        for each in _leaves(command):
+            for parameter in each.params:
+                named = any(word in str(parameter.name) for word in secret_words)
+                if named and isinstance(parameter, click.Option):
+                    takes_file = isinstance(parameter.type, click.Path)
+                    assert takes_file or parameter.is_flag, (each.name, parameter.name)
+
+
+def _leaves(command: click.Command) -> list[click.Command]:
+    if not isinstance(command, click.Group):
+        return [command]
+    context = click.Context(command)
+    found = [command.get_command(context, name) for name in command.list_commands(context)]
+    return [leaf for each in found if each is not None for leaf in _leaves(each)]
+
+
+def test_an_error_is_one_message_without_a_trace(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hub.cli", "status", "--home", str(tmp_path / "none")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == exit_code(InputError(""))
+    assert done.stderr.startswith("stillwatch: ")
+    assert "try: stillwatch init" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -53,8 +53,9 @@ def assemble(piece: Piece, tally: Tally, file_name: str) -> pa.RecordBatch:
         file_name: base name, for the `event_id` of records without an id of their own.
     """
     lines = piece.lines
+    raw = {name: _plain(values) for name, values in piece.columns.items()}
     built: dict[str, pa.Array] = {}
-    for name, values in piece.columns.items():
+    for name, values in raw.items():
         if name in _TIMES:
             continue
         if name in _LISTS:
@@ -67,10 +68,10 @@ def assemble(piece: Piece, tally: Tally, file_name: str) -> pa.RecordBatch:
             built[name] = _texts(values, name, lines, tally)
     if "client_ip" in built:
         built["client_ip"] = _addresses(built["client_ip"], lines, tally)
-    if "signup_time" in piece.columns:
-        built["signup_time"] = _times(piece.columns["signup_time"])[0]
+    if "signup_time" in raw:
+        built["signup_time"] = _times(raw["signup_time"])[0]
     built["event_id"] = _event_ids(built.get("event_id"), lines, file_name)
-    built["observed_at"], naive = _times(piece.columns.get("observed_at", [None] * len(lines)))
+    built["observed_at"], naive = _times(raw.get("observed_at", [None] * len(lines)))
     tally.naive_times += naive
     batch = pa.RecordBatch.from_arrays(
         [
@@ -82,6 +83,12 @@ def assemble(piece: Piece, tally: Tally, file_name: str) -> pa.RecordBatch:
         schema=pa.schema([field.with_nullable(True) for field in TRAFFIC_SCHEMA]),
     )
     return _with_times(batch, lines, tally)
+
+
+def _plain(values: Values) -> Values:
+    if isinstance(values, pa.Array) and pa.types.is_dictionary(values.type):
+        return values.dictionary_decode()
+    return values
 
 
 def _with_times(
@@ -149,8 +156,6 @@ def _fast_texts(values: Values) -> pa.Array | None:
         except (pa.ArrowException, TypeError, UnicodeError):
             return None
     kind = values.type
-    if pa.types.is_dictionary(kind):
-        return _fast_texts(values.dictionary_decode())
     if pa.types.is_floating(kind) or pa.types.is_nested(kind):
         return None
     try:

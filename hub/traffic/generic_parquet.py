@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hub.errors import InputError
@@ -20,13 +21,13 @@ from hub.traffic.source import Source
 _MAGIC: Final = b"PAR1"
 _FOOTER_BYTES: Final = 64 << 20
 _COLUMNS: Final = 10_000
-_VALUE_BYTES: Final = 8 << 20
 
 
-def _open(source: Source) -> pq.ParquetFile:
+def _open(source: Source, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(
             source.path,
+            read_dictionary=list(dictionaries),
             thrift_string_size_limit=_FOOTER_BYTES,
             thrift_container_size_limit=1_000_000,
             pre_buffer=False,
@@ -42,6 +43,7 @@ def _open(source: Source) -> pq.ParquetFile:
 class _Decoder:
     source: Source
     fields: dict[str, str]
+    texts: list[str]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -50,7 +52,7 @@ class _Decoder:
     def pieces(self, rows: int, tally: Tally) -> Iterator[Piece]:
         """Raw columns; a damaged row group is counted and left out."""
         self.source.read = 0
-        with _open(self.source) as file:
+        with _open(self.source, self.texts) as file:
             groups = file.metadata.num_row_groups
             first = 1
             for number in range(groups):
@@ -70,9 +72,37 @@ class _Decoder:
         size = max(1, min(rows, BATCH_BYTES // each))
         names = sorted(set(self.fields.values()))
         for batch in file.iter_batches(size, [number], names, use_threads=False):
-            lines = np.arange(first, first + batch.num_rows, dtype=np.int64)
-            first += batch.num_rows
-            yield Piece({c: batch.column(f) for c, f in self.fields.items()}, lines)
+            for part in _parts(batch):
+                lines = np.arange(first, first + part.num_rows, dtype=np.int64)
+                first += part.num_rows
+                yield Piece({c: part.column(f) for c, f in self.fields.items()}, lines)
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch so that its texts, written out, stay within `BATCH_BYTES`.
+
+    A dictionary holds a long text once however many rows show it: a few kilobytes of file can
+    stand for terabytes of text.
+    """
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+            lengths = pc.binary_length(column.dictionary)
+            each = pc.fill_null(lengths.take(column.indices), 0)
+            sizes += each.to_numpy(zero_copy_only=False)
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < batch.num_rows:
+        limit = BATCH_BYTES + (int(ends[start - 1]) if start else 0)
+        stop = max(start + 1, int(np.searchsorted(ends, limit, side="right")))
+        yield batch.slice(start, stop - start)
+        start = stop
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
+    )
 
 
 class _Parquet:
@@ -93,8 +123,10 @@ class _Parquet:
                 hint="unpack it first",
             )
         with _open(source) as file:
-            fields = generic.resolve(head.mapping, file.schema_arrow.names, str(source.path))
-        return _Decoder(source, fields)
+            schema = file.schema_arrow
+            fields = generic.resolve(head.mapping, schema.names, str(source.path))
+            texts = [name for name in set(fields.values()) if _is_text(schema.field(name).type)]
+        return _Decoder(source, fields, texts)
 
 
 FORMAT: Final = _Parquet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_parquet_types(tmp_path: Path) -> None:
             "model": pa.array(["m", "m", "m"]).dictionary_encode(),
             "user_agent": pa.array([b"ok", b"\xff", None], pa.binary()),
             "input_tokens": pa.array([1.0, 2.5, None]),
-            "output_tokens": pa.array(["5", "", "x"]),
+            "output_tokens": pa.array(["5", "", "x"]).dictionary_encode(),
             "prompt": pa.array([[{"role": "user", "content": "hi"}], [], None]),
             "fp_tokens": pa.array([["a"], None, ["b"]]),
             "signup_time": pa.array([moment.replace(tzinfo=None)] * 3),
@@ -187,3 +188,16 @@ def test_parquet_of_long_values_comes_in_small_batches(tmp_path: Path) -> None:
     sizes = [batch.num_rows for batch in open_log(path).batches()]
     assert sum(sizes) == 40
     assert max(sizes) <= 17
+
+
+def test_parquet_dictionary_bomb_is_cut(tmp_path: Path) -> None:
+    """One text of 8 MiB that 3,000 rows show: 24 GiB written out, a few kilobytes of file."""
+    words = pa.DictionaryArray.from_arrays(
+        pa.array([0, None, 0] * 1000, pa.int32()), pa.array(["x" * (8 << 20)])
+    )
+    path = _parquet(
+        tmp_path, {"timestamp": [1_795_144_267] * 3000, "prompt": words}, store_schema=False
+    )
+    assert path.stat().st_size < 1 << 20
+    sizes = [batch.num_rows for batch in itertools.islice(open_log(path).batches(), 5)]
+    assert max(sizes) <= 16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,13 +21,16 @@ from hub.traffic.source import Source
 _MAGIC: Final = b"PAR1"
 _FOOTER_BYTES: Final = 64 << 20
 _COLUMNS: Final = 10_000
+_PAGE_HEADER: Final = 16
+_DICTIONARY_PAGE: Final = 2
+_EXPANDED_BYTES: Final = 256 << 20
+"""The most that one step of reading may expand to."""
 
 
-def _open(source: Source, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+def _open(source: Source) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(
             source.path,
-            read_dictionary=list(dictionaries),
             thrift_string_size_limit=_FOOTER_BYTES,
             thrift_container_size_limit=1_000_000,
             pre_buffer=False,
@@ -43,7 +46,6 @@ def _open(source: Source, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
 class _Decoder:
     source: Source
     fields: dict[str, str]
-    texts: list[str]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -52,7 +54,7 @@ class _Decoder:
     def pieces(self, rows: int, tally: Tally) -> Iterator[Piece]:
         """Raw columns; a damaged row group is counted and left out."""
         self.source.read = 0
-        with _open(self.source, self.texts) as file:
+        with _open(self.source) as file:
             groups = file.metadata.num_row_groups
             first = 1
             for number in range(groups):
@@ -70,20 +72,75 @@ class _Decoder:
         group = file.metadata.row_group(number)
         each = max(1, group.total_byte_size // max(1, group.num_rows))
         size = max(1, min(rows, BATCH_BYTES // each))
+        step = max(1, min(size, _EXPANDED_BYTES // max(1, self._largest_dictionary(group))))
         names = sorted(set(self.fields.values()))
-        for batch in file.iter_batches(size, [number], names, use_threads=False):
+        held: list[pa.RecordBatch] = []
+        for batch in file.iter_batches(step, [number], names, use_threads=False):
             for part in _parts(batch):
-                lines = np.arange(first, first + part.num_rows, dtype=np.int64)
-                first += part.num_rows
-                yield Piece({c: part.column(f) for c, f in self.fields.items()}, lines)
+                held.append(part)
+                if sum(b.num_rows for b in held) + step > size or _bytes(held) >= BATCH_BYTES:
+                    yield self._piece(held, first)
+                    first += sum(b.num_rows for b in held)
+                    held = []
+        if held:
+            yield self._piece(held, first)
+
+    def _piece(self, held: list[pa.RecordBatch], first: int) -> Piece:
+        lines = np.arange(first, first + sum(b.num_rows for b in held), dtype=np.int64)
+        return Piece(
+            {
+                column: pa.concat_arrays([batch.column(field) for batch in held])
+                for column, field in self.fields.items()
+            },
+            lines,
+        )
+
+    def _largest_dictionary(self, group: pq.RowGroupMetaData) -> int:
+        """Bytes of the largest dictionary among the columns that are read."""
+        wanted = set(self.fields.values())
+        largest = 0
+        with self.source.path.open("rb") as file:
+            for number in range(group.num_columns):
+                chunk = group.column(number)
+                if chunk.path_in_schema.split(".")[0] in wanted:
+                    starts = (chunk.dictionary_page_offset, chunk.data_page_offset)
+                    file.seek(min(start for start in starts if start is not None))
+                    size = _dictionary_size(file.read(_PAGE_HEADER))
+                    largest = max(largest, chunk.total_uncompressed_size if size is None else size)
+        return largest
+
+
+def _dictionary_size(header: bytes) -> int | None:
+    """The unpacked size of a dictionary page, 0 for a page of another kind, None if unreadable.
+
+    A dictionary holds a long text once however many rows show it: a few kilobytes of file can
+    stand for terabytes of text, and no figure of the footer says so.
+
+    Source: Apache Parquet, PageHeader: field 1 `type`, field 2 `uncompressed_page_size`, both
+    i32 in Thrift's compact protocol (0x15, then a zigzag varint).
+    """
+    fields: list[int] = []
+    at = 0
+    while len(fields) < 2:
+        if header[at : at + 1] != b"\x15":
+            return None
+        value = shift = 0
+        while True:
+            at += 1
+            if at >= len(header) or shift > 28:
+                return None
+            value |= (header[at] & 0x7F) << shift
+            shift += 7
+            if header[at] < 0x80:
+                break
+        fields.append((value >> 1) ^ -(value & 1))
+        at += 1
+    kind, size = fields
+    return max(0, size) if kind == _DICTIONARY_PAGE else 0
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut a batch so that its texts, written out, stay within `BATCH_BYTES`.
-
-    A dictionary holds a long text once however many rows show it: a few kilobytes of file can
-    stand for terabytes of text.
-    """
+    """Cut a batch so that its dictionaries, written out, stay within `BATCH_BYTES`."""
     sizes = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
@@ -95,8 +152,19 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     while start < batch.num_rows:
         limit = BATCH_BYTES + (int(ends[start - 1]) if start else 0)
         stop = max(start + 1, int(np.searchsorted(ends, limit, side="right")))
-        yield batch.slice(start, stop - start)
+        part = batch.slice(start, stop - start)
+        yield pa.RecordBatch.from_arrays(
+            [_written_out(column) for column in part.columns], names=part.schema.names
+        )
         start = stop
+
+
+def _bytes(held: list[pa.RecordBatch]) -> int:
+    return sum(int(batch.nbytes) for batch in held)
+
+
+def _written_out(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -125,8 +193,7 @@ class _Parquet:
         with _open(source) as file:
             schema = file.schema_arrow
             fields = generic.resolve(head.mapping, schema.names, str(source.path))
-            texts = [name for name in set(fields.values()) if _is_text(schema.field(name).type)]
-        return _Decoder(source, fields, texts)
+        return _Decoder(source, fields)
 
 
 FORMAT: Final = _Parquet()

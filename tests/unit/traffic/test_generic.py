@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hub.errors import InputError
-from hub.traffic import generic
+from hub.traffic import generic, generic_parquet
 from hub.traffic.formats import open_log
 from tests.unit.traffic.exchanges import as_parquet, rows_of, several, written
 
@@ -190,14 +190,25 @@ def test_parquet_of_long_values_comes_in_small_batches(tmp_path: Path) -> None:
     assert max(sizes) <= 17
 
 
-def test_parquet_dictionary_bomb_is_cut(tmp_path: Path) -> None:
-    """One text of 8 MiB that 3,000 rows show: 24 GiB written out, a few kilobytes of file."""
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_parquet_dictionary_bomb_is_cut(tmp_path: Path, store_schema: bool) -> None:
+    """One text of 8 MiB that 3,000 rows show: 16 GiB written out, a few kilobytes of file."""
     words = pa.DictionaryArray.from_arrays(
         pa.array([0, None, 0] * 1000, pa.int32()), pa.array(["x" * (8 << 20)])
     )
     path = _parquet(
-        tmp_path, {"timestamp": [1_795_144_267] * 3000, "prompt": words}, store_schema=False
+        tmp_path,
+        {"timestamp": [1_795_144_267] * 3000, "prompt": words},
+        store_schema=store_schema,
     )
     assert path.stat().st_size < 1 << 20
     sizes = [batch.num_rows for batch in itertools.islice(open_log(path).batches(), 5)]
-    assert max(sizes) <= 16
+    assert max(sizes) <= 48
+
+
+def test_parquet_page_headers() -> None:
+    size = generic_parquet._dictionary_size
+    assert size(b"\x15\x04\x15\x80\x80\x80\x08\x15") == 8 << 20
+    assert size(b"\x15\x00\x15\x80\x80\x80\x08\x15") == 0
+    for broken in (b"", b"\x15", b"\x15\x04", b"\x15\x04\x16\x02", b"\x15" + b"\xff" * 15):
+        assert size(broken) is None

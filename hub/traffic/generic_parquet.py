@@ -59,12 +59,14 @@ class _Decoder:
             first = 1
             for number in range(groups):
                 group = file.metadata.row_group(number)
+                given = 0
                 try:
-                    yield from self._group(file, number, rows, first)
+                    for piece in self._group(file, number, rows, first):
+                        given += len(piece.lines)
+                        yield piece
                 except (pa.ArrowException, OSError):
-                    tally.rejects.add(
-                        first, f"row group {number} is damaged", max(1, group.num_rows)
-                    )
+                    lost = max(1, group.num_rows - given)
+                    tally.rejects.add(first + given, f"row group {number} is damaged", lost)
                 first += max(0, group.num_rows)
                 self.source.read = self.source.size * (number + 1) // groups
 
@@ -75,12 +77,16 @@ class _Decoder:
         step = max(1, min(size, _EXPANDED_BYTES // max(1, self._largest_dictionary(group))))
         names = sorted(set(self.fields.values()))
         held: list[pa.RecordBatch] = []
+        count = weight = 0
         for batch in file.iter_batches(step, [number], names, use_threads=False):
             for part in _parts(batch):
                 held.append(part)
-                if sum(b.num_rows for b in held) + step > size or _bytes(held) >= BATCH_BYTES:
+                count += part.num_rows
+                weight += part.nbytes
+                if count + step > size or weight >= BATCH_BYTES:
                     yield self._piece(held, first)
-                    first += sum(b.num_rows for b in held)
+                    first += count
+                    count = weight = 0
                     held = []
         if held:
             yield self._piece(held, first)
@@ -157,10 +163,6 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             [_written_out(column) for column in part.columns], names=part.schema.names
         )
         start = stop
-
-
-def _bytes(held: list[pa.RecordBatch]) -> int:
-    return sum(int(batch.nbytes) for batch in held)
 
 
 def _written_out(column: pa.Array) -> pa.Array:

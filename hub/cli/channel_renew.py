@@ -9,7 +9,7 @@ import click
 from hub.cli.exits import ATTENTION
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
 from hub.client.health import FINE, health
-from hub.client.membership import Renewed, renew
+from hub.client.renewal import Renewed, renew
 
 
 @click.command("renew")

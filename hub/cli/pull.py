@@ -106,8 +106,8 @@ def _show_channel(each: Pulled) -> None:
     if each.problem:
         click.echo(f"{each.channel}: not complete: {each.problem}", err=True)
         return
-    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(each.objects.items()))
-    click.echo(f"{each.channel}: {each.messages} messages verified; {kinds or 'nothing new'}")
+    news = [f"{word}: {_kinds(found)}" for word, found in _news(each) if found]
+    click.echo(f"{each.channel}: {each.messages} verified; {'; '.join(news) or 'nothing new'}")
     for object_id in each.revoked:
         click.echo(f"  withdrawn by its publisher: {object_id}")
     for number, text in (
@@ -118,3 +118,11 @@ def _show_channel(each: Pulled) -> None:
     ):
         if number:
             click.echo(f"  {number} {text}")
+
+
+def _news(each: Pulled) -> tuple[tuple[str, dict[str, int]], ...]:
+    return ("new", each.objects), ("updated", each.updated)
+
+
+def _kinds(found: dict[str, int]) -> str:
+    return ", ".join(f"{kind} {number}" for kind, number in sorted(found.items()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from hub.channel.card import fingerprint_words
 from hub.channel.invite import Invitation, join_request, parse_invitation
 from hub.channel.primitives.hash import digest
-from hub.client.membership import register
+from hub.client.registration import register
 from hub.client.rows import ChannelRow
-from hub.client.transport import HubAccount
+from hub.client.transport import Hub, HubAccount
 from hub.client.work import INBOX, Desk, flush
 from hub.errors import ConflictError
 
@@ -59,7 +60,7 @@ def join(
         channel = known.get(invitation.channel)
         if channel is not None and channel.standing != "joining":
             raise ConflictError("this organisation is a member already", where=channel.name)
-        _, account = register(desk, account)
+        hub, account = register(desk, account)
         kept = home.secrets(invitation.channel, "request") if channel is not None else {}
         request = kept.get(invitation.id)
         if channel is None or request is None:
@@ -67,7 +68,8 @@ def join(
             request = join_request(invitation, home.keyring.card_chain, keys.signing, now=now)
             with home.state.transaction():
                 if channel is None:
-                    home.state.add_channel(_row(invitation, account, name, now))
+                    called = name or _title(hub, invitation)
+                    home.state.add_channel(_row(invitation, account, called, now))
                 home.put_secret(invitation.channel, "request", invitation.id, request, now)
                 if invitation.inbox is not None and not by_file:
                     home.state.enqueue(
@@ -89,10 +91,17 @@ def join(
     )
 
 
+def _title(hub: Hub, invitation: Invitation) -> str:
+    """What the hub calls the channel, as one word; its id where the hub does not say."""
+    title = hub.collection(invitation.inbox).title if invitation.inbox else ""
+    words = re.findall(r"[a-z0-9]+", title.lower().partition("(")[0])
+    return "-".join(words)[:40] or f"channel-{invitation.channel[:8]}"
+
+
 def _row(invitation: Invitation, account: HubAccount, name: str, now: int) -> ChannelRow:
     return ChannelRow(
         channel_id=invitation.channel,
-        name=name or f"channel-{invitation.channel[:8]}",
+        name=name,
         api_root=account.api_root,
         collection_id=invitation.collection,
         inbox_id=invitation.inbox,

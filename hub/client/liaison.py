@@ -167,9 +167,11 @@ def _view(
         sightings=[_sighting(each, names) for each in sighting_rows],
         sources=independent_sources([*same_name, *sighting_rows]),
         claimed_sources=claimed if isinstance(claimed, int) else None,
-        provenance=[
-            _provenance(home, each, names) for each in (row, *structure_rows, *sighting_rows)
-        ],
+        provenance=list(
+            dict.fromkeys(
+                _provenance(home, each, names) for each in (row, *structure_rows, *sighting_rows)
+            )
+        ),
     )
 
 

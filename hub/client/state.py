@@ -383,8 +383,8 @@ class State:
 
     # Objects
 
-    def put_object(self, row: ObjectRow) -> bool:
-        """Store a version of an object unless a newer one is there; True when it is the newest."""
+    def put_object(self, row: ObjectRow) -> str | None:
+        """Store a version of an object; `new`, `updated`, or None when it is not the newest."""
         known = self._run(
             "SELECT modified, audience FROM object WHERE channel_id=? AND id=?",
             (row.channel_id, row.id),
@@ -396,14 +396,14 @@ class State:
                     "UPDATE object SET audience='aggregate' WHERE channel_id=? AND id=?",
                     (row.channel_id, row.id),
                 )
-            return False
+            return None
         values = dataclasses.asdict(row) | {"body": dumps(row.body)}
         self._run(
             f"INSERT OR REPLACE INTO object ({','.join(values)})"
             f" VALUES ({','.join('?' * len(values))})",
             tuple(values.values()),
         )
-        return True
+        return "new" if known is None else "updated"
 
     def object(self, object_id: str, channel_id: str | None = None) -> ObjectRow | None:
         """The newest version of an object, in one channel or in any."""

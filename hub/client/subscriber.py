@@ -49,7 +49,8 @@ class Pulled:
 
     Attributes:
         messages: newly accepted messages.
-        objects: new objects or versions, by type.
+        objects: new objects, by type.
+        updated: new versions of objects that were known, by type.
         revoked: ids of indicators that were withdrawn by this pull.
         reports: sightings, opinions and notes about our own objects.
         sealed: messages accepted but not addressed to this member.
@@ -63,6 +64,7 @@ class Pulled:
     channel: str
     messages: int = 0
     objects: dict[str, int] = dataclasses.field(default_factory=dict)
+    updated: dict[str, int] = dataclasses.field(default_factory=dict)
     revoked: list[str] = dataclasses.field(default_factory=list)
     reports: int = 0
     sealed: int = 0
@@ -341,11 +343,15 @@ class Intake:
         for body in opened.objects:
             row = object_row(self.channel, accepted, body, opened.member, self.now)
             self._owners.setdefault(row.id, row.member)
-            if not self.home.state.put_object(row):
+            stored = self.home.state.put_object(row)
+            if stored is None:
                 continue
-            self.result.objects[row.type] = self.result.objects.get(row.type, 0) + 1
-            if row.revoked and row.type == "indicator":
-                self.result.revoked.append(row.id)
+            if row.revoked:
+                if row.type == "indicator":
+                    self.result.revoked.append(row.id)
+                continue
+            counts = self.result.objects if stored == "new" else self.result.updated
+            counts[row.type] = counts.get(row.type, 0) + 1
             if self._about_us(body):
                 self.result.reports += 1
 

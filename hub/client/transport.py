@@ -165,7 +165,9 @@ class HubAccount:
 
     def __post_init__(self) -> None:
         # Before it gets near a header: an HTTP library's complaint would show it.
-        if not self.token or not all("!" <= char <= "~" for char in self.token):
+        # A password of HTTP Basic is encoded, so that blanks in it do no harm.
+        first = " " if self.username else "!"
+        if not self.token.strip() or not all(first <= char <= "~" for char in self.token):
             raise InputError(
                 "the token is not one word of visible ASCII",
                 where=self.api_root,

@@ -13,3 +13,9 @@ def test_a_token_that_no_header_carries_is_refused_unseen(token: str) -> None:
     with pytest.raises(InputError, match="not one word of visible ASCII") as caught:
         HubAccount("https://hub.example/stillwatch/", None, token)
     assert not token or token not in str(caught.value)
+
+
+def test_a_password_of_http_basic_may_hold_blanks() -> None:
+    assert HubAccount("https://hub.example/r/", "lab", "two words").username == "lab"
+    with pytest.raises(InputError):
+        HubAccount("https://hub.example/r/", "lab", "first\nsecond")

@@ -18,8 +18,8 @@ from hub.channel.manifest import Role
 from hub.channel.verify import TrustedChannel
 from hub.client.home import Home
 from hub.client.keyring import Unlock
-from hub.client.membership import renew
 from hub.client.publisher import seal_objects
+from hub.client.renewal import renew
 from hub.client.subscriber import pull
 from hub.client.work import Desk, flush
 from hub.errors import ConflictError, InputError, TransportError, VerificationError

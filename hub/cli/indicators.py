@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.table import Table
 
 from hub.cli.options import home_options, json_option, load_home, print_json
 from hub.client.listing import IndicatorView, indicators
+
+_WIDE: Final = 1000
 
 
 @click.command("indicators")
@@ -53,9 +56,13 @@ def command(
 
 
 def _show(found: list[IndicatorView]) -> None:
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        # In a file or a pipe nothing may be cut off or folded.
+        console = Console(highlight=False, markup=False, width=_WIDE)
     table = Table(box=None, pad_edge=False)
     for heading in ("indicator", "kind", "campaign", "sure", "until", "publisher", "state"):
-        table.add_column(heading, no_wrap=heading == "indicator")
+        table.add_column(heading, no_wrap=heading not in ("campaign", "publisher"))
     for each in found:
         table.add_row(
             each.id,
@@ -66,6 +73,4 @@ def _show(found: list[IndicatorView]) -> None:
             each.publisher,
             each.state,
         )
-    console = Console(highlight=False, markup=False)
-    # In a file or a pipe nothing may be cut off.
-    console.print(table, soft_wrap=not console.is_terminal)
+    console.print(table)

@@ -189,6 +189,7 @@ def check_bundle(
     limit = next(tlp for tlp in TLP if tlp.label == ceiling)
     known = owners or {}
     others = frozenset(members)
+    publishes = Role.PUBLISH in roles
     versions: set[tuple[str, object]] = set()
     for number, obj in enumerate(objects):
         kind, where = _check_form(obj, number)
@@ -199,7 +200,7 @@ def check_bundle(
         _check_binding(obj, kind, where, member, known)
         if where != member and where in others:
             raise OwnershipError("is another member's identity", where=where)
-        if not roles & {Role.PUBLISH} and kind not in REPORTED and where != member:
+        if not publishes and kind not in REPORTED and where != member:
             raise VerificationError(f"a reporter publishes no {kind}", where=where)
         if audience is Audience.AGGREGATE and kind in DETAIL_ONLY:
             raise VerificationError(f"{kind} is detail and cannot be an aggregate", where=where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,7 +85,7 @@ class Indicators:
     """The compiled indicators, and what a report wants to say about them.
 
     Attributes:
-        names: campaign and identity ids to names.
+        names: campaign, identity and indicator ids to names.
         windows: validity of each indicator in use, UTC microseconds, open ends as extremes.
         revoked: how many indicators were left out because they were revoked.
         keys: live fingerprint keys, for the customer table.
@@ -121,6 +122,8 @@ def compile_indicators(objects: Iterable[Json], keys: Sequence[FingerprintKey]) 
                     revoked += 1
                 else:
                     windows.append((_when(item, "valid_from", 0), _when(item, "valid_until", 1)))
+                    # Most are called after their kind: one text for all of a kind.
+                    names[str(item.get("id"))] = sys.intern(str(item.get("name", "")))
             yield item
 
     index = IndicatorIndex.build(noted())

@@ -346,6 +346,7 @@ class MatchReport:
             "indicators": [
                 {
                     "indicator_id": h.indicator_id,
+                    "indicator_name": self.indicators.names.get(h.indicator_id),
                     "confidence": h.confidence,
                     "publisher": h.publisher,
                     "publisher_name": self.indicators.names.get(h.publisher or ""),

@@ -28,7 +28,7 @@ _MEANING: Final = {
     LEAD: "lead: one layer that does not rest on prompts",
     CANDIDATE: "candidate: prompts alone, which honest users share too",
 }
-_PLAIN_WIDTH: Final = 110
+_PLAIN_WIDTH: Final = 116
 
 
 def plain(value: str) -> str:
@@ -96,6 +96,13 @@ def _campaign(report: MatchReport, campaign: Campaign, examples: int) -> Rendera
     return Panel(Group(*parts), title=title, title_align="left")
 
 
+def _indicator(report: MatchReport, layer: str, indicator_id: str) -> Text:
+    """What an indicator is called, and as much of its id as `stillwatch indicators` needs."""
+    short = indicator_id.removeprefix("indicator--")[:8]
+    name = plain(report.indicators.names.get(indicator_id, "")).removeprefix(f"{layer}.")
+    return Text(f"{short} {name}".strip(), overflow="ellipsis", no_wrap=True)
+
+
 def _layers(report: MatchReport, campaign: Campaign, examples: int) -> Table:
     table = Table("layer", "indicator", "sure", "exchanges", "first", "last", "publisher", box=None)
     for layer in campaign.layers:
@@ -105,7 +112,7 @@ def _layers(report: MatchReport, campaign: Campaign, examples: int) -> Table:
             publisher = report.indicators.names.get(hit.publisher or "", hit.publisher or "")
             table.add_row(
                 layer if number == 0 else "",
-                Text(hit.indicator_id.removeprefix("indicator--"), overflow="ellipsis"),
+                _indicator(report, layer, hit.indicator_id),
                 "-" if hit.confidence is None else str(hit.confidence),
                 f"{hit.span.exchanges:,}",
                 iso(hit.span.first)[:16] if hit.span.first else "",

@@ -245,6 +245,7 @@ def test_json_keys_are_stable(tmp_path: Path) -> None:
             "indicators": [
                 {
                     "indicator_id": "indicator--network",
+                    "indicator_name": None,
                     "confidence": 80,
                     "publisher": "identity--lab",
                     "publisher_name": "Lab\x1b[31m",

@@ -79,6 +79,34 @@ def test_both_engines_find_what_the_exact_tests_say(engine: str, kind: pa.DataTy
     assert (index._ascii is not None) is (engine == "hyperscan")
 
 
+def test_databases_that_do_not_compile_leave_the_work_to_re(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index = TextIndex(TESTS)
+    expected = [part.tolist() for part in index.probe(pa.array(TEXTS))]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise hyperscan.error("too large")
+
+    monkeypatch.setattr(text_index, "_Hyperscan", refuse)
+    monkeypatch.setattr(text_index, "_compiles", lambda *_: True)
+    without = TextIndex(TESTS)
+    assert [part.tolist() for part in without.probe(pa.array(TEXTS))] == expected
+    with pytest.raises(PatternError, match="exponential"):
+        safe_test(comparison("MATCHES", "(a+)+$"))
+
+
+@pytest.mark.parametrize(
+    "literal", [r"a.{2,300}z", r"a.{300}z", r"a\\.{2}z", r"a[.{2}]z", r"a\.{2}z"]
+)
+def test_bounded_runs_keep_their_bounds(engine: str, literal: str) -> None:
+    test = comparison("MATCHES", literal)
+    texts = ["az", "abcz", "a..z", "a" + "b" * 300 + "z", "a" + "é" * 301 + "z", "a\bbz", "a{z"]
+    rows, _ = TextIndex([test]).probe(pa.array(texts))
+    assert rows.tolist() == [n for n, text in enumerate(texts) if re.search(literal, text)]
+    assert engine in {"hyperscan", "re"}
+
+
 def test_bytes_that_are_not_utf8_do_no_harm(engine: str) -> None:
     raw = pa.array([b"needle \xff\xfe", b"a needle \xc3"], pa.large_binary())
     values = pa.LargeStringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])

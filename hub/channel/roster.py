@@ -37,6 +37,8 @@ class Roster:
         self.cards: dict[str, Card] = {}
         self.by_key: dict[str, Card] = {}
         self.epochs: dict[int, Epoch] = {}
+        self._named: dict[str, Member] = {}
+        self._index(genesis)
         self._kems: dict[tuple[str, Audience], frozenset[str]] = {}
 
     @property
@@ -54,6 +56,11 @@ class Roster:
         self.superseded[self.manifest.hash] = manifest.created
         self.manifests[manifest.hash] = manifest
         self.manifest = manifest
+        self._index(manifest)
+
+    def _index(self, manifest: Manifest) -> None:
+        for member in manifest.members:
+            self._named[member.card] = member
 
     def add_epoch(self, epoch: Epoch) -> None:
         """Put a checked epoch in force."""
@@ -107,28 +114,49 @@ class Roster:
         return all(self.kems(audience, manifest) == epoch.kems[audience] for audience in READERS)
 
     def check_card(self, card: Card) -> None:
-        """Decide whether a card belongs here: named by the manifest, or a member's next one.
+        """Decide whether a card belongs here: a manifest names it, or it is a member's next one.
+
+        A card that came late may have lost its place already: older messages still need it.
 
         Raises:
             NotYetError: nothing names it.
-            VerificationError: it contradicts the manifest or another card.
+            VerificationError: it contradicts a manifest or another card.
         """
         where = f"card {card.number} of {card.member}"
+        named = self._named.get(card.hash)
+        if named is None:
+            self._check_next(card, where)
+        elif (named.member, named.root) != (card.member, card.root_id):
+            raise VerificationError("the manifest names it for another member or root", where=where)
+        else:
+            self._check_place(card, where)
+        for other in self.cards.values():
+            if card.sign_id == other.sign_id or card.kem_id == other.kem_id:
+                raise VerificationError(f"reuses a key of a card of {other.member}", where=where)
+            if other.root_id == card.root_id and abs(other.number - card.number) == 1:
+                follows(*sorted((card, other), key=lambda one: one.number))
+
+    def _check_next(self, card: Card, where: str) -> None:
         member = self.manifest.member(card.member)
         if member is None or member.root != card.root_id:
             raise NotYetError("the manifest names no such member under this root", where=where)
         current = self.cards.get(member.card)
-        if member.card != card.hash:
-            if current is None or card.number <= current.number:
-                raise NotYetError("the manifest names another card", where=where)
-            follows(current, card)
-        elif (older := self._newest(card)) is not None and older.number < card.number:
-            follows(older, card)
-        for other in self.cards.values():
-            if card.sign_id == other.sign_id or card.kem_id == other.kem_id:
-                raise VerificationError(f"reuses a key of a card of {other.member}", where=where)
+        if current is None or card.number <= current.number:
+            raise NotYetError("the manifest names another card", where=where)
+        follows(current, card)
         if card.sign_id in self.manifest.finals:
             raise VerificationError("its signing key was removed", where=where)
+
+    def _check_place(self, card: Card, where: str) -> None:
+        member = self.manifest.member(card.member)
+        in_force = member is not None and member.card == card.hash
+        if in_force == (card.sign_id in self.manifest.finals):
+            raise VerificationError(
+                "its signing key was removed"
+                if in_force
+                else "lost its place without a final position of its key",
+                where=where,
+            )
 
     def sibling(self, card: Card) -> Card | None:
         """Another card of the same number by the same root, or None: a root that signs two."""
@@ -171,10 +199,6 @@ class Roster:
             if card is not None and card.sign_id in new.finals:
                 raise VerificationError(f"{member.member} has a removed key", where=where)
 
-    def _newest(self, card: Card) -> Card | None:
-        chain = [other for other in self.cards.values() if other.root_id == card.root_id]
-        return max(chain, key=lambda other: other.number, default=None)
-
     def to_json(self) -> Json:
         """The durable form."""
         return {
@@ -199,6 +223,8 @@ class Roster:
             roster = cls(manifests[0])
             roster.manifests = {manifest.hash: manifest for manifest in manifests}
             roster.manifest = manifests[-1]
+            for manifest in manifests:
+                roster._index(manifest)
             roster.superseded = dict(value["superseded"])
             for text in value["cards"]:
                 roster.add_card(parse_card(from_base64(text, where="state.cards", most=_MAX_CARD)))

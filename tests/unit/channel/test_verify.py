@@ -355,3 +355,20 @@ def test_roles_that_contradict_each_other_are_refused() -> None:
     for roles in ({Role.PUBLISH}, {Role.REPORT}, {Role.LIAISON, Role.READ}, set[Role]()):
         with pytest.raises(InputError, match=r"needs|excludes|role"):
             lab.row(roles)
+
+
+def test_a_card_that_comes_after_its_members_removal_still_explains_the_past() -> None:
+    scene, lab, _, _ = opening_scene()
+    other = Person("other lab")
+    scene.admit((other, PUBLISHER))
+    said = scene.publish(other, [indicator(other)])
+    scene.remove(other)
+    late = card_message(scene.trusted.channel, other.card_raw)
+    reader = TrustedChannel.from_genesis(scene.wire[0], owner_roots=None, now=NOW)
+    batch = reader.accept_many([raw for raw in scene.wire[1:] if raw != late], now=NOW)
+    assert len(batch.waiting) == 3
+    rest = reader.accept_many([late, *(raw for raw, _ in batch.waiting)], now=NOW)
+    assert (rest.waiting, rest.refused) == ([], [])
+    assert reader.last(other.pub) == (1, said.message.digest)
+    assert reader.epoch == scene.trusted.epoch
+    assert lab.id in reader.cards

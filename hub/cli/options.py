@@ -184,6 +184,11 @@ def desk_of(home: Home) -> Desk:
     return Desk(home, connect, lambda: int(time.time()))
 
 
+def count_of(number: int, word: str) -> str:
+    """A number and its noun."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
 def utc(seconds: int | None) -> str:
     """A time for people."""
     if seconds is None:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
-from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
+from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
 from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
 from hub.client.home import Home
 from hub.client.ingest import parse_mapping
 from hub.client.keyring import write_private
-from hub.client.publisher import Options, Preparation, Published, prepare, publish, refresh
+from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
 from hub.client.reporter import channel_of
 from hub.client.stated import read_stated
+from hub.client.subscriber import refresh
 from hub.errors import InputError
 from hub.model.bundle import bundle
 from hub.model.codec import dumps
@@ -29,7 +30,6 @@ _SHOWN_ROWS = 40
 @click.argument(
     "files",
     nargs=-1,
-    required=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
 )
 @click.option("--channel", "channel_name", default=None, help="Which channel, when in several.")
@@ -61,6 +61,12 @@ _SHOWN_ROWS = 40
     type=click.Path(path_type=Path, dir_okay=False),
     help="With --dry-run: write what would leave the machine, as a STIX bundle.",
 )
+@click.option(
+    "--again",
+    "repeat",
+    is_flag=True,
+    help="No files: seal what still holds once more, for members who joined later.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show every row, not only the odd ones.")
 @home_options
 @json_option
@@ -75,6 +81,7 @@ def command(
     region: str | None,
     dry_run: bool,
     out: Path | None,
+    repeat: bool,
     verbose: bool,
     home: Path,
     passphrase_file: Path | None,
@@ -87,6 +94,8 @@ def command(
     api_key_prefix; for prompts kind with text or pattern; and campaign, first_seen, last_seen,
     valid_until, confidence.
     """
+    if bool(files) is repeat:
+        raise InputError("name files, or give --again without files")
     if out is not None and not dry_run:
         raise InputError("only a dry run writes what would be sent", where="--out")
     level = TLP.from_label(tlp)
@@ -100,7 +109,9 @@ def command(
         stated=read_stated(campaign_file) if campaign_file else {},
     )
     with load_home(home, passphrase_file) as opened:
-        prepared, published = _run(opened, channel_name, files, options, dry_run=dry_run)
+        prepared, published = _run(
+            opened, channel_name, files, options, dry_run=dry_run, repeat=repeat
+        )
         if out is not None:
             content = bundle([*prepared.aggregate, *prepared.detail])
             write_private(out, dumps(content))
@@ -114,17 +125,23 @@ def _run(
     options: Options,
     *,
     dry_run: bool,
+    repeat: bool,
 ) -> tuple[Preparation, Published | None]:
     desk = desk_of(home)
     channel = channel_of(home, channel_name)
-    if dry_run:
+
+    def prepared_now() -> Preparation:
+        if repeat:
+            return again(home, channel, now=desk.clock())
         with progress("Reading") as advance:
-            return prepare(home, channel, files, options, now=desk.clock(), advance=advance), None
+            return prepare(home, channel, files, options, now=desk.clock(), advance=advance)
+
+    if dry_run:
+        return prepared_now(), None
     with home.locked():
         with progress("Bringing the channel up to date"):
             channel = refresh(desk, channel)
-        with progress("Reading") as advance:
-            prepared = prepare(home, channel, files, options, now=desk.clock(), advance=advance)
+        prepared = prepared_now()
         total = len(prepared.aggregate) + len(prepared.detail)
         with progress("Sealing and sending", total or None) as advance:
             return prepared, publish(desk, channel, prepared, advance=advance)
@@ -166,4 +183,4 @@ def _show(
     elif published.messages == 0:
         click.echo("Nothing new to publish.")
     else:
-        click.echo(f"Published {total} in {published.messages} sealed messages.")
+        click.echo(f"Published {total} in {count_of(published.messages, 'sealed message')}.")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
-from hub.client.publisher import Published, refresh
+from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
+from hub.client.publisher import Published
 from hub.client.reporter import (
     Reporting,
     Seen,
@@ -17,6 +17,7 @@ from hub.client.reporter import (
     read_matches,
     send,
 )
+from hub.client.subscriber import refresh
 from hub.errors import InputError
 
 
@@ -119,12 +120,13 @@ def _show(prepared: Reporting, sent: Published | None, *, as_json: bool) -> None
     for each in objects:
         if each["type"] == "sighting":
             subject, count = each["sighting_of_ref"], each["count"]
-            click.echo(f"  sighting of {subject}: {count} times, until {each['last_seen']}")
+            click.echo(f"  sighting of {subject}: {count} times, last {each['last_seen']}")
         elif each["type"] == "opinion":
             click.echo(f"  {each['opinion']} on {each['object_refs'][0]}")
     for object_id, why in prepared.skipped.items():
         click.echo(f"  not reported: {object_id}: {why}", err=True)
     if sent is None:
-        click.echo(f"Dry run: {len(objects)} objects would be sent; nothing was.")
+        click.echo(f"Dry run: {count_of(len(objects), 'object')} would be sent; nothing was.")
     else:
-        click.echo(f"Sent {len(objects)} objects in {sent.messages} sealed messages.")
+        messages = count_of(sent.messages, "sealed message")
+        click.echo(f"Sent {count_of(len(objects), 'object')} in {messages}.")

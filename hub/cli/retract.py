@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
-from hub.client.publisher import refresh, retract
+from hub.client.publisher import retract
 from hub.client.reporter import channel_of
+from hub.client.subscriber import refresh
 
 
 @click.command("retract")

@@ -100,7 +100,7 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         pulled_at=channel.pulled_at,
         lag_s=None if channel.pulled_at is None else now - channel.pulled_at,
         outbox=len(home.state.unsent(channel.channel_id)),
-        waiting=len(home.state.waiting(channel.channel_id)),
+        waiting=len(home.state.kept(channel.channel_id, "waiting")),
         members=0,
         epoch=None,
         manifest=None,

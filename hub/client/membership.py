@@ -28,6 +28,7 @@ from hub.client.issue import (
 )
 from hub.client.registration import find_collection, find_inbox, register
 from hub.client.rows import ChannelRow, InvitationRow
+from hub.client.subscriber import refresh
 from hub.client.transport import HubAccount
 from hub.client.work import INBOX, Desk, Sealed, flush
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
@@ -260,6 +261,7 @@ def approve(desk: Desk, name: str, candidate: Candidate) -> None:
         )
         if row.used_at is not None:
             raise ConflictError("this invitation was used before", where=row.organisation)
+        channel = refresh(desk, channel)
         trusted = owned(home, channel)
         card = candidate.request.card
         if trusted.manifest.member(card.member) is not None:
@@ -294,6 +296,9 @@ def remove(desk: Desk, name: str, member: str) -> None:
     home, now = desk.home, desk.clock()
     with home.locked():
         channel = home.state.channel(name)
+        owned(home, channel)
+        # What the member published up to now stays valid: the manifest names its last message.
+        channel = refresh(desk, channel)
         trusted = owned(home, channel)
         if trusted.manifest.member(member) is None:
             raise InputError("no such member", where=member, hint="stillwatch channel members")

@@ -23,7 +23,6 @@ from hub.client.detections import Author, Detection, RowReport, Verdict, detect
 from hub.client.home import Home
 from hub.client.ingest import open_table
 from hub.client.rows import ChannelRow
-from hub.client.subscriber import Pulled, pull_channel
 from hub.client.work import Desk, Sealed, current_secrets, flush, own_card
 from hub.errors import AccessError, InputError, VerificationError
 from hub.fingerprint.tokens import FingerprintKey
@@ -285,14 +284,22 @@ def live_kinds(objects: Iterable[Json]) -> dict[str, Counter[str]]:
     return counts
 
 
-def refresh(desk: Desk, channel: ChannelRow) -> ChannelRow:
-    """Bring the channel up to date before sealing into it.
+def again(home: Home, channel: ChannelRow, *, now: int) -> Preparation:
+    """Everything of ours that still holds, for members who joined after it was sealed.
 
-    Raises:
-        TransportError, AccessError: the hub is not there, or refuses.
+    Receivers that have it already change nothing: the versions are the same.
     """
-    pull_channel(desk, channel, Pulled(channel.name))
-    return desk.home.state.channel(channel.channel_id)
+    result = Preparation()
+    moment = _moment(now)
+    for row in home.state.objects(channel.channel_id, member=home.member_id):
+        until = row.body.get("valid_until")
+        if row.revoked or (isinstance(until, str) and parse_timestamp(until) <= moment):
+            continue
+        target = result.aggregate if row.audience == Audience.AGGREGATE else result.detail
+        target.append(row.body)
+        if row.type == "campaign":
+            result.campaigns.append(str(row.body["name"]))
+    return result
 
 
 def publish(

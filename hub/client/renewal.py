@@ -6,6 +6,7 @@ import dataclasses
 
 from hub.channel.card import card_message
 from hub.client.issue import new_fingerprint_key, new_manifest, next_epoch, quarter, send_keys
+from hub.client.subscriber import refresh
 from hub.client.work import Desk, Sealed, flush
 
 
@@ -35,6 +36,7 @@ def renew(
         result = Renewed(channel.name)
         if abandon and (count := home.state.abandon(channel.channel_id)):
             result.done.append(f"dropped {count} unsent messages")
+        channel = refresh(desk, channel)
         trusted = home.trusted(channel)
         soon = now + home.settings.warn_before_s
         newest = home.keyring.current.card

@@ -118,6 +118,7 @@ def prepare_sightings(
     moment = datetime.fromtimestamp(now, UTC)
     result = Reporting()
     campaigns: dict[tuple[str, str], list[Seen]] = {}
+    indicated: dict[str, dict[tuple[str, str], list[str]]] = {}
     for each in seen:
         row = _known(home, each.indicator_id, result)
         if row is None:
@@ -132,7 +133,9 @@ def prepare_sightings(
             created=moment,
         )
         _add(home, result, row.channel_id, Audience.DETAIL, made, moment)
-        for campaign in _campaigns(home, row):
+        if row.channel_id not in indicated:
+            indicated[row.channel_id] = _campaigns(home, row.channel_id)
+        for campaign in indicated[row.channel_id].get((row.id, row.member), ()):
             campaigns.setdefault((row.channel_id, campaign), []).append(each)
     if aggregate:
         for (channel_id, campaign), parts in campaigns.items():
@@ -212,17 +215,14 @@ def _known(home: Home, indicator_id: str, result: Reporting) -> ObjectRow | None
     return None
 
 
-def _campaigns(home: Home, indicator: ObjectRow) -> list[str]:
-    """Campaigns that the indicator's own publisher relates it to."""
-    return [
-        str(row.body["target_ref"])
-        for row in home.state.objects(
-            indicator.channel_id, types=("relationship",), member=indicator.member
-        )
-        if row.body.get("source_ref") == indicator.id
-        and row.body.get("relationship_type") == "indicates"
-        and not row.revoked
-    ]
+def _campaigns(home: Home, channel_id: str) -> dict[tuple[str, str], list[str]]:
+    """(indicator, member) -> campaigns that this member relates the indicator to."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in home.state.objects(channel_id, types=("relationship",)):
+        if row.body.get("relationship_type") == "indicates" and not row.revoked:
+            key = (str(row.body.get("source_ref")), row.member)
+            found.setdefault(key, []).append(str(row.body.get("target_ref")))
+    return found
 
 
 def _add(

@@ -77,7 +77,13 @@ class OutboxRow:
 
 @dataclasses.dataclass(frozen=True)
 class MessageRow:
-    """A protocol message that was looked at; `outcome` is `accepted`, `refused` or `waiting`."""
+    """A protocol message that was looked at.
+
+    Attributes:
+        outcome: `accepted`, `refused`, `waiting` (for an earlier message), or `sealed` (verified,
+            but its epoch's secret may still come).
+        raw: the bytes, of those that are looked at once more.
+    """
 
     channel_id: str
     digest: str

@@ -58,7 +58,7 @@ CREATE TABLE message (
   member TEXT, publisher TEXT, seq INTEGER, epoch INTEGER, audience TEXT, sent_at INTEGER,
   received_at INTEGER NOT NULL, raw BLOB, reason TEXT, PRIMARY KEY (channel_id, digest)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX message_waiting ON message (channel_id, received_at) WHERE outcome = 'waiting';
+CREATE INDEX message_kept ON message (channel_id, outcome) WHERE raw IS NOT NULL;
 CREATE TABLE object (
   channel_id TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, modified TEXT NOT NULL,
   member TEXT NOT NULL, audience TEXT NOT NULL, revoked INTEGER NOT NULL, body BLOB NOT NULL,
@@ -348,7 +348,7 @@ class State:
         )
 
     def outcome(self, channel_id: str, digest: str) -> str | None:
-        """`accepted`, `refused`, `waiting`, or None for a message not seen before."""
+        """`accepted`, `refused`, `waiting`, `sealed`, or None for a message not seen before."""
         row = self._run(
             "SELECT outcome FROM message WHERE channel_id=? AND digest=?", (channel_id, digest)
         ).fetchone()
@@ -361,14 +361,14 @@ class State:
         ).fetchone()
         return None if row is None else MessageRow(*tuple(row))
 
-    def waiting(self, channel_id: str) -> list[MessageRow]:
-        """Messages that came before what they build on, oldest first."""
+    def kept(self, channel_id: str, outcome: str) -> list[MessageRow]:
+        """Messages whose bytes are kept, oldest first: `waiting` ones, or `sealed` ones."""
         return [
             MessageRow(*tuple(r))
             for r in self._rows(
-                "SELECT * FROM message WHERE channel_id=? AND outcome='waiting'"
-                " ORDER BY received_at, seq",
-                (channel_id,),
+                "SELECT * FROM message WHERE channel_id=? AND outcome=?"
+                " ORDER BY received_at, sent_at, seq",
+                (channel_id, outcome),
             )
         ]
 

@@ -35,6 +35,7 @@ from hub.errors import (
 from hub.model.codec import Json
 from hub.model.identifiers import parse_timestamp, timestamp
 
+_SEALED: Final = "sealed"
 _RANK: Final = {
     MessageType.MANIFEST: 0,
     MessageType.CARD: 1,
@@ -136,7 +137,14 @@ def pull_channel(
                 _advance_cursor(desk.home, channel, page)
             advance(len(page.objects))
     except AccessError as error:
-        if state.channel(channel.channel_id).standing != "joining":
+        standing = state.channel(channel.channel_id).standing
+        if standing == "member":
+            raise AccessError(
+                error.message,
+                where=error.where,
+                hint="has the owner removed this organisation, or the hub barred its account?",
+            ) from error
+        if standing != "joining":
             raise
         raise AccessError(
             "the owner has not approved the join request yet",
@@ -147,7 +155,17 @@ def pull_channel(
     state.set_pulled(channel.channel_id, desk.clock(), None)
     _heartbeat(desk, channel)
     result.sent += flush(desk, channel).sent
-    result.waiting = len(state.waiting(channel.channel_id))
+    result.waiting = len(state.kept(channel.channel_id, "waiting"))
+
+
+def refresh(desk: Desk, channel: ChannelRow) -> ChannelRow:
+    """Bring the channel up to date before sealing into it.
+
+    Raises:
+        TransportError, AccessError: the hub is not there, or refuses.
+    """
+    pull_channel(desk, channel, Pulled(channel.name))
+    return desk.home.state.channel(channel.channel_id)
 
 
 def _added_after(home: Home, channel: ChannelRow) -> str | None:
@@ -240,7 +258,7 @@ class Intake:
         self.home.state.set_trusted(self.channel.channel_id, self.trusted.state(), self.standing)
 
     def _kept(self) -> list[Message]:
-        rows = self.home.state.waiting(self.channel.channel_id)
+        rows = self.home.state.kept(self.channel.channel_id, "waiting")
         return [parse_message(row.raw) for row in rows if row.raw]
 
     def _message(self, each: Json) -> Message | None:
@@ -268,18 +286,18 @@ class Intake:
         except (InputError, VerificationError) as error:
             self._refuse(message, error)
             return True
-        if accepted.duplicate:
-            self.home.state.put_message(message_row(self.channel, accepted, self.now))
-            return True
         try:
-            self._open(accepted)
+            outcome = "accepted" if accepted.duplicate else self._open(accepted)
         except NotYetError:
             return False
         except (InputError, VerificationError) as error:
             self._refuse(message, error)
             return True
-        self.result.messages += 1
-        self.home.state.put_message(message_row(self.channel, accepted, self.now))
+        self.result.messages += not accepted.duplicate
+        row = message_row(self.channel, accepted, self.now, outcome=outcome)
+        if outcome == _SEALED:
+            row = dataclasses.replace(row, raw=message.raw)
+        self.home.state.put_message(row)
         return True
 
     def _accept(self, message: Message) -> Accepted:
@@ -294,16 +312,25 @@ class Intake:
             self.trusted = trusted
         return self.trusted.accept(message.raw, now=self.now)
 
-    def _open(self, accepted: Accepted) -> None:
-        kind = accepted.message.header.t
-        if accepted.expired:
-            return
-        if kind == MessageType.EPOCH:
+    def _open(self, accepted: Accepted) -> str:
+        """Open what can be; the outcome to remember."""
+        assert self.trusted is not None
+        header = accepted.message.header
+        if header.t == MessageType.EPOCH:
             self._open_epoch(accepted.message.raw)
-        elif kind == MessageType.KEYS:
-            self._open_keys(accepted)
-        elif kind == MessageType.DATA:
-            self._open_data(accepted)
+        if accepted.expired or header.t not in (MessageType.KEYS, MessageType.DATA):
+            return "accepted"
+        secrets = self._secrets_for(accepted)
+        if secrets is None:
+            self.result.sealed += 1
+            # The next epoch may bring a joiner the secrets of the past.
+            history = self.trusted.manifest.policy.history != "none"
+            return _SEALED if history and (header.ep or 0) not in self._secrets else "accepted"
+        if header.t == MessageType.KEYS:
+            self._open_keys(accepted, secrets)
+        else:
+            self._open_data(accepted, secrets)
+        return "accepted"
 
     def _open_epoch(self, raw: bytes) -> None:
         assert self.trusted is not None
@@ -311,10 +338,30 @@ class Intake:
             secrets = unwrap(self.trusted, raw, keys.kem)
             if secrets.detail is None and secrets.aggregate is None:
                 continue
-            for each in (*unwrap_history(self.trusted, raw, keys.kem), secrets):
+            history = unwrap_history(self.trusted, raw, keys.kem)
+            for each in (*history, secrets):
                 put_epoch(self.home, self.channel.channel_id, each, self.now)
                 self._secrets[each.epoch] = each
+            if history:
+                self._open_the_past()
             return
+
+    def _open_the_past(self) -> None:
+        """Open what was verified before its epoch's secret came."""
+        assert self.trusted is not None
+        for row in self.home.state.kept(self.channel.channel_id, _SEALED):
+            assert row.raw is not None
+            message = parse_message(row.raw)
+            if message.header.ep not in self._secrets:
+                continue
+            self.result.sealed -= 1
+            accepted = self.trusted.accept(row.raw, now=self.now)
+            try:
+                self._open(accepted)
+            except (InputError, VerificationError) as error:
+                self._refuse(message, error)
+            else:
+                self.home.state.put_message(message_row(self.channel, accepted, self.now))
 
     def _secrets_for(self, accepted: Accepted) -> EpochSecrets | None:
         header = accepted.message.header
@@ -324,21 +371,13 @@ class Intake:
         wanted = secrets.aggregate if header.aud == Audience.AGGREGATE else secrets.detail
         return None if wanted is None else secrets
 
-    def _open_keys(self, accepted: Accepted) -> None:
+    def _open_keys(self, accepted: Accepted, secrets: EpochSecrets) -> None:
         assert self.trusted is not None
-        secrets = self._secrets_for(accepted)
-        if secrets is None:
-            self.result.sealed += 1
-            return
         for key in open_keys(self.trusted, accepted, secrets):
             self.home.put_fingerprint_secret(self.channel.channel_id, key, self.now)
 
-    def _open_data(self, accepted: Accepted) -> None:
+    def _open_data(self, accepted: Accepted, secrets: EpochSecrets) -> None:
         assert self.trusted is not None
-        secrets = self._secrets_for(accepted)
-        if secrets is None:
-            self.result.sealed += 1
-            return
         opened = open_data(self.trusted, accepted, secrets, owners=self._owners)
         for body in opened.objects:
             row = object_row(self.channel, accepted, body, opened.member, self.now)

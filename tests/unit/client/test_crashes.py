@@ -17,9 +17,10 @@ from hub.client.home import Home
 from hub.client.joining import join
 from hub.client.keyring import Unlock
 from hub.client.membership import approve, candidates, create, invite
-from hub.client.publisher import Options, prepare, publish, refresh, retract
+from hub.client.publisher import Options, prepare, publish, retract
 from hub.client.renewal import renew
 from hub.client.state import State
+from hub.client.subscriber import refresh
 from hub.client.work import Desk
 from tests.unit.client.circle import SETTINGS, Circle, Clock, write_files
 from tests.unit.client.memory_hub import C1, MemoryHub

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import socket
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -170,7 +169,7 @@ class Batch:
             return []
         low = int(self.addresses.low[row])
         if family == 4:
-            return [socket.inet_ntoa(low.to_bytes(4, "big"))]
+            return [".".join(map(str, low.to_bytes(4, "big")))]
         return [str(ipaddress.IPv6Address(int(self.addresses.high[row]) << 64 | low))]
 
 

@@ -212,6 +212,19 @@ def _matches(regex: str, position: int) -> Test:
     return test
 
 
+_OCTET: Final = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_QUAD: Final = re.compile(r"\.".join([_OCTET] * 4), re.ASCII)
+
+
+def quad(text: str) -> int | None:
+    """The 32 bits of a dotted quad, read much faster than `ipaddress` does; None if it is none."""
+    found = _QUAD.fullmatch(text)
+    if found is None:
+        return None
+    a, b, c, d = map(int, found.groups())
+    return a << 24 | b << 16 | c << 8 | d
+
+
 def network(text: str) -> Network | None:
     """Read an address or a CIDR block; IPv4-mapped IPv6 is IPv4; None if it is neither."""
     try:

@@ -31,7 +31,7 @@ def masked(field: Field, value: str) -> str:
     if field.column == "prompt":
         return f"({len(value)} characters)" if field.derived is None else _cut(value, 24)
     if field.column == "signup_time":
-        return value[:10]
+        return _cut(value[:10] if value[:4].isdigit() else value, _KEPT)
     if field.column == "user_agent":
         return _cut(value.split(" ")[0], _KEPT)
     if field.column in _SHOWN:

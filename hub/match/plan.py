@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 import re
-import socket
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from typing import Final, TypeAlias
 
 from hub.errors import InputError
 from hub.fingerprint.prompts import PROFILE
-from hub.match.compare import network
+from hub.match.compare import network, quad
 from hub.match.pattern import parse
 from hub.match.schema import PATHS, TRAFFIC_SCHEMA
 from hub.match.syntax import (
@@ -65,7 +64,6 @@ class Kind(enum.Enum):
     BANDS = enum.auto()
 
 
-_MAPPED: Final = bytes(10) + b"\xff\xff"
 _SIMPLE_KINDS: Final = frozenset({Kind.TEXT, Kind.TEXTS, Kind.ADDRESS})
 
 
@@ -244,16 +242,12 @@ class Planner:
 def _is_canonical(literal: str, operator: str, field: Field) -> bool:
     """Tell quickly that an address or a block needs no other spelling; False if in doubt."""
     address, _, length = literal.partition("/")
-    families = {"ipv4-addr": socket.AF_INET, "ipv6-addr": socket.AF_INET6}
-    family = families.get(field.object_type)
-    if family is None or (length and operator == "="):
+    if length and (operator == "=" or not length.isdecimal() or int(length) > 32):
         return False
-    try:
-        packed = socket.inet_pton(family, address)
-    except (OSError, ValueError):
-        return False
-    canonical = socket.inet_ntop(family, packed) == address and not packed.startswith(_MAPPED)
-    return canonical and (operator == "=" or (length.isdecimal() and int(length) <= 32))
+    if field.object_type == "ipv4-addr":
+        return quad(address) is not None
+    block = network(address) if field.object_type == "ipv6-addr" else None
+    return block is not None and f"{address}/128" == str(block)
 
 
 def _observations(pattern: Pattern) -> list[tuple[Expression, int, int]]:

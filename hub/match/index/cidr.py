@@ -7,7 +7,6 @@ address is a prefix of full length. IPv4-mapped IPv6 is IPv4.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -16,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hub.match.compare import network
+from hub.match.compare import network, quad
 from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, string_buffers
 
 Words64: TypeAlias = NDArray[np.uint64]
@@ -246,9 +245,8 @@ def _climb(innermost: Keys, parent: Keys, rows: Rows, keys: Keys) -> int:
 def block_of(text: str) -> Block | None:
     """Read an address or a CIDR block, IPv4-mapped IPv6 as IPv4; None if it is neither."""
     address, slash, length = text.partition("/")
-    try:
-        first = int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big")
-    except (OSError, ValueError):
+    first = quad(address)
+    if first is None:
         block = network(text)
         if block is None:
             return None

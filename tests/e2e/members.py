@@ -57,7 +57,19 @@ class Work:
             check=False,
         )
         assert code is None or done.returncode == code, done.stdout + done.stderr
-        return done.stdout if code in (0, None) else done.stdout + done.stderr
+        return done.stdout if code in (0, None) or "--json" in words else done.stdout + done.stderr
+
+    def start(self, home: str, *words: str) -> subprocess.Popen[str]:
+        """Start a command; the caller ends it."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def json(self, home: str, *words: str, code: int | None = 0) -> Any:
         """Run a command with --json."""

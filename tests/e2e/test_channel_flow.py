@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-from hub.cli.exits import ALARM, ATTENTION
+from hub.cli.exits import ALARM, ATTENTION, EXPIRED
 from tests.e2e.members import Work, end, free_port, serve
 
 ACCOUNTS = """email,phone,api_key,campaign,first_seen,last_seen,confidence
@@ -132,6 +133,80 @@ def test_renewal_and_a_rotated_epoch(work: Work) -> None:
     (pulled,) = work.json("provider", "pull")["channels"]
     assert not pulled["alarms"]
     assert work.json("provider", "status")["level"] == "ok"
+
+
+def test_following_ends_when_told(work: Work) -> None:
+    process = work.start("provider", "pull", "--follow", "--interval", "1", "--json")
+    try:
+        (work.folder / "late.csv").write_text("address,campaign\n198.51.100.77,LANTERN\n")
+        work.run("lab", "publish", "late.csv")
+        lines = iter(process.stdout or ())
+        assert any('"indicator": 1' in line for line in lines)
+        process.send_signal(signal.SIGTERM)
+        rest = "".join(lines)
+        assert process.wait(30) == 0
+        assert "Traceback" not in rest
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_two_publishers_at_once_do_not_fork(work: Work) -> None:
+    for number in (1, 2):
+        rows = "".join(f"198.51.100.{number}{each},LANTERN\n" for each in range(10, 40))
+        (work.folder / f"part{number}.csv").write_text(f"address,campaign\n{rows}")
+    processes = [work.start("lab", "publish", f"part{number}.csv") for number in (1, 2)]
+    codes = []
+    for process in processes:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        codes.append(process.wait(60))
+        process.stdout.close()
+        assert codes[-1] == 0 or "another stillwatch process" in said
+    assert 0 in codes
+    for number in (1, 2):
+        work.run("lab", "publish", f"part{number}.csv")
+    (pulled,) = work.json("provider", "pull")["channels"]
+    assert (pulled["alarms"], pulled["waiting"]) == ([], 0)
+    assert work.json("provider", "status")["channels"][0]["objects"]["indicator"] >= 60
+
+
+def test_a_wrong_token_is_told_without_showing_it(work: Work) -> None:
+    (work.folder / "wrong.token").write_text("wr0ng-t0ken")
+    (work.folder / "wrong.token").chmod(0o600)
+    work.run(
+        "lab",
+        "channel",
+        "invite",
+        "circle",
+        "--organisation",
+        "Nobody",
+        "--role",
+        "read",
+        "--out",
+        "nobody.invitation",
+    )
+    work.run("nobody", "init", "--organisation", "Nobody", "--key-file")
+    given = ("--invitation-file", "nobody.invitation", "--token-file", "wrong.token")
+    said = work.run("nobody", "join", *given, code=4)
+    assert "401" in said
+    assert "wr0ng-t0ken" not in said
+
+
+def test_nothing_secret_stands_in_the_logs(work: Work) -> None:
+    log = (work.folder / "hub.log").read_text()
+    tokens = [path.read_text() for path in work.folder.glob("*.token")]
+    assert len(tokens) >= 3
+    assert not [token for token in tokens if token in log]
+
+
+def test_a_removed_member_is_told(work: Work) -> None:
+    work.run("lab", "channel", "remove", "circle", "Provider", "--yes")
+    said = work.run("provider", "pull", code=4)
+    assert "has the owner removed this organisation" in said
+    assert work.json("provider", "status", code=EXPIRED)["level"] == "expired"
 
 
 def test_exit_codes_are_told_apart() -> None:

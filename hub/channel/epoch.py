@@ -127,24 +127,13 @@ def new_epoch(
     place = next_place(trusted, signing, seq, prev)
     number = 1 if current is None else current.number + 1
     fresh = {audience: random(SECRET_SIZE) for audience in SEALED_AUDIENCES}
-    wraps = {
-        audience: {
-            card.kem_id: hpke.encrypt(
-                fresh[audience],
-                card.kem_public,
-                wrap_info(audience, manifest.channel, number, manifest.hash, card.kem_id),
-            )
-            for card in trusted.readers(audience)
-        }
-        for audience in SEALED_AUDIENCES
-    }
     body = EpochBody(
         previous=None if current is None else current.digest,
         commitments={
             audience: commitment(fresh[audience], audience, manifest.channel, number, manifest.hash)
             for audience in SEALED_AUDIENCES
         },
-        wraps=wraps,
+        wraps=_wraps(trusted, number, fresh),
         history=_history(trusted, history or {}, joiners),
     )
     header = Header(
@@ -262,6 +251,23 @@ def _check_commitment(
         trusted.raise_alarm("commitment", where, text, digest, trusted.time)
         raise VerificationError(text, where=where)
     return secret
+
+
+def _wraps(
+    trusted: TrustedChannel, number: int, fresh: Mapping[Audience, bytes]
+) -> dict[Audience, dict[str, bytes]]:
+    manifest = trusted.manifest
+    return {
+        audience: {
+            card.kem_id: hpke.encrypt(
+                secret,
+                card.kem_public,
+                wrap_info(audience, manifest.channel, number, manifest.hash, card.kem_id),
+            )
+            for card in trusted.readers(audience)
+        }
+        for audience, secret in fresh.items()
+    }
 
 
 def _history(

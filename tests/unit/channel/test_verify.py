@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hub.channel.card import card_message
+from hub.channel.card import card_message, issue_card
 from hub.channel.epoch import EpochSecrets, new_epoch, unwrap, unwrap_history
 from hub.channel.header import Header, parse_message, signed_message
 from hub.channel.manifest import (
@@ -372,3 +372,21 @@ def test_a_card_that_comes_after_its_members_removal_still_explains_the_past() -
     assert reader.last(other.pub) == (1, said.message.digest)
     assert reader.epoch == scene.trusted.epoch
     assert lab.id in reader.cards
+
+
+def test_a_card_from_the_future_does_not_age_the_channel() -> None:
+    scene, _, provider, _ = opening_scene()
+    fresh = Person("fresh")
+    future = issue_card(
+        provider.root,
+        provider.id,
+        fresh.signing,
+        fresh.kem.public,
+        number=2,
+        prev=provider.card.hash,
+        not_before=NOW + 1_000 * DAY,
+        not_after=NOW + 1_001 * DAY,
+    )
+    before = scene.trusted.time
+    scene.post(card_message(scene.trusted.channel, future))
+    assert scene.trusted.time == before

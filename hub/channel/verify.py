@@ -198,7 +198,7 @@ class TrustedChannel:
         """
         accepted, apply, refusal = self._ledger.examine(parse_message(raw), now)
         apply()
-        # A card may begin in the future: only what is bounded by the clock moves the channel's time.
+        # A card may begin in the future: only what the clock bounds moves the channel's time.
         if not accepted.duplicate and accepted.message.header.t is not MessageType.CARD:
             self._ledger.time = max(self._ledger.time, accepted.message.header.ts)
         if refusal is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ from hub.cli.options import (
 )
 from hub.client.keyring import write_private
 from hub.client.membership import ROLE_SETS, create, invite, member_names
+from hub.client.transport import discover
 from hub.model.codec import Json
 from hub.model.markings import TLP
 
@@ -34,7 +36,9 @@ def command() -> None:
 
 @command.command("create")
 @click.argument("name")
-@click.option("--hub", "api_root", required=True, help="URL of the hub's API root.")
+@click.option(
+    "--hub", "api_root", required=True, help="URL of the hub's API root, or of its discovery."
+)
 @click.option("--collection", required=True, help="Id or title of an empty collection on the hub.")
 @click.option(
     "--tlp",
@@ -79,6 +83,7 @@ def create_command(
             ca_file=ca_file,
             allow_plain_http=allow_plain_http,
         )
+        account = dataclasses.replace(account, api_root=discover(account, opened.settings))
         policy = Policy(tlp=tlp, rotation=rotate_days * 86_400, history=history)
         made = create(desk_of(opened), name, account, collection, policy)
         root = opened.keyring.root.public.id

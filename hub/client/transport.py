@@ -14,25 +14,19 @@ import contextlib
 import dataclasses
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import requests
 import requests.auth
-from taxii2client import exceptions as taxii_errors
 from taxii2client.common import _HTTPConnection
 from taxii2client.v21 import ApiRoot, Collection, Server
 
+from hub.client.answers import json_or_none, status_behind, wrapped
 from hub.client.session import GuardedSession
-from hub.errors import AccessError, ConflictError, InputError, TransportError
+from hub.errors import AccessError, InputError, TransportError
 from hub.model.codec import Json, dumps
 from hub.settings import ClientSettings
-
-_DENIED_HINTS: Final = {
-    401: "check the user name and token; `stillwatch hub token` makes a new one on the hub",
-    403: "the hub's administrator grants access, or your account is not bound to your member id",
-    404: "it does not exist, or this account may not see it",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,11 +233,11 @@ def discover(account: HubAccount, settings: ClientSettings) -> str:
         TransportError: the address leads to no TAXII 2.1 server.
     """
     url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
-    hub = connect(account, settings)
-    assert isinstance(hub, HttpHub)
     if urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1] not in ("taxii2", ""):
         return url
-    with contextlib.closing(hub), _errors(url):
+    hub = connect(account, settings)
+    assert isinstance(hub, HttpHub)
+    with contextlib.closing(hub), wrapped(url):
         server = Server(url, conn=hub.connection)
         root = server.default or (server.api_roots[0] if server.api_roots else None)
     if root is None:
@@ -273,13 +267,13 @@ class HttpHub:
 
     def about(self) -> About | None:
         """None when the server is not a Stillwatch hub."""
-        with _errors(self._api_root):
+        with wrapped(self._api_root):
             response = self._session.get(
                 f"{self._api_root}about/", headers={"Accept": "application/json, */*;q=0.1"}
             )
             if response.status_code == 401:
                 response.raise_for_status()
-            body = _json_or_none(response)
+            body = json_or_none(response)
         if response.status_code != 200 or not isinstance(body, dict):
             return None
         protocol, time = body.get("protocol"), body.get("time")
@@ -289,14 +283,14 @@ class HttpHub:
 
     def collections(self) -> Sequence[TaxiiCollection]:
         """Every collection that the account sees."""
-        with _errors(self._api_root):
+        with wrapped(self._api_root):
             found = ApiRoot(self._api_root, conn=self.connection).collections
         return [HttpCollection(each, self._session, self._settings) for each in found]
 
     def collection(self, collection_id: str) -> TaxiiCollection:
         """One collection; asks the hub for it."""
         url = f"{self._api_root}collections/{collection_id}/"
-        with _errors(url):
+        with wrapped(url):
             collection = Collection(url, conn=self.connection)
             collection.refresh()
         return HttpCollection(collection, self._session, self._settings)
@@ -304,12 +298,12 @@ class HttpHub:
     def challenge(self) -> str | None:
         """A challenge to bind this account to a member; None on a stock server."""
         url = f"{self._api_root}binding/challenge/"
-        with _errors(url):
+        with wrapped(url):
             response = self._session.post(url, headers={"Accept": "application/json"})
             if response.status_code in (404, 405):
                 return None
             response.raise_for_status()
-            body = _json_or_none(response)
+            body = json_or_none(response)
         if not isinstance(body, dict) or not isinstance(body.get("challenge"), str):
             raise TransportError("the hub's challenge is not readable", where=url)
         challenge = body["challenge"]
@@ -319,14 +313,14 @@ class HttpHub:
     def bind(self, signed: bytes) -> str:
         """Send the signed binding; returns the member id that the hub bound."""
         url = f"{self._api_root}binding/"
-        with _errors(url):
+        with wrapped(url):
             response = self._session.post(
                 url,
                 data=signed,
                 headers={"Accept": "application/json", "Content-Type": "application/json"},
             )
             response.raise_for_status()
-            body = _json_or_none(response)
+            body = json_or_none(response)
         if not isinstance(body, dict) or not isinstance(body.get("member"), str):
             raise TransportError("the hub's answer to the binding is not readable", where=url)
         return str(body["member"])
@@ -384,7 +378,7 @@ class HttpCollection:
                 filters["added_after"] = added_after
             if cursor is not None:
                 filters["next"] = cursor
-            with _errors(url):
+            with wrapped(url):
                 envelope = self._collection.get_objects(**filters)
                 headers = self._session.last_headers
             page = _page(envelope, headers, url)
@@ -399,10 +393,10 @@ class HttpCollection:
         """One object, None when the collection does not hold it."""
         url = str(self._collection.objects_url)
         try:
-            with _errors(url):
+            with wrapped(url):
                 envelope = self._collection.get_object(object_id)
         except AccessError as error:
-            if getattr(error.__cause__, "response", None) is not None and _status(error) == 404:
+            if status_behind(error) == 404:
                 return None
             raise
         objects = _page(envelope, {}, url).objects
@@ -411,7 +405,7 @@ class HttpCollection:
     def add(self, objects: Sequence[Json]) -> PostResult:
         """Post objects in this order and wait for the hub's verdict on each."""
         url = str(self._collection.objects_url)
-        with _errors(url):
+        with wrapped(url):
             status = self._collection.add_objects(
                 dumps({"objects": list(objects)}),
                 wait_for_completion=True,
@@ -436,7 +430,7 @@ class HttpCollection:
 
     def delete(self, object_id: str) -> None:
         """Delete one object."""
-        with _errors(str(self._collection.objects_url)):
+        with wrapped(str(self._collection.objects_url)):
             self._collection.delete_object(object_id)
 
 
@@ -459,74 +453,3 @@ def _page(envelope: object, headers: Mapping[str, str], url: str) -> Page:
         next=cursor if isinstance(cursor, str) else None,
         date_added_last=dates[-1] if dates else None,
     )
-
-
-def _json_or_none(response: requests.Response) -> object:
-    try:
-        body: object = response.json()
-    except (ValueError, RecursionError):
-        return None
-    return body
-
-
-def _status(error: Exception) -> int:
-    response = getattr(error.__cause__, "response", None)
-    return int(response.status_code) if response is not None else 0
-
-
-def _detail(response: requests.Response) -> str:
-    body = _json_or_none(response)
-    text = ""
-    if isinstance(body, dict):
-        text = str(body.get("description") or body.get("title") or "")
-    return "".join(c for c in text[:300] if c.isprintable())
-
-
-@contextlib.contextmanager
-def _errors(url: str) -> Iterator[None]:
-    """Wrap the exceptions of requests and taxii2client, naming the URL without credentials."""
-    try:
-        yield
-    except requests.exceptions.HTTPError as error:
-        raise _from_status(error, url) from error
-    except requests.exceptions.SSLError as error:
-        raise TransportError(
-            "the hub's certificate is not trusted", where=url, hint="--ca-file names a CA bundle"
-        ) from error
-    except requests.exceptions.Timeout as error:
-        raise TransportError(
-            "the hub did not answer in time", where=url, hint="run the command again; it resumes"
-        ) from error
-    except requests.exceptions.RequestException as error:
-        raise TransportError(
-            "the hub cannot be reached, or broke off",
-            where=url,
-            hint="is it running? run the command again; it resumes",
-        ) from error
-    except taxii_errors.AccessError as error:
-        raise AccessError(
-            "this account may not do that in this collection", where=url, hint=_DENIED_HINTS[403]
-        ) from error
-    except (taxii_errors.TAXIIServiceException, KeyError, TypeError, RecursionError) as error:
-        raise TransportError(
-            "the answer is not TAXII 2.1", where=url, hint="is this the URL of an API root?"
-        ) from error
-
-
-def _from_status(error: requests.exceptions.HTTPError, url: str) -> Exception:
-    response = error.response
-    code = response.status_code
-    detail = _detail(response)
-    said = f": {detail}" if detail else ""
-    if code in _DENIED_HINTS:
-        return AccessError(f"the hub answered {code}{said}", where=url, hint=_DENIED_HINTS[code])
-    if code == 409:
-        return ConflictError(f"the hub answered 409{said}", where=url)
-    hint = {
-        406: "the server does not speak TAXII 2.1",
-        413: "the hub takes smaller requests only; its administrator sets max_content_length",
-        415: "the server does not speak TAXII 2.1",
-        429: "the hub asks for fewer requests; run the command again later",
-        507: "the hub's disk is full; its administrator must act",
-    }.get(code, "run the command again; it resumes" if code >= 500 else None)
-    return TransportError(f"the hub answered {code}{said}", where=url, hint=hint)

@@ -28,14 +28,16 @@ def renew(
     Args:
         force: rotate the epoch although it is not due.
         new_card: make a new card although it is not due; it also heals a forked chain.
-        abandon: drop unsent messages first.
+        abandon: drop unsent messages first, and verify the channel anew.
     """
     home, now = desk.home, desk.clock()
     with home.locked():
         channel = home.state.channel(name)
         result = Renewed(channel.name)
-        if abandon and (count := home.state.abandon(channel.channel_id)):
-            result.done.append(f"dropped {count} unsent messages")
+        if abandon:
+            count = home.state.abandon(channel.channel_id)
+            result.done.append(f"dropped {count} unsent messages; verified the channel anew")
+            channel = home.state.channel(name)
         channel = refresh(desk, channel)
         trusted = home.trusted(channel)
         soon = now + home.settings.warn_before_s

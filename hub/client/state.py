@@ -333,10 +333,25 @@ class State:
         self._run("UPDATE outbox SET problem=? WHERE digest=?", (problem, digest))
 
     def abandon(self, channel_id: str) -> int:
-        """Drop what is unsent in a channel; returns how many."""
-        return self._run(
-            "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
-        ).rowcount
+        """Drop what is unsent in a channel, and what was verified of it; returns how many.
+
+        Our own view holds the messages that nobody else has seen. It is given up, and the next
+        pull verifies the channel anew from its beginning; secrets and opened objects stay.
+        """
+        with self.transaction():
+            self._run(
+                "DELETE FROM object WHERE channel_id=? AND digest IN"
+                " (SELECT digest FROM outbox WHERE channel_id=? AND sent_at IS NULL)",
+                (channel_id, channel_id),
+            )
+            dropped = self._run(
+                "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
+            ).rowcount
+            self._run("DELETE FROM message WHERE channel_id=?", (channel_id,))
+            self._run(
+                "UPDATE channel SET trusted=NULL, cursor=NULL WHERE channel_id=?", (channel_id,)
+            )
+        return dropped
 
     # Messages
 

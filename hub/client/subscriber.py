@@ -193,6 +193,9 @@ def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
     home, now = desk.home, desk.clock()
     if channel.trusted is None or channel.standing == "removed":
         return
+    if home.state.unsent(channel.channel_id):
+        # What waits says as much, once it arrives.
+        return
     trusted = home.trusted(channel)
     entry = trusted.manifest.member(home.member_id)
     if entry is None or Role.PUBLISH not in entry.roles:

@@ -256,6 +256,7 @@ def _verifying(circle: Circle) -> None:
         try:
             raw = from_artifact(each)
             if parse_message(raw).header.ch == trusted.channel:
+                trusted.examine(raw, now=circle.clock())
                 trusted.accept(raw, now=circle.clock())
         except (InputError, VerificationError) as error:
             return str(error)
@@ -291,6 +292,53 @@ def test_two_machines_with_one_key_are_told_apart_and_healed(
     # The twin's own message is the fork that it then sees.
     (result,) = pull(published.desks["twin"])
     assert result.alarms
+
+
+def test_a_message_that_came_too_late_is_given_up(published: Circle, tmp_path: Path) -> None:
+    published.pull("provider")
+    desk = published.desks["provider"]
+    with desk.home.locked():
+        channel = desk.home.state.channel("circle")
+        content = [_own_indicator(published, "provider", "198.51.100.7")]
+        seal_objects(desk, channel, {Audience.DETAIL: content}, role=Role.PUBLISH)
+    # The machine was off; meanwhile the owner rotates, and the staleness window passes.
+    published.clock.now += 3600
+    renew(published.desks["lab"], "circle", force=True)
+    published.clock.now += 3 * 86_400
+    published.pull("lab")
+    _verifying(published)
+    (result,) = pull(desk)
+    assert "refused a message" in str(result.problem)
+    assert len(desk.home.state.unsent(channel.channel_id)) == 1
+
+    done = renew(desk, "circle", new_card=True, abandon=True).done
+    assert done[0].startswith("dropped 1 unsent")
+    renew(published.desks["lab"], "circle")
+    published.pull("provider")
+    path = tmp_path / "again.csv"
+    path.write_text("address,campaign\n198.51.100.7,LANTERN\n")
+    assert published.publish("provider", path).messages == 2
+    result = published.pull("lab")
+    assert result.alarms == []
+    assert result.objects["indicator"] == 1
+    assert desk.home.state.alarms() == []
+
+
+def test_a_server_that_calls_a_repetition_a_failure(published: Circle, tmp_path: Path) -> None:
+    published.hub.answers_failure_to_known = True
+
+    def lose(request: str) -> None:
+        if request == "added":
+            raise TransportError("the hub cannot be reached, or broke off")
+
+    published.hub.fail = lose
+    with pytest.raises(TransportError):
+        published.publish("lab", *_more(tmp_path))
+    published.hub.fail = lambda request: None
+    assert published.pull("lab").problem is None
+    state = published.desks["lab"].home.state
+    assert state.unsent(state.channel("circle").channel_id) == []
+    assert published.pull("provider").objects["indicator"] == 8
 
 
 def test_a_stale_manifest_stops_publishing(published: Circle, tmp_path: Path) -> None:

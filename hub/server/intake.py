@@ -21,11 +21,11 @@ from hub.server.refusals import UnprocessableError
 from hub.settings import HubLimits
 from hub.store.objects import new_object
 from hub.store.records import Appended, NewObject, Outcome
+from hub.taxii.filters import SPEC_VERSIONS
 from hub.taxii.times import to_micros
 from hub.taxii.wire import Status, StatusDetails, split_envelope
 
 _TYPE: Final = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,248}[a-z0-9]")
-_SPEC_VERSIONS: Final = frozenset({"2.0", "2.1"})
 _MAX_ECHO: Final = 256
 _CONFLICT: Final = "another body of this version is stored already; the first one stays"
 
@@ -100,7 +100,7 @@ def check_object(obj: dict[str, Any]) -> None:
     if object_type == "bundle":
         raise InputError("an envelope holds objects, not bundles", where="type")
     spec_version = obj.get("spec_version", "2.1")
-    if not isinstance(spec_version, str) or spec_version not in _SPEC_VERSIONS:
+    if not isinstance(spec_version, str) or spec_version not in SPEC_VERSIONS:
         raise InputError("spec_version is 2.0 or 2.1", where="spec_version")
     if "modified" in obj:
         # The version itself is checked where it is read; this is the other one.

@@ -6,7 +6,9 @@ Rules that every implementation keeps (one contract suite checks them, tests/sto
   transaction, `max(last + 1, now)` microseconds, so within a collection it is unique and
   strictly increasing, and no reader ever sees a row with a smaller one appear afterwards.
 - Bytes are given out as they came. Nothing here parses objects on the way out.
-- The first body of an (id, version) wins.
+- The first body of an (id, specification version, version) wins.
+- What `Filters.spec_versions` leaves open is answered as TAXII 2.1 (section 3.4.1) says: reading
+  gives each object in its newest specification version, deleting takes every one.
 - The store asks no permission questions, and it knows nothing of channels' contents.
 - All methods are synchronous and may be called from any thread. Unknown ids: reads give None or
   nothing; writes raise InputError. A failing disk raises StoreError, and reads go on.
@@ -85,7 +87,7 @@ class ObjectStore(Protocol):
     def versions(
         self, collection_id: str, object_id: str, filters: Filters, limit: int
     ) -> Page[Entry]:
-        """All versions of one object, by date_added; `filters.versions` is not looked at."""
+        """The versions of one object, by date_added; `filters.versions` is not looked at."""
         ...
 
     def has_object(self, collection_id: str, object_id: str) -> bool:
@@ -99,7 +101,10 @@ class ObjectStore(Protocol):
         versions: VersionFilter,
         spec_versions: frozenset[str] = frozenset(),
     ) -> int:
-        """Delete versions of an object; returns how many. TAXII's default is every version.
+        """Delete versions of an object; returns how many.
+
+        Without `spec_versions` they are of any specification version. TAXII's default is every
+        version.
 
         A deleted (id, version) may be stored again, with a new date_added.
         """

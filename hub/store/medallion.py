@@ -197,7 +197,8 @@ class HubBackend:
             _require_object(store, found, object_id)
             wanted = _filters(filter_args, filters.VERSIONS_FILTERS)
             page = store.versions(found, object_id, wanted, limit)
-        return _resource("versions", [entry.version for entry in page.rows], page), _headers(page)
+        listed = list(dict.fromkeys(entry.version for entry in page.rows))
+        return _resource("versions", listed, page), _headers(page)
 
     def delete_object(
         self,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hub.errors import InputError
 from hub.store.records import NewObject
+from hub.taxii.filters import SPEC_VERSIONS
 from hub.taxii.times import to_micros
 
 UNVERSIONED: Final = -(2**62)
@@ -17,7 +18,6 @@ _ID: Final = re.compile(
     r"([a-z0-9][a-z0-9-]{1,248}[a-z0-9])--"
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
-_SPEC_VERSIONS: Final = frozenset({"2.0", "2.1"})
 
 
 def new_object(obj: dict[str, Any], raw: bytes) -> NewObject:
@@ -70,7 +70,7 @@ def _spec_version(obj: dict[str, Any], object_id: str) -> str:
     # STIX 2.0 objects and bare observables carry none; those without `created` are of 2.1.
     default = "2.0" if "created" in obj else "2.1"
     found = obj.get("spec_version", default)
-    if not isinstance(found, str) or found not in _SPEC_VERSIONS:
+    if not isinstance(found, str) or found not in SPEC_VERSIONS:
         raise InputError("`spec_version` is neither 2.0 nor 2.1", where=object_id)
     return found
 

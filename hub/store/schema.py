@@ -1,8 +1,9 @@
 """The tables, as SQLAlchemy Core metadata. The migrations make them; a test compares the two.
 
 `object.version` is the version in microseconds UTC, `UNVERSIONED` for objects without `modified`
-and `created`; `version_text` is what the manifest shows. `is_last` marks the greatest version of
-each object, so that the default reading (latest versions only) is one index scan.
+and `created`; `version_text` is what the manifest shows. `is_last` marks, of each object, the
+greatest version in its newest specification version, so that the default reading is one index
+scan.
 `collection_head` holds the last date_added ever given out, so that deletion cannot bring a stamp
 back; writers lock its rows in order of collection id.
 """
@@ -110,7 +111,14 @@ object_: Final = Table(
     Column("is_last", Boolean, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("ux_object_added", "collection_key", "date_added", unique=True),
-    Index("ux_object_version", "collection_key", "object_id", "version", unique=True),
+    Index(
+        "ux_object_version",
+        "collection_key",
+        "object_id",
+        "spec_version",
+        "version",
+        unique=True,
+    ),
     Index(
         "ix_object_last",
         "collection_key",

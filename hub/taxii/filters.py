@@ -25,6 +25,10 @@ _KEYWORDS: Final = frozenset({"first", "last", "all"})
 
 T = TypeVar("T")
 
+SPEC_VERSIONS: Final = frozenset({"2.0", "2.1"})
+"""STIX versions of the objects that collections keep."""
+NEWEST_SPEC_VERSION: Final = max(SPEC_VERSIONS)
+
 ALL_FILTERS: Final = frozenset(
     {
         "added_after",
@@ -64,10 +68,13 @@ EVERY: Final = VersionFilter(last=False, every=True)
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a request asks of a collection; an empty set means no restriction.
+    """What a request asks of a collection.
 
     `added_after` is in microseconds UTC, exclusive. `limit` is what the client asked for (>= 1;
-    the server caps it). `next` is the client's cursor, unread (see `hub.taxii.cursor`).
+    the server caps it). `next` is the client's cursor, unread (see `hub.taxii.cursor`). Empty
+    `ids` and `types` mean no restriction; without `spec_versions` each object is given in the
+    newest specification version that it is kept in. `versions` chooses among those that the
+    other filters leave, so that `last` with `spec_versions` of 2.0 is the last of 2.0.
     """
 
     added_after: int | None = None

@@ -175,6 +175,66 @@ def test_filters_combine(store: Store, collection: str, make: Make) -> None:
     assert _ids(store, collection, added_after=fates[3].date_added) == []
 
 
+_FIRST = VersionFilter(first=True, last=False)
+_AT_V3 = VersionFilter(last=False, times=frozenset({to_micros(_V3)}))
+
+
+@pytest.mark.parametrize(
+    ("spec_versions", "versions", "expected"),
+    [
+        ((), LAST, [("2.1", _V2)]),
+        ((), EVERY, [("2.1", _V1), ("2.1", _V2)]),
+        ((), _FIRST, [("2.1", _V1)]),
+        ((), _AT_V3, []),
+        (("2.1",), LAST, [("2.1", _V2)]),
+        (("2.0",), LAST, [("2.0", _V3)]),
+        (("2.0",), _FIRST, [("2.0", _V1)]),
+        (("2.0",), EVERY, [("2.0", _V3), ("2.0", _V1)]),
+        (("2.0",), _AT_V3, [("2.0", _V3)]),
+        (("2.0", "2.1"), LAST, [("2.0", _V3)]),
+        (("2.0", "2.1"), _FIRST, [("2.1", _V1), ("2.0", _V1)]),
+        (("2.0", "2.1"), EVERY, [("2.0", _V3), ("2.1", _V1), ("2.1", _V2), ("2.0", _V1)]),
+    ],
+)
+@pytest.mark.parametrize("by_id", [True, False])
+def test_specification_versions_of_one_object(
+    store: Store,
+    collection: str,
+    make: Make,
+    spec_versions: tuple[str, ...],
+    versions: VersionFilter,
+    expected: list[tuple[str, str]],
+    by_id: bool,
+) -> None:
+    """Without the filter the newest one counts; `first` and `last` choose among the wanted."""
+    arrival = (("2.0", _V3), ("2.1", _V1), ("2.1", _V2), ("2.0", _V1))
+    items = [make(1, spec_version=spec, modified=version) for spec, version in arrival]
+    for item in items:
+        assert store.append(collection, [item])[0].outcome is Outcome.STORED
+    wanted = Filters(
+        ids=frozenset({items[0].id}) if by_id else frozenset(),
+        spec_versions=frozenset(spec_versions),
+        versions=versions,
+    )
+    rows = store.manifest(collection, wanted, 9).rows
+    assert [(row.spec_version, row.version) for row in rows] == expected
+    assert list(store.raw_messages(collection)) == [item.raw for item in items]
+
+
+def test_deleting_the_newest_specification_version_uncovers_the_older(
+    store: Store, collection: str, make: Make
+) -> None:
+    old, new = (make(1, spec_version=spec) for spec in ("2.0", "2.1"))
+    store.append(collection, [new, old])
+    assert [row.raw for row in store.page(collection, Filters(), 9).rows] == [new.raw]
+    assert store.delete(collection, new.id, EVERY, frozenset({"2.1"})) == 1
+    assert [row.raw for row in store.page(collection, Filters(), 9).rows] == [old.raw]
+    store.append(collection, [new])
+    assert [row.raw for row in store.page(collection, Filters(), 9).rows] == [new.raw]
+    assert store.delete(collection, new.id, EVERY) == 2
+    assert not store.has_object(collection, new.id)
+
+
 @pytest.mark.parametrize("versions", [LAST, EVERY, VersionFilter(first=True)])
 def test_pages_follow_each_other_and_repeat(
     store: Store, collection: str, make: Make, versions: VersionFilter

@@ -115,9 +115,9 @@ async def list_versions(context: Context) -> Response:
         context.parameter("object_id"),
         asked,
     )
-    resource = wire.Versions(
-        more=True if page.more else None, versions=[row.version for row in page.rows] or None
-    )
+    # One version may be kept in two specification versions, and is listed once.
+    listed = list(dict.fromkeys(row.version for row in page.rows))
+    resource = wire.Versions(more=True if page.more else None, versions=listed or None)
     headers = answers.dates(page, asked.added_after)
     return answers.taxii(context.request, wire.encode(resource), headers=headers)
 

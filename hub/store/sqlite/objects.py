@@ -24,21 +24,29 @@ from hub.store.records import (
 from hub.store.sqlite.database import Database
 from hub.store.sqlite.select import Selection, select, select_keys
 from hub.taxii import cursor
-from hub.taxii.filters import EVERY, Filters, VersionFilter
+from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters, VersionFilter
 from hub.taxii.times import to_text
 
 _REPLAY_ROWS: Final = 500
 
 _HIGHEST: Final = (
-    "SELECT max(version) FROM object INDEXED BY ux_object_version"
+    "SELECT spec_version, version FROM object INDEXED BY ux_object_version"
     " WHERE collection_key = ? AND object_id = ?"
+    " ORDER BY spec_version DESC, version DESC LIMIT 1"
 )
 _KNOWN: Final = (
     "SELECT date_added, version_text, body FROM object"
-    " WHERE collection_key = ? AND object_id = ? AND version = ?"
+    " WHERE collection_key = ? AND object_id = ? AND spec_version = ? AND version = ?"
 )
 _SUPERSEDE: Final = (
-    "UPDATE object SET is_last = 0 WHERE collection_key = ? AND object_id = ? AND version = ?"
+    "UPDATE object SET is_last = 0"
+    " WHERE collection_key = ? AND object_id = ? AND spec_version = ? AND version = ?"
+)
+_PROMOTE: Final = (
+    "UPDATE object SET is_last = 1 WHERE NOT is_last AND seq ="
+    " (SELECT seq FROM object INDEXED BY ux_object_version"
+    " WHERE collection_key = ? AND object_id = ?"
+    " ORDER BY spec_version DESC, version DESC LIMIT 1)"
 )
 _INSERT: Final = (
     "INSERT INTO object (collection_key, date_added, object_id, object_type, spec_version,"
@@ -127,7 +135,7 @@ class Objects:
         key = self._key(collection_id)
         if key is None:
             return False
-        return self._database.row(_HIGHEST, (key, object_id))[0] is not None
+        return self._database.row(_HIGHEST, (key, object_id)) is not None
 
     def delete(
         self,
@@ -139,18 +147,15 @@ class Objects:
         """See `ObjectStore.delete`."""
         key = self._known_key(collection_id)
         filters = Filters(
-            ids=frozenset({object_id}), versions=versions, spec_versions=spec_versions
+            ids=frozenset({object_id}),
+            versions=versions,
+            spec_versions=spec_versions or SPEC_VERSIONS,
         )
         statement, values = select_keys(Selection(key, None, filters))
         with self._database.write() as connection:
             found = connection.execute(statement, values).fetchall()
             connection.executemany("DELETE FROM object WHERE seq = ?", found)
-            connection.execute(
-                "UPDATE object SET is_last = 1 WHERE collection_key = :key AND object_id = :id"
-                " AND NOT is_last AND version = (SELECT max(version) FROM object"
-                " WHERE collection_key = :key AND object_id = :id)",
-                {"key": key, "id": object_id},
-            )
+            connection.execute(_PROMOTE, (key, object_id))
             return len(found)
 
     def head(self, collection_id: str) -> int | None:
@@ -173,7 +178,7 @@ class Objects:
         # In pieces: a reading transaction held open would keep the write-ahead log growing.
         position: int | None = None
         while True:
-            filters = Filters(added_after=position, versions=EVERY)
+            filters = Filters(added_after=position, versions=EVERY, spec_versions=SPEC_VERSIONS)
             page = self.page(collection_id, filters, _REPLAY_ROWS)
             yield from (row.raw for row in page.rows)
             if not page.more:
@@ -256,17 +261,18 @@ class Objects:
 
 def _insert(connection: sqlite3.Connection, key: int, item: NewObject, stamp: int) -> Appended:
     version = version_key(item.version)
-    highest = connection.execute(_HIGHEST, (key, item.id)).fetchone()[0]
+    own = (item.spec_version, version)
+    highest = connection.execute(_HIGHEST, (key, item.id)).fetchone()
+    is_last = highest is None or own > highest
     if highest is not None:
-        known = connection.execute(_KNOWN, (key, item.id, version)).fetchone()
+        known = connection.execute(_KNOWN, (key, item.id, *own)).fetchone()
         if known is not None:
             same = same_body(known[2], item.raw)
             outcome = Outcome.DUPLICATE if same else Outcome.CONFLICT
             return Appended(item.id, known[1], known[0], outcome)
-        if version > highest:
-            connection.execute(_SUPERSEDE, (key, item.id, highest))
+        if is_last:
+            connection.execute(_SUPERSEDE, (key, item.id, *highest))
     text = to_text(stamp) if item.version is None else item.version
-    is_last = highest is None or version > highest
     connection.execute(
         _INSERT,
         (key, stamp, item.id, item.type, item.spec_version, version, text, is_last, item.raw),

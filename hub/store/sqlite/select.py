@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from hub.store.objects import UNVERSIONED
-from hub.taxii.filters import LAST, Filters
+from hub.taxii.filters import LAST, NEWEST_SPEC_VERSION, Filters
 
+_NEWEST_SPEC: Final = (
+    "o.spec_version = (SELECT max(n.spec_version) FROM object n"
+    " WHERE n.collection_key = o.collection_key AND n.object_id = o.object_id)"
+)
 _ENTRY: Final = "date_added, object_id, version_text, object_type, spec_version"
 
 
@@ -37,6 +41,8 @@ class Selection:
         version = self._version_condition()
         if version is not None:
             conditions.append(version)
+        if not filters.spec_versions and filters.versions != LAST:
+            conditions.append(_NEWEST_SPEC)
         return f"FROM object o INDEXED BY {self._index} WHERE " + " AND ".join(conditions)
 
     @property
@@ -56,7 +62,23 @@ class Selection:
     def _index(self) -> str:
         if self.filters.ids:
             return "ux_object_version"
-        return "ix_object_last" if self.filters.versions == LAST else "ux_object_added"
+        marked = self._last_is_marked and self.filters.versions == LAST
+        return "ix_object_last" if marked else "ux_object_added"
+
+    @property
+    def _last_is_marked(self) -> bool:
+        """Whether `is_last` marks what `last` means among the wanted specification versions."""
+        return self.filters.spec_versions <= {NEWEST_SPEC_VERSION}
+
+    @property
+    def _same_object(self) -> str:
+        """Conditions that make `e` one of the wanted specification versions of the object `o`."""
+        wanted = self.filters.spec_versions
+        names = _names("spec", len(wanted))
+        return (
+            "FROM object e WHERE e.collection_key = o.collection_key AND e.object_id = o.object_id"
+            f" AND e.spec_version {f'IN ({names})' if wanted else '= o.spec_version'}"
+        )
 
     def _version_condition(self) -> str | None:
         wanted = self.filters.versions
@@ -64,12 +86,13 @@ class Selection:
             return None
         parts: list[str] = []
         if wanted.last:
-            parts.append("o.is_last")
-        if wanted.first:
             parts.append(
-                "NOT EXISTS (SELECT 1 FROM object e WHERE e.collection_key = o.collection_key"
-                " AND e.object_id = o.object_id AND e.version < o.version)"
+                "o.is_last"
+                if self._last_is_marked
+                else f"NOT EXISTS (SELECT 1 {self._same_object} AND e.version > o.version)"
             )
+        if wanted.first:
+            parts.append(f"NOT EXISTS (SELECT 1 {self._same_object} AND e.version < o.version)")
         if wanted.times:
             names = _names("time", len(wanted.times))
             parts.append(

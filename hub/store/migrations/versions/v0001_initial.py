@@ -157,7 +157,10 @@ def _objects() -> None:
     )
     op.create_index("ux_object_added", "object", ["collection_key", "date_added"], unique=True)
     op.create_index(
-        "ux_object_version", "object", ["collection_key", "object_id", "version"], unique=True
+        "ux_object_version",
+        "object",
+        ["collection_key", "object_id", "spec_version", "version"],
+        unique=True,
     )
     op.create_index(
         "ix_object_last",

@@ -8,7 +8,7 @@ import pytest
 
 from hub.store.sqlite.database import Database
 from hub.store.sqlite.select import Selection, select, select_keys
-from hub.taxii.filters import EVERY, Filters, VersionFilter
+from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters, VersionFilter
 
 _FIRST = VersionFilter(first=True, last=False)
 
@@ -21,7 +21,9 @@ _FIRST = VersionFilter(first=True, last=False)
         (Filters(), "ix_object_last"),
         (Filters(types=frozenset({"indicator", "campaign"})), "ix_object_last"),
         (Filters(spec_versions=frozenset({"2.1"})), "ix_object_last"),
+        (Filters(spec_versions=frozenset({"2.0"})), "ux_object_added"),
         (Filters(versions=EVERY), "ux_object_added"),
+        (Filters(versions=EVERY, spec_versions=SPEC_VERSIONS), "ux_object_added"),
         (Filters(versions=_FIRST), "ux_object_added"),
         (Filters(versions=VersionFilter(times=frozenset({1, 2}))), "ux_object_added"),
         (Filters(ids=frozenset({"a", "b"})), "ux_object_version"),

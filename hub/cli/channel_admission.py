@@ -50,7 +50,7 @@ def approve_command(
         found, problems = candidates(desk, name, content)
         for problem in problems:
             click.echo(f"stillwatch: passed over: {problem}", err=True)
-        chosen = _choose(found, organisation)
+        chosen = _choose(found, organisation, words)
         roles = ", ".join(chosen.invitation.roles)
         if not as_json:
             click.echo(f"{chosen.invitation.organisation} asks to join {name} as: {roles}")
@@ -85,23 +85,32 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _choose(found: list[Candidate], organisation: str | None) -> Candidate:
+def _choose(found: list[Candidate], organisation: str | None, words: str | None) -> Candidate:
     if organisation is not None:
         found = [each for each in found if each.invitation.organisation == organisation]
+    if words is not None and len(found) > 1:
+        # Whoever stole an invitation asks under the same name; the words tell them apart.
+        found = [each for each in found if _agree(each, words)] or found
     if not found:
         raise ConflictError(
             "no join request waits", hint="the organisation runs stillwatch join first"
         )
     if len(found) > 1:
         names = ", ".join(sorted(each.invitation.organisation for each in found))
-        raise InputError(f"several requests wait: {names}", hint="--organisation NAME")
+        raise InputError(
+            f"several requests wait: {names}", hint='--organisation NAME, or --words "..."'
+        )
     return found[0]
+
+
+def _agree(candidate: Candidate, words: str) -> bool:
+    said = tuple(re.findall(r"[a-z]+", words.lower()))
+    return said == tuple(each.lower() for each in candidate.words)
 
 
 def _confirm(chosen: Candidate, words: str | None, *, yes: bool) -> None:
     if words is not None:
-        said = tuple(re.findall(r"[a-z]+", words.lower()))
-        if said != tuple(each.lower() for each in chosen.words):
+        if not _agree(chosen, words):
             raise VerificationError(
                 "the words do not match: somebody may be in the middle",
                 where=chosen.invitation.organisation,

@@ -139,10 +139,16 @@ def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int
     for each in due(trusted, now=now, within=home.settings.warn_before_s):
         if entry is None and each.what == "card":
             continue
+        if each.what == "epoch":
+            late = now > each.expires + manifest.policy.staleness
+            text = "the epoch is too old to publish under" if late else "the epoch is due to rotate"
+            _raise(found, EXPIRED if late else ATTENTION, f"{text}: the owner renews")
+            continue
         days = (each.expires - now) // 86_400
         name = names.get(each.name, each.name)
         when = f"in {days} days" if each.expires > now else "has expired"
-        _raise(found, ATTENTION if each.expires > now else EXPIRED, f"{each.what} {name} {when}")
+        what = f"card of {name}" if each.what == "card" else each.what
+        _raise(found, ATTENTION if each.expires > now else EXPIRED, f"{what} {when}")
     for member in manifest.members:
         if member.member == home.member_id or "publish" not in {str(r) for r in member.roles}:
             continue

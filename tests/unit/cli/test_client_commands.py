@@ -175,6 +175,21 @@ def test_join_by_file_and_over_standard_input(shell: Shell) -> None:
     assert "used before" in str(error)
 
 
+def test_words_tell_a_thief_of_the_invitation_apart(shell: Shell) -> None:
+    shell.create()
+    joined = shell.join()
+    shell.init("thief")
+    given = ("--invitation-file", shell.path("invitation"), "--name", "circle")
+    shell.run("thief", "join", *given, "--token-file", shell.path("provider.token"))
+    error = shell.fails(InputError, "lab", "channel", "approve", "circle", "--yes-words-match")
+    assert "several requests wait: Provider, Provider" in str(error)
+    words = ("--words", " ".join(joined["words"]))
+    done = shell.json("lab", "channel", "approve", "circle", *words)
+    assert done["words"] == joined["words"]
+    error = shell.fails(ConflictError, "lab", "channel", "approve", "circle", *words)
+    assert "no join request waits" in str(error)
+
+
 @pytest.mark.parametrize("content", ["", "no invitation", "stillwatch-invite1:AAAA"])
 def test_invitations_that_are_none(shell: Shell, content: str) -> None:
     shell.init("provider")

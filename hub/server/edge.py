@@ -1,4 +1,4 @@
-"""What every request passes: a request id, the trailing slash, unread bodies, the access log.
+"""What every request passes: framing, a request id, the trailing slash, unread bodies, the log.
 
 A plain ASGI layer, because the answer's size and status are known only on the way out.
 """
@@ -12,9 +12,12 @@ import secrets
 import time
 from typing import Final
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.server import answers
 from hub.server.journal import ACCESS
+from hub.server.refusals import MalformedError
 from hub.settings import HubLimits
 
 _logger = logging.getLogger(ACCESS)
@@ -62,8 +65,12 @@ class Edge:
                 sent["bytes"] += len(message.get("body", b""))
             await send(message)
 
+        fault = _framing_fault(scope)
         try:
-            await self._app(inner, body.receive, watch)
+            if fault is None:
+                await self._app(inner, body.receive, watch)
+            else:
+                await _refuse(fault, inner, body.receive, watch)
         finally:
             if _logger.isEnabledFor(logging.INFO):
                 _log(inner, sent, time.perf_counter() - began)
@@ -93,6 +100,30 @@ class _Incoming:
                 while self._more and most > 0:
                     message = await self.receive()
                     most -= len(message.get("body", b""))
+
+
+def _framing_fault(scope: Scope) -> str | None:
+    """What makes a request one that another server on its way might have read differently.
+
+    The server beneath refuses what it cannot delimit at all, and reads a body with a length beside
+    its chunks by the chunks alone, then closes the connection (RFC 9112, section 6.1).
+    """
+    if scope["http_version"] not in ("1.0", "1.1"):
+        return None
+    # Granian gives an empty host where the request has none.
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) > 1 or (not any(hosts) and scope["http_version"] == "1.1"):
+        return "a request has one Host"
+    codings = [value.lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
+    if codings not in ([], [b"chunked"]):
+        return "a body comes plain or chunked"
+    return None
+
+
+async def _refuse(fault: str, scope: Scope, receive: Receive, send: Send) -> None:
+    error = MalformedError(fault, headers={"connection": "close"})
+    response = answers.failure(Request(scope), error, error_id=scope["state"]["request_id"])
+    await response(scope, receive, send)
 
 
 def _announces_body(scope: Scope) -> bool:

@@ -38,6 +38,10 @@ class RefusalError(StillwatchError):
         self.headers = dict(headers or {})
 
 
+class MalformedError(RefusalError, InputError):
+    """HTTP that two servers might read differently."""
+
+
 class UnauthenticatedError(RefusalError, AccessError):
     """No valid credentials."""
 
@@ -95,10 +99,10 @@ _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
     (NotAcceptableError, 406, "Not acceptable"),
     (UnsupportedMediaError, 415, "Unsupported media type"),
     (TooLargeError, 413, "Body too large"),
-    (UnprocessableError, 422, "UnprocessableError content"),
+    (UnprocessableError, 422, "Unprocessable content"),
     (TooSlowError, 408, "Body too slow"),
     (LengthMismatchError, 400, "Body incomplete"),
-    (BusyError, 503, "BusyError"),
+    (BusyError, 503, "Busy"),
     (VerificationError, 422, "Verification failed"),
     (InputError, 400, "Bad request"),
     (AccessError, 403, "Not permitted"),

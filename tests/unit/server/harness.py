@@ -140,6 +140,7 @@ class House:
         if who is not None and not {"authorization", "x-api-key"} & {name.lower() for name in sent}:
             pair = base64.b64encode(f"user:{self.tokens[who]}".encode()).decode()
             sent["authorization"] = f"Basic {pair}"
+        sent.setdefault("host", "hub.example")
         sent.setdefault("accept", TAXII)
         if body is not None:
             sent.setdefault("content-type", TAXII)

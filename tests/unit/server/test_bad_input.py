@@ -133,6 +133,7 @@ def test_a_slow_body_is_given_up(tmp_path: Path) -> None:
             "query_string": b"",
             "root_path": "",
             "headers": [
+                (b"host", b"hub.example"),
                 (b"authorization", f"Bearer {house.tokens['owner']}".encode()),
                 (b"content-type", TAXII.encode()),
             ],

@@ -7,6 +7,8 @@ import gzip
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -53,10 +55,15 @@ def test_database_cells_longer_than_a_page_are_joined(tmp_path: Path) -> None:
     assert search_folder(tmp_path, [CANARY]) == {"store.db": {CANARY}}
 
 
-def test_own_memory_is_searched() -> None:
-    # Built at run time, so that only this process's heap holds the needle.
-    needle = b"-".join([b"needle", str(os.getpid()).encode(), b"in", b"the", b"heap"])
-    assert search_process(os.getpid(), [needle]) == {needle}
+def test_the_memory_of_a_process_is_searched() -> None:
+    # Put together at run time, so that only the child's heap holds the needle.
+    code = "needle = '-'.join(['needle', 'in', 'the', 'heap']); print('ready', flush=True); input()"
+    command = [sys.executable, "-I", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        assert search_process(child.pid, [b"needle-in-the-heap", CANARY]) == {b"needle-in-the-heap"}
+        child.communicate(b"\n")
 
 
 def test_a_process_that_is_gone_is_an_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -284,6 +285,8 @@ class Demo:
             "provider, liaison), matches.parquet and hub.log. The hub has been stopped. To do the "
             "same by hand, in a new folder:\n"
         )
+        if shutil.which("stillwatch") is None:
+            self.stage.say(f"  export PATH={Path(sys.executable).parent}:$PATH")
         self.stage.say(f"  mkdir by-hand && cp -r {folder}/samples by-hand && cd by-hand")
         for line in script:
             self.stage.console.print(f"  {line}" if line else "", markup=False, soft_wrap=True)

@@ -68,6 +68,7 @@ def create_command(
     username: str | None,
     token_file: Path | None,
     ca_file: Path | None,
+    client_cert: Path | None,
     allow_plain_http: bool,
     home: Path,
     passphrase_file: Path | None,
@@ -81,6 +82,7 @@ def create_command(
             username=username,
             token_file=token_file,
             ca_file=ca_file,
+            client_cert=client_cert,
             allow_plain_http=allow_plain_http,
         )
         account = dataclasses.replace(account, api_root=discover(account, opened.settings))

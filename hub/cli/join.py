@@ -46,6 +46,7 @@ def command(
     username: str | None,
     token_file: Path | None,
     ca_file: Path | None,
+    client_cert: Path | None,
     allow_plain_http: bool,
     invitation_file: Path | None,
     name: str,
@@ -65,6 +66,7 @@ def command(
             username=username,
             token_file=token_file,
             ca_file=ca_file,
+            client_cert=client_cert,
             allow_plain_http=allow_plain_http,
         )
         if invitation.inbox is None and request_file is None:

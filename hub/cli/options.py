@@ -135,6 +135,11 @@ def account_options(command: F) -> F:
             help="Take http: to another machine; the token travels in clear.",
         ),
         click.option(
+            "--client-cert",
+            type=click.Path(path_type=Path, dir_okay=False, exists=True),
+            help="PEM file with certificate and key, for a hub that asks for one.",
+        ),
+        click.option(
             "--ca-file",
             type=click.Path(path_type=Path, dir_okay=False, exists=True),
             help="Certificates to trust in place of the system's.",
@@ -160,6 +165,7 @@ def account_of(
     username: str | None,
     token_file: Path | None,
     ca_file: Path | None,
+    client_cert: Path | None,
     allow_plain_http: bool,
 ) -> HubAccount:
     """The account that options name, else the one that the home holds, else ask.
@@ -176,7 +182,19 @@ def account_of(
         token = str(click.prompt("Token of the hub", hide_input=True, err=True))
     else:
         raise AccessError("the hub wants a token", where=url, hint="--token-file FILE")
-    return HubAccount(url, username, token, str(ca_file) if ca_file else None, allow_plain_http)
+    return HubAccount(
+        api_root=url,
+        username=username,
+        token=token,
+        ca_file=_absolute(ca_file),
+        allow_plain_http=allow_plain_http,
+        client_cert=_absolute(client_cert),
+    )
+
+
+def _absolute(path: Path | None) -> str | None:
+    """Commands run in other folders later on."""
+    return None if path is None else str(path.absolute())
 
 
 def desk_of(home: Home) -> Desk:

@@ -36,6 +36,7 @@ _TOKEN_KINDS: Final = {
     "api_key": "api-key",
 }
 _TEXT_KINDS: Final = frozenset({"minhash-lsh", "template", "sha256-norm", "sha256-raw", "literal"})
+_HASH_KINDS: Final = frozenset({"template", "sha256-norm", "sha256-raw"})
 _MAX_CAMPAIGN: Final = 120
 DEFAULT_CONFIDENCE: Final = 50
 
@@ -276,6 +277,9 @@ def _prompt(values: Mapping[str, str], options: Mapping[str, Any]) -> Json:
             f"not a kind of prompt; one of {', '.join(sorted({*_TEXT_KINDS, 'regex'}))}"
         )
     text = values.get("text")
+    if text is None and kind in _HASH_KINDS and "pattern" in values:
+        # A lab that keeps hashes only: the builder refuses the hash of nothing.
+        return prompt_indicator(kind, values["pattern"].strip().lower(), **options)
     if text is None:
         raise InputError(f"the kind {kind} wants a column text")
     if kind == "literal":

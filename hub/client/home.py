@@ -270,6 +270,7 @@ class Home:
                 ca_file=account.ca_file,
                 plain_http=account.allow_plain_http,
                 stillwatch=stillwatch,
+                client_cert=account.client_cert,
             )
         )
 
@@ -285,7 +286,14 @@ class Home:
         token = rest.unwrap_with_key(
             row.token, self.keyring.state_key, context=_token(row.api_root)
         )
-        return HubAccount(row.api_root, row.username, token.decode(), row.ca_file, row.plain_http)
+        return HubAccount(
+            api_root=row.api_root,
+            username=row.username,
+            token=token.decode(),
+            ca_file=row.ca_file,
+            allow_plain_http=row.plain_http,
+            client_cert=row.client_cert,
+        )
 
     def is_stillwatch(self, api_root: str) -> bool:
         """Whether the server behind this API root is a Stillwatch hub."""

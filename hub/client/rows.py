@@ -17,6 +17,7 @@ class HubRow:
     ca_file: str | None
     plain_http: bool
     stillwatch: bool
+    client_cert: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

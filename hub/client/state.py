@@ -31,7 +31,7 @@ SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE hub (
   api_root TEXT PRIMARY KEY, username TEXT, token BLOB NOT NULL, ca_file TEXT,
-  plain_http INTEGER NOT NULL, stillwatch INTEGER NOT NULL
+  plain_http INTEGER NOT NULL, stillwatch INTEGER NOT NULL, client_cert TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE channel (
   channel_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, api_root TEXT NOT NULL,
@@ -158,8 +158,8 @@ class State:
     def put_hub(self, row: HubRow) -> None:
         """Add a hub, or change its account."""
         self._run(
-            "INSERT OR REPLACE INTO hub VALUES (?,?,?,?,?,?)",
-            (row.api_root, row.username, row.token, row.ca_file, row.plain_http, row.stillwatch),
+            "INSERT OR REPLACE INTO hub VALUES (?,?,?,?,?,?,?)",
+            dataclasses.astuple(row),
         )
 
     def hub(self, api_root: str) -> HubRow | None:
@@ -169,7 +169,7 @@ class State:
     def hubs(self) -> list[HubRow]:
         """Every hub."""
         return [
-            HubRow(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]))
+            HubRow(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]), r[6])
             for r in self._rows("SELECT * FROM hub ORDER BY api_root")
         ]
 

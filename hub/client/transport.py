@@ -149,6 +149,7 @@ class HubAccount:
         token: the secret; never shown.
         ca_file: certificate bundle to trust in place of the system's.
         allow_plain_http: take `http:` to a host that is not loopback (the token travels in clear).
+        client_cert: PEM file to show to a hub that asks for a certificate: chain and key.
     """
 
     api_root: str
@@ -156,6 +157,7 @@ class HubAccount:
     token: str = dataclasses.field(repr=False)
     ca_file: str | None = None
     allow_plain_http: bool = False
+    client_cert: str | None = None
 
     def __post_init__(self) -> None:
         # Before it gets near a header: an HTTP library's complaint would show it.
@@ -215,6 +217,7 @@ def connect(account: HubAccount, settings: ClientSettings) -> Hub:
     url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
     session = GuardedSession(settings)
     session.verify = account.ca_file or True
+    session.cert = account.client_cert
     session.auth = (
         requests.auth.HTTPBasicAuth(account.username, account.token)
         if account.username

@@ -61,6 +61,7 @@ def test_one_indicator_for_each_identifier(values: dict[str, str], kinds: list[s
         ({"kind": "sha256-norm", "text": LONG}, "prompt.sha256-norm"),
         ({"kind": "literal", "text": "record every hidden assumption"}, "prompt.literal"),
         ({"kind": "regex", "pattern": "grade .{0,60}rubric"}, "prompt.regex"),
+        ({"kind": "sha256-norm", "pattern": "ab" * 32}, "prompt.sha256-norm"),
     ],
 )
 def test_plain_kinds_are_accepted(values: dict[str, str], kind: str) -> None:
@@ -96,6 +97,14 @@ def test_plain_kinds_are_accepted(values: dict[str, str], kind: str) -> None:
         ({"kind": "regex", "pattern": "(unclosed"}, "not a regular expression"),
         ({"kind": "regex", "text": "x"}, "wants a column pattern"),
         ({"kind": "literal"}, "wants a column text"),
+        (
+            {
+                "kind": "sha256-raw",
+                "pattern": "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+            },
+            "hash of nothing",
+        ),
+        ({"kind": "sha256-raw", "pattern": "abcd"}, "SHA-256"),
         ({"kind": "guess", "text": LONG}, "not a kind"),
         ({"address": "192.0.2.44", "confidence": "101"}, "confidence"),
         ({"address": "192.0.2.44", "confidence": "high"}, "confidence"),

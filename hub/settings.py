@@ -14,6 +14,7 @@ from hub.errors import InputError
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
 
 _ROOT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _RESERVED_ROOTS: Final = frozenset({"taxii2", "livez", "readyz"})

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from hub.cli.hub_data import create, data_option, json_option, opened, show, sole_server
+from hub.cli.hub_limits import limit_options
 from hub.errors import InputError
-from hub.settings import HubSettings, ServeSettings
+from hub.settings import HubLimits, HubSettings, ServeSettings
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -49,6 +50,7 @@ def init(data: Path, as_json: bool) -> None:
 @click.option("--title", default="Stillwatch hub", show_default=True)
 @click.option("--contact", help="How to reach you; shown to clients.")
 @click.option("--access-log/--no-access-log", default=True, help="Log each request (JSON lines).")
+@limit_options
 def serve(
     data: Path,
     host: str,
@@ -62,11 +64,13 @@ def serve(
     title: str,
     contact: str | None,
     access_log: bool,
+    limits: HubLimits,
 ) -> None:
     """Serve the hub until SIGTERM or SIGINT.
 
     Logs are JSON lines on standard error. Beyond loopback the hub insists on TLS, unless a reverse
-    proxy ends it.
+    proxy ends it. Limits take units (8MiB, 30s, 7d) and can be set in the environment too:
+    --max-body is STILLWATCH_HUB_MAX_BODY.
     """
     listen = ServeSettings(host, port, tls_cert, tls_key, tls_client_ca)
     url, others = _urls(listen, public_url, behind_proxy=behind_proxy)
@@ -77,6 +81,7 @@ def serve(
         public_url=url,
         other_urls=others,
         behind_proxy=behind_proxy,
+        limits=limits,
     )
     from hub.server import journal
     from hub.server.app import create_app
@@ -89,7 +94,7 @@ def serve(
         run(
             app,
             listen,
-            settings.limits,
+            limits,
             on_ready=lambda: click.echo(f"Serving {url}/{root}/ (stop with Ctrl-C)", err=True),
         )
 

@@ -183,7 +183,7 @@ def packed(body: bytes) -> bytes:
 
 
 def indicator(
-    object_id: str | None = None, *, modified: str = "2026-01-01T00:00:00.000Z", **more: Any
+    object_id: str | None = None, *, modified: Any = "2026-01-01T00:00:00.000Z", **more: Any
 ) -> dict[str, Any]:
     """A valid indicator, with a new id unless given."""
     return {

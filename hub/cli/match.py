@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hub.cli.mapping import accounts_mapping, log_mapping
 from hub.cli.match_inputs import (
     Indicators,
     LogFile,
@@ -21,7 +22,6 @@ from hub.cli.match_inputs import (
     compile_indicators,
     expand,
     parse_moment,
-    parse_pairs,
 )
 from hub.cli.match_output import MatchSink, check_output, match_sink
 from hub.cli.match_progress import Show, byte_progress
@@ -33,7 +33,6 @@ from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json
 from hub.traffic.accounts import AccountTable
 from hub.traffic.formats import AUTO, format_names, open_log
-from hub.traffic.generic import parse_mapping
 from hub.traffic.reader import LogReader
 
 _FOUND = 1
@@ -77,7 +76,7 @@ class _Run:
     "--map",
     "maps",
     multiple=True,
-    metavar="COLUMN=FIELD,...",
+    metavar="OURS=THEIRS,...",
     help="Field names of generic CSV, JSON lines and Parquet, such as timestamp=ts,model=m.",
 )
 @click.option(
@@ -88,7 +87,7 @@ class _Run:
 @click.option(
     "--accounts-map",
     multiple=True,
-    metavar="COLUMN=FIELD,...",
+    metavar="OURS=THEIRS,...",
     help="Column names of the customer table, such as account_id=id,email=mail.",
 )
 @click.option("--phone-region", metavar="XX", help="Country of phone numbers without a prefix.")
@@ -155,7 +154,7 @@ def command(
     Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input.
     """
     check_output(out)
-    mapping = parse_mapping(maps)
+    mapping = log_mapping(maps)
     window = _Window(parse_moment(since, "--since"), parse_moment(until, "--until"))
     logs = expand(files, without=out)
     opened, unread = _open(logs, log_format, mapping, limit_examples)
@@ -234,9 +233,7 @@ def _chained(parts: Iterable[Iterable[Json]]) -> Iterator[Json]:
 def _accounts(
     path: Path, maps: Sequence[str], region: str | None, keys: Sequence[FingerprintKey]
 ) -> AccountTable:
-    table = AccountTable.read(
-        path, parse_pairs(maps, "--accounts-map") or None, keys=keys, region=region
-    )
+    table = AccountTable.read(path, accounts_mapping(maps) or None, keys=keys, region=region)
     if not keys:
         click.echo(
             "stillwatch: there are no fingerprint keys here, so customers cannot be compared by "

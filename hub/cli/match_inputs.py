@@ -184,20 +184,3 @@ def parse_moment(text: str | None, option: str) -> datetime | None:
             "not a date or a time", where=option, hint="2026-11-20 or 2026-11-20T03:00Z"
         )
     return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
-
-
-def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """Read `name=field,name=field` options whose names somebody else checks.
-
-    Raises:
-        InputError: a pair without `=`, or a name given twice.
-    """
-    pairs: dict[str, str] = {}
-    for pair in (part for text in texts for part in text.split(",") if part.strip()):
-        name, equals, value = (part.strip() for part in pair.partition("="))
-        if not (name and equals and value):
-            raise InputError("a pair is not column=field", where=option)
-        if name in pairs:
-            raise InputError(f"column {name} is given twice", where=option)
-        pairs[name] = value
-    return pairs

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from hub.cli.mapping import table_mapping
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
 from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
 from hub.client.home import Home
-from hub.client.ingest import parse_mapping
+from hub.client.ingest import FIELDS
 from hub.client.keyring import write_private
 from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
 from hub.client.reporter import channel_of
@@ -33,7 +34,13 @@ _SHOWN_ROWS = 40
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
 )
 @click.option("--channel", "channel_name", default=None, help="Which channel, when in several.")
-@click.option("--map", "mapping", default="", help="column=field,… for columns of other names.")
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="OURS=THEIRS,...",
+    help="Columns of other names, such as email=contact_mail,first_seen=created.",
+)
 @click.option("--campaign", default=None, help="Campaign of rows that name none.")
 @click.option(
     "--campaigns",
@@ -73,7 +80,7 @@ _SHOWN_ROWS = 40
 def command(
     files: tuple[Path, ...],
     channel_name: str | None,
-    mapping: str,
+    maps: tuple[str, ...],
     campaign: str | None,
     campaign_file: Path | None,
     confidence: int,
@@ -101,7 +108,7 @@ def command(
     level = TLP.from_label(tlp)
     assert level is not None
     options = Options(
-        mapping=parse_mapping(mapping),
+        mapping=table_mapping(maps, FIELDS),
         campaign=campaign,
         confidence=confidence,
         tlp=level,

@@ -34,7 +34,7 @@ PLAIN_FIELDS: Final = (
 PROMPT_FIELDS: Final = ("kind", "text", "pattern")
 COMMON_FIELDS: Final = ("campaign", "first_seen", "last_seen", "valid_until", "confidence")
 FIELDS: Final = frozenset((*ACCOUNT_FIELDS, *PLAIN_FIELDS, *PROMPT_FIELDS, *COMMON_FIELDS))
-"""What a column can mean; `--map column=field,...` renames."""
+"""What a column can mean; `--map field=column,...` renames."""
 
 _MAX_LINE: Final = 1024 * 1024
 _MAX_FIELD: Final = 128 * 1024
@@ -72,28 +72,6 @@ class Table:
     def rows(self) -> Iterator[Row]:
         """The rows in the order of the file."""
         return self._rows()
-
-
-def parse_mapping(text: str) -> dict[str, str]:
-    """Read `column=field,column=field`.
-
-    Raises:
-        InputError: another form, an unknown field, or one that is named twice.
-    """
-    mapping: dict[str, str] = {}
-    for part in filter(None, (each.strip() for each in text.split(","))):
-        column, equals, field = part.partition("=")
-        column, field = column.strip(), field.strip()
-        if not equals or not column or field not in FIELDS:
-            raise InputError(
-                "wants column=field pairs with a known field",
-                where="--map",
-                hint=f"fields: {', '.join(sorted(FIELDS))}",
-            )
-        if column in mapping or field in mapping.values():
-            raise InputError(f"{field} or its column is named twice", where="--map")
-        mapping[column] = field
-    return mapping
 
 
 def open_table(path: Path, mapping: Mapping[str, str] | None = None) -> Table:
@@ -139,7 +117,7 @@ def _fields(columns: list[str], renames: Mapping[str, str], path: Path) -> dict[
         raise InputError(
             "no column is one that indicators are made of",
             where=str(path),
-            hint=f"--map column=field; fields: {', '.join(sorted(FIELDS))}",
+            hint=f"--map field=column; fields: {', '.join(sorted(FIELDS))}",
         )
     return used
 

@@ -8,41 +8,21 @@ from typing import Final
 from hub.errors import InputError
 from hub.match.schema import TRAFFIC_SCHEMA
 
-_ALIASES: Final[dict[str, tuple[str, ...]]] = {
+ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "observed_at": ("timestamp",),
     "event_id": ("request_id",),
     "provider_name": ("provider",),
     "request_model": ("model",),
 }
+"""TRAFFIC column to the names that people use for it."""
 NAMES: Final[dict[str, tuple[str, ...]]] = {
-    field.name: (field.name, *_ALIASES.get(field.name, ())) for field in TRAFFIC_SCHEMA
+    field.name: (field.name, *ALIASES.get(field.name, ())) for field in TRAFFIC_SCHEMA
 }
 """TRAFFIC column to the field names that fill it without a mapping, the first present wins."""
-_COLUMN_OF: Final = {name: column for column, names in NAMES.items() for name in names}
-
-
-def parse_mapping(texts: Collection[str]) -> dict[str, str]:
-    """Read `column=field,column=field` options.
-
-    Args:
-        texts: each a comma-separated list; columns are TRAFFIC's names or their generic aliases.
-    Returns:
-        TRAFFIC column to field.
-    Raises:
-        InputError: no `=`, an unknown column, or a column given twice.
-    """
-    mapping: dict[str, str] = {}
-    for pair in (part for text in texts for part in text.split(",") if part.strip()):
-        name, equals, field = (part.strip() for part in pair.partition("="))
-        if not equals or not field:
-            raise InputError(
-                f"'{pair.strip()}' is not column=field", where="--map", hint="timestamp=ts,model=m"
-            )
-        column = canonical(name)
-        if column in mapping:
-            raise InputError(f"column {name} is given twice", where="--map")
-        mapping[column] = field
-    return mapping
+COLUMN_OF: Final[dict[str, str]] = {
+    name: column for column, names in NAMES.items() for name in names
+}
+"""Every name of `NAMES` to its TRAFFIC column."""
 
 
 def canonical(name: str) -> str:
@@ -51,12 +31,12 @@ def canonical(name: str) -> str:
     Raises:
         InputError: it means none.
     """
-    column = _COLUMN_OF.get(name)
+    column = COLUMN_OF.get(name)
     if column is None:
         raise InputError(
             f"there is no column '{name}'",
             where="--map",
-            hint="columns: " + ", ".join(sorted(_COLUMN_OF)),
+            hint="columns: " + ", ".join(sorted(COLUMN_OF)),
         )
     return column
 

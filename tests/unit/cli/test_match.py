@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hub.cli.match import command
-from hub.cli.match_inputs import bundle_objects, expand, parse_moment, parse_pairs
+from hub.cli.match_inputs import bundle_objects, expand, parse_moment
 from hub.cli.match_output import check_output, iso, match_sink
 from hub.errors import InputError, StillwatchError, StoreError
 from hub.match.schema import MATCH_SCHEMA
@@ -189,8 +189,8 @@ def test_mapping_and_customers(lab: Path, tmp_path: Path) -> None:
     [
         (["--out", "x.csv"], "a match file is .parquet or .jsonl"),
         (["--out", "nowhere/x.jsonl"], "no such folder"),
-        (["--map", "colour=x"], "no column 'colour'"),
-        (["--accounts-map", "a=b"], "no customer table to map"),
+        (["--map", "colour=x"], "neither side of 'colour=x'"),
+        (["--accounts-map", "email=b"], "no customer table to map"),
         (["--since", "whenever"], "not a date or a time"),
         (["--format", "otel", "--map", "model=m"], "field names of its own"),
         (["--accounts", "none.csv"], "none.csv"),
@@ -296,7 +296,7 @@ def test_expand_names_sources(tmp_path: Path) -> None:
     assert len(expand([str(tmp_path / "b")], without=tmp_path / "b/y.log")) == 1
 
 
-def test_moments_pairs_and_bundles(tmp_path: Path) -> None:
+def test_moments_and_bundles(tmp_path: Path) -> None:
     assert parse_moment(None, "--since") is None
     moment = parse_moment("2026-11-20T01:02:03.000004+01:00", "--since")
     assert moment is not None
@@ -304,10 +304,6 @@ def test_moments_pairs_and_bundles(tmp_path: Path) -> None:
     for text in ("9999-99-99", "-1", "2500-01-01"):
         with pytest.raises(InputError, match="not a date"):
             parse_moment(text, "--since")
-    assert parse_pairs(["a=b,c=d", "e=f"], "--x") == {"a": "b", "c": "d", "e": "f"}
-    for texts in (["a"], ["a="], ["a=b", "a=c"]):
-        with pytest.raises(InputError):
-            parse_pairs(texts, "--x")
     single = tmp_path / "one.json"
     single.write_bytes(codec.dumps(_objects()[2]))
     assert [each["type"] for each in bundle_objects([single])] == ["indicator"]

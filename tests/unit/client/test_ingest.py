@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.client.ingest import open_table, parse_mapping
+from hub.client.ingest import open_table
 from hub.errors import InputError
 
 
@@ -127,16 +127,10 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 
 def test_a_mapping_renames_and_must_fit(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.csv", "Mail,email\na@b.example,z@z.example\n")
-    (row,) = open_table(path, parse_mapping("Mail=email")).rows()
+    (row,) = open_table(path, {"Mail": "email"}).rows()
     assert row.values == {"email": "a@b.example"}
     with pytest.raises(InputError, match="no column"):
-        open_table(path, parse_mapping("Absent=email"))
-
-
-@pytest.mark.parametrize("text", ["email", "a=b", "=email", "a=email,b=email", "a=email,a=phone"])
-def test_mappings_that_are_none(text: str) -> None:
-    with pytest.raises(InputError):
-        parse_mapping(text)
+        open_table(path, {"Absent": "email"})
 
 
 @settings(

@@ -13,31 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hub.errors import InputError
-from hub.traffic import generic, generic_parquet
+from hub.traffic import generic_parquet
 from hub.traffic.formats import open_log
 from tests.unit.traffic.exchanges import as_parquet, rows_of, several, written
-
-
-def test_mapping_options() -> None:
-    assert generic.parse_mapping(["timestamp=ts, model = m", "prompt=a.b,"]) == {
-        "observed_at": "ts",
-        "request_model": "m",
-        "prompt": "a.b",
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("model", "is not column=field"),
-        ("model=", "is not column=field"),
-        ("colour=x", "no column 'colour'"),
-        ("model=a,request_model=b", "given twice"),
-    ],
-)
-def test_bad_mapping_options(text: str, reason: str) -> None:
-    with pytest.raises(InputError, match=reason):
-        generic.parse_mapping([text])
 
 
 def _jsonl(folder: Path, *records: dict[str, Any]) -> Path:

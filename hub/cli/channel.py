@@ -1,4 +1,4 @@
-"""`stillwatch channel`: create, invite, approve, members, remove, renew."""
+"""`stillwatch channel`: create, invite, approve, members, remove, renew, account."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from hub.channel.card import fingerprint_text, fingerprint_words
 from hub.channel.manifest import Policy
+from hub.cli.channel_account import account_command
 from hub.cli.channel_admission import approve_command, remove_command
 from hub.cli.channel_renew import renew_command
 from hub.cli.init import words_text
@@ -195,6 +196,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
             click.echo(f"  card {row['card']}, until {utc(row['card_expires'])}")
 
 
+command.add_command(account_command)
 command.add_command(approve_command)
 command.add_command(remove_command)
 command.add_command(renew_command)

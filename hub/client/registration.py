@@ -31,6 +31,9 @@ def register(desk: Desk, account: HubAccount) -> tuple[Hub, HubAccount]:
                 hint="set the clock; messages from the future are refused",
             )
         bind(desk, hub)
+    else:
+        # A stock server has no binding: any read shows whether it takes the token.
+        hub.collections()
     desk.home.put_account(account, stillwatch=about is not None)
     return hub, account
 

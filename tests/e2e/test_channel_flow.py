@@ -195,6 +195,20 @@ def test_a_wrong_token_is_told_without_showing_it(work: Work) -> None:
     assert "wr0ng-t0ken" not in said
 
 
+def test_a_token_is_rotated(work: Work) -> None:
+    words = ("hub", "token", "issue", "provider", "--data", "hub")
+    issued = work.json("none", *words)
+    (work.folder / "next.token").write_text(issued["token"])
+    (work.folder / "next.token").chmod(0o600)
+    work.run("provider", "channel", "account", "circle", "--token-file", "wrong.token", code=4)
+    work.run("provider", "pull")
+    work.run("provider", "channel", "account", "circle", "--token-file", "next.token")
+    tokens = work.json("none", "hub", "token", "list", "provider", "--data", "hub")
+    first = next(each["id"] for each in tokens if each["id"] != issued["id"])
+    work.run("none", "hub", "token", "revoke", first, "--data", "hub")
+    work.run("provider", "pull")
+
+
 def test_nothing_secret_stands_in_the_logs(work: Work) -> None:
     log = (work.folder / "hub.log").read_text()
     tokens = [path.read_text() for path in work.folder.glob("*.token")]

@@ -28,6 +28,7 @@ from hub.errors import ConflictError, InputError, StoreError
 from hub.model.codec import dumps, loads
 
 SCHEMA_VERSION: Final = 1
+MAX_OPEN_ALARMS: Final = 1_000
 _SCHEMA: Final = """
 CREATE TABLE hub (
   api_root TEXT PRIMARY KEY, username TEXT, token BLOB NOT NULL, ca_file TEXT,
@@ -463,7 +464,9 @@ class State:
     # Alarms
 
     def raise_alarm(self, channel_id: str | None, digest: str, text: str, at: int) -> bool:
-        """Add an alarm; False when the same one is there."""
+        """Add an alarm; False when the same one is there, or too many are open."""
+        if len(self.alarms()) >= MAX_OPEN_ALARMS:
+            return False
         return (
             self._run(
                 "INSERT OR IGNORE INTO alarm (channel_id,raised_at,text,digest) VALUES (?,?,?,?)",

@@ -242,8 +242,7 @@ class Intake:
             if len(left) == len(ordered):
                 break
             ordered = left
-        for message in ordered:
-            self.home.state.put_message(self._row(message, "waiting", None, message.raw))
+        self._keep(ordered)
 
     def store(self) -> None:
         """Write the verified state back."""
@@ -259,6 +258,17 @@ class Intake:
         elif self.standing == "member":
             self.standing = "removed"
         self.home.state.set_trusted(self.channel.channel_id, self.trusted.state(), self.standing)
+
+    def _keep(self, early: Sequence[Message]) -> None:
+        """Keep what came too early, within bounds: outsiders may write to a stock server."""
+        settings, size = self.home.settings, 0
+        for number, message in enumerate(early):
+            size += len(message.raw)
+            if number >= settings.max_waiting or size > settings.max_waiting_bytes:
+                text = f"more than {number} messages wait for earlier ones; the rest was dropped"
+                self._alarm("flood", text)
+                return
+            self.home.state.put_message(self._row(message, "waiting", None, message.raw))
 
     def _kept(self) -> list[Message]:
         rows = self.home.state.kept(self.channel.channel_id, "waiting")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import random
 import shutil
 from collections.abc import Iterator
@@ -99,6 +100,16 @@ def test_a_withheld_message_holds_back_what_follows(published: Circle) -> None:
     result = published.pull("provider")
     assert (result.waiting, result.alarms) == (0, [])
     assert _count(published) == 7
+
+
+def test_a_flood_of_early_messages_is_bounded(published: Circle) -> None:
+    home = published.desks["provider"].home
+    home.settings = dataclasses.replace(home.settings, max_waiting=1)
+    hidden = _new(published, published.hub.collections[C1].rows)[0][1]["id"]
+    published.hub.rewrite = lambda rows: [each for each in rows if each[1]["id"] != hidden]
+    result = published.pull("provider")
+    assert result.waiting == 1
+    assert any("the rest was dropped" in each for each in result.alarms)
 
 
 def test_a_hub_that_dies_between_pages(published: Circle) -> None:

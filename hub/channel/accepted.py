@@ -55,8 +55,8 @@ class Alarm:
     """Somebody who holds a key did what no honest member does; people must look at it.
 
     Args:
-        kind: `fork`, `epoch-fork`, `manifest-fork`, `card-fork`, `after-final`, `final-mismatch`,
-            `ownership`, `commitment`.
+        kind: `fork`, `epoch-fork`, `epoch-claim`, `manifest-fork`, `card-fork`, `after-final`,
+            `final-mismatch`, `ownership`, `commitment`, `key-change`.
         where: key id, epoch or object concerned.
         message: what happened.
         digest: digest of the message that shows it.

@@ -48,11 +48,11 @@ class FingerprintSecret:
             raise InputError(f"a fingerprint key has {SECRET_SIZE} bytes", where="keys.secret")
 
 
-def keys_to_bytes(keys: Sequence[FingerprintSecret]) -> bytes:
-    """The plaintext of a `keys` message.
+def keys_to_bytes(keys: Sequence[FingerprintSecret], channel: str) -> bytes:
+    """The plaintext of a `keys` message in a channel.
 
     Raises:
-        InputError: none, too many, or two of one id.
+        InputError: none, too many, two of one id, or one that is named for another channel.
     """
     rows = [
         {
@@ -65,16 +65,17 @@ def keys_to_bytes(keys: Sequence[FingerprintSecret]) -> bytes:
         for key in sorted(keys, key=lambda key: key.key_id)
     ]
     data = canonical({"custodians": [], "keys": rows})
-    keys_from_bytes(data)
+    keys_from_bytes(data, channel)
     return data
 
 
-def keys_from_bytes(data: bytes) -> list[FingerprintSecret]:
-    """Read the plaintext of a `keys` message.
+def keys_from_bytes(data: bytes, channel: str) -> list[FingerprintSecret]:
+    """Read the plaintext of a `keys` message in a channel.
 
     Raises:
-        InputError: the form is wrong.
+        InputError: the form is wrong, or a key is named for another channel.
     """
+    name = re.compile(rf"{channel[:16]}\.[0-9]{{4}}q[1-4](-[1-9][0-9]{{0,3}})?")
     fields = Fields(
         loads_canonical(data, where="keys", max_bytes=_MAX_PLAIN), "keys", ("custodians", "keys")
     )
@@ -83,6 +84,8 @@ def keys_from_bytes(data: bytes) -> list[FingerprintSecret]:
     keys = []
     for number, value in enumerate(fields.array("keys", most=MAX_KEYS)):
         row = Fields(value, f"keys[{number}]", ("id", "secret", "created", "expires", "live"))
+        if not name.fullmatch(row.text("id", most=64)):
+            raise InputError("a key of this channel is expected", where=row.at("id"))
         if not isinstance(row.raw("live"), bool):
             raise InputError("true or false is expected", where=row.at("live"))
         keys.append(

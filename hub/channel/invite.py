@@ -37,7 +37,8 @@ from hub.model.codec import canonical, loads_canonical
 PREFIX: Final = "stillwatch-invite1:"
 SECRET_SIZE: Final = 32
 MAX_TEXT: Final = 16 * 1024
-MAX_JOIN: Final = 512 * 1024
+# A chain of the most cards that one may hold.
+MAX_JOIN: Final = 2**20
 _CHECKSUM_SIZE: Final = 4
 _CLOCK_SKEW: Final = 600
 _INVITATION: Final = (
@@ -173,9 +174,12 @@ def parse_invitation(text: str) -> Invitation:
     if not roles or not all(isinstance(role, str) and role in set(Role) for role in roles):
         raise InputError(f"roles are {[str(role) for role in Role]}", where="invitation.roles")
     check_ascending(roles, "invitation.roles")
+    owners = fields.hashes("owners", most=MAX_OWNERS)
+    if not owners:
+        raise InputError("at least one owner is expected", where="invitation.owners")
     return Invitation(
         channel=fields.hash("channel"),
-        owners=fields.hashes("owners", most=MAX_OWNERS),
+        owners=owners,
         api_root=fields.text("api_root", most=2048),
         collection=fields.text("collection"),
         inbox=None if fields.raw("inbox") is None else fields.text("inbox"),

@@ -19,7 +19,8 @@ from hub.channel.wraps import SEALED_AUDIENCES, parse_epoch_body
 from hub.errors import VerificationError
 
 CLOCK_SKEW: Final = 600
-MAX_ALARMS: Final = 1_000
+# Of one kind, so that a flood of one cannot hide another.
+MAX_ALARMS: Final = 200
 
 Apply = Callable[[], None]
 
@@ -42,14 +43,13 @@ class Ledger:
 
     def raise_alarm(self, kind: str, where: str, message: str, digest: str, at: int) -> None:
         """Keep an alarm, once."""
-        known = {(alarm.kind, alarm.where, alarm.digest) for alarm in self.alarms}
-        if (kind, where, digest) not in known and len(self.alarms) < MAX_ALARMS:
+        known = {(alarm.where, alarm.digest) for alarm in self.alarms if alarm.kind == kind}
+        if (where, digest) not in known and len(known) < MAX_ALARMS:
             self.alarms.append(Alarm(kind, where, message, digest, at))
 
     def examine(self, message: Message, now: int) -> tuple[Accepted, Apply, RefusedError | None]:
         header = message.header
-        if header.ch != self.roster.manifest.channel:
-            raise VerificationError("is addressed to another channel", where=_place(header))
+        self._check_address(header)
         if header.t is MessageType.CARD:
             return (*self._examine_card(message, now), None)
         if header.t is MessageType.MANIFEST:
@@ -78,6 +78,8 @@ class Ledger:
         new, old = signed.manifest, self.roster.manifest
         where = f"manifest {new.version}"
         if new.hash in self.roster.manifests:
+            # Else anybody could have endless spellings of a known manifest stored.
+            check_signatures(signed, self.roster.manifests.get(new.prev or ""), where)
             return self._accepted_manifest(message, signed, new, duplicate=True), _nothing
         check_not_from_the_future(new.created, now)
         if new.version <= old.version:
@@ -88,8 +90,7 @@ class Ledger:
             raise VerificationError(f"{text}: version {old.version} is in force", where=where)
         self.roster.check_successor(new)
         check_supported(new)
-        signed.check_threshold(old.owners, _needed(old, new), f"{where}, by the owners before it")
-        signed.check_threshold(new.owners, new.threshold, f"{where}, by its own owners")
+        check_signatures(signed, old, where)
 
         def apply() -> None:
             for final in new.removed:
@@ -133,7 +134,18 @@ class Ledger:
 
         return accepted, commit, refusal
 
+    def learn_deletion(self, message: Message, now: int) -> None:
+        """Take what a tombstone says before its own turn in the chain."""
+        self._check_address(message.header)
+        card = self.author(message, now)
+        self._check_final_position(message, *_chained(message.header), now)
+        self.tombstone(message, card)()
+
     # -- single rules ----------------------------------------------------------------------------
+
+    def _check_address(self, header: Header) -> None:
+        if header.ch != self.roster.manifest.channel:
+            raise VerificationError("is addressed to another channel", where=_place(header))
 
     def author(self, message: Message, now: int) -> Card:
         header = message.header
@@ -291,8 +303,9 @@ class Ledger:
         if epoch is None:
             raise NotYetError(f"epoch {heartbeat.epoch} was withheld", where=_place(message.header))
         if epoch.digest != heartbeat.digest:
+            # A claim, not a proof: one member's word must not stop everybody from publishing.
             text = f"the sender holds another epoch {heartbeat.epoch}"
-            self.raise_alarm("epoch-fork", f"epoch {epoch.number}", text, message.digest, now)
+            self.raise_alarm("epoch-claim", f"epoch {epoch.number}", text, message.digest, now)
             raise RefusedError(text, where=_place(message.header))
 
     def tombstone(self, message: Message, card: Card) -> Apply:
@@ -356,6 +369,26 @@ def _needed(old: Manifest, new: Manifest) -> int:
     joins = any(old.member(member.member) is None for member in new.members)
     approvals = old.policy.approvals if joins else 1
     return max(old.threshold, min(approvals, len(old.owners)))
+
+
+def check_signatures(signed: SignedManifest, old: Manifest | None, where: str) -> None:
+    """Require the thresholds of the owners before and after, and no signature but owners'.
+
+    Args:
+        signed: the manifest with its signatures.
+        old: the manifest before it; None for a genesis.
+        where: the place, for the error.
+    Raises:
+        VerificationError: too few sign, a signature is wrong, or somebody else signed too.
+    """
+    new = signed.manifest
+    owners = set(new.owners)
+    if old is not None:
+        owners.update(old.owners)
+        signed.check_threshold(old.owners, _needed(old, new), f"{where}, by the owners before it")
+    signed.check_threshold(new.owners, new.threshold, f"{where}, by its own owners")
+    if not owners.issuperset(signed.signatures):
+        raise VerificationError("carries a signature of somebody who is no owner", where=where)
 
 
 def _chained(header: Header) -> tuple[str, int]:

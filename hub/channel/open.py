@@ -15,9 +15,11 @@ from hub.channel.compression import MAX_PLAIN, decompress
 from hub.channel.epoch import EpochSecrets
 from hub.channel.fingerprint_keys import FingerprintSecret, keys_from_bytes
 from hub.channel.header import MAX_BODY, Audience, MessageType, body_context
-from hub.channel.manifest import Role
+from hub.channel.manifest import Manifest, Role
 from hub.channel.padding import unpad
 from hub.channel.primitives import aead
+from hub.channel.primitives.hash import equal
+from hub.channel.properties import check_properties
 from hub.channel.verify import Accepted, TrustedChannel
 from hub.channel.wraps import message_key
 from hub.errors import InputError, VerificationError
@@ -104,7 +106,7 @@ def open_data(
         raise VerificationError(f"a data message is expected, not {header.t}", where="message")
     if accepted.expired:
         raise VerificationError("the message has expired", where="header.exp")
-    manifest = trusted.manifest
+    manifest = _manifest_of(trusted, accepted)
     bundle = loads(_open(trusted, accepted, secrets), where="bundle", max_bytes=MAX_PLAIN)
     try:
         objects = check_bundle(
@@ -133,7 +135,11 @@ def open_data(
 
 
 def open_keys(
-    trusted: TrustedChannel, accepted: Accepted, secrets: EpochSecrets
+    trusted: TrustedChannel,
+    accepted: Accepted,
+    secrets: EpochSecrets,
+    *,
+    known: Mapping[str, bytes] | None = None,
 ) -> list[FingerprintSecret]:
     """Open a keys message.
 
@@ -141,14 +147,24 @@ def open_keys(
         trusted: the channel that accepted it.
         accepted: the outcome of `trusted.accept`.
         secrets: of the epoch that the header names.
+        known: secrets of the fingerprint keys that are held already, by id.
     Raises:
-        InputError: the plaintext is not of its form.
-        VerificationError: another type, no such secret, or altered.
+        InputError: the plaintext is not of its form, or a key is named for another channel.
+        VerificationError: another type, no such secret, altered, or a known key has another secret
+            (an alarm).
     """
     header = accepted.message.header
     if header.t is not MessageType.KEYS:
         raise VerificationError(f"a keys message is expected, not {header.t}", where="message")
-    return keys_from_bytes(_open(trusted, accepted, secrets))
+    keys = keys_from_bytes(_open(trusted, accepted, secrets), trusted.channel)
+    held = known or {}
+    for key in keys:
+        if not equal(held.get(key.key_id, key.secret), key.secret):
+            text = "an owner sent another secret under the name of a known fingerprint key"
+            digest = accepted.message.digest
+            trusted.raise_alarm("key-change", key.key_id, text, digest, trusted.time)
+            raise VerificationError(text, where=key.key_id)
+    return keys
 
 
 class OwnershipError(VerificationError):
@@ -216,9 +232,7 @@ def _check_form(obj: object, number: int) -> tuple[str, str]:
     kind, object_id = obj.get("type"), obj.get("id")
     if not isinstance(kind, str) or not isinstance(object_id, str) or not is_id(object_id, kind):
         raise InputError("type and id do not agree", where=f"bundle.objects[{number}]")
-    modified = obj.get("modified")
-    if modified is not None and not isinstance(modified, str):
-        raise InputError("`modified` is text", where=object_id)
+    check_properties(obj, object_id)
     return kind, object_id
 
 
@@ -244,11 +258,16 @@ def _open(trusted: TrustedChannel, accepted: Accepted, secrets: EpochSecrets) ->
             f"secrets of epoch {header.ep} are needed, not of {secrets.epoch}",
             where="epoch secrets",
         )
-    manifest = trusted.manifest_by_hash(header.man or "")
-    if manifest is None:
-        raise VerificationError("names a manifest that is not known here", where="header.man")
     key = message_key(
         secrets.of(header.aud), header.aud, header.ch, header.ep, header.pub, header.seq
     )
     padded = aead.open_sealed(key, body_context(message.header_raw), message.body, most=MAX_BODY)
-    return decompress(unpad(padded), manifest.policy.compression)
+    return decompress(unpad(padded), _manifest_of(trusted, accepted).policy.compression)
+
+
+def _manifest_of(trusted: TrustedChannel, accepted: Accepted) -> Manifest:
+    """The manifest that the sender held: its policy applies, whenever the message is opened."""
+    manifest = trusted.manifest_by_hash(accepted.message.header.man or "")
+    if manifest is None:
+        raise VerificationError("names a manifest that is not known here", where="header.man")
+    return manifest

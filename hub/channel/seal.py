@@ -95,10 +95,10 @@ def seal_keys(
         seq: position that the outbox reserved; with `prev`, taken from `trusted` if None.
         prev: digest of the owner's message before it.
     Raises:
-        InputError: none, too many, or two of one id.
+        InputError: none, too many, two of one id, or one that is named for another channel.
         VerificationError: the channel is not fit to publish in.
     """
-    plain = keys_to_bytes(keys)
+    plain = keys_to_bytes(keys, trusted.channel)
     place = next_place(trusted, signing, seq, prev)
     return _seal(
         trusted, secrets, signing, MessageType.KEYS, Audience.DETAIL, plain, now, place, None

@@ -40,7 +40,12 @@ from hub.channel.header import (
     MessageType,
     parse_message,
 )
-from hub.channel.ledger import Ledger, check_not_from_the_future, check_supported
+from hub.channel.ledger import (
+    Ledger,
+    check_not_from_the_future,
+    check_signatures,
+    check_supported,
+)
 from hub.channel.manifest import Manifest, Removed, parse_signed
 from hub.channel.roster import Roster
 from hub.errors import InputError, VerificationError
@@ -89,7 +94,7 @@ class TrustedChannel:
             )
         check_not_from_the_future(manifest.created, now)
         check_supported(manifest)
-        signed.check_threshold(manifest.owners, manifest.threshold, "genesis manifest")
+        check_signatures(signed, None, "genesis manifest")
         return cls(Ledger(Roster(manifest), Chains(), [], manifest.created))
 
     # -- what is known ---------------------------------------------------------------------------
@@ -263,13 +268,13 @@ class TrustedChannel:
         """Learn from a tombstone which messages are gone, before its own turn in the chain.
 
         Raises:
-            InputError, VerificationError: it is not a tombstone of a known card in this channel.
+            InputError, VerificationError: it is not a tombstone of a known card in this channel, or
+                of a key beyond its final position.
         """
         message = parse_message(raw)
         if message.header.t is not MessageType.TOMBSTONE:
             raise InputError(f"a tombstone is expected, not {message.header.t}", where="message")
-        card = self._ledger.author(message, now)
-        self._ledger.tombstone(message, card)()
+        self._ledger.learn_deletion(message, now)
 
     def raise_alarm(self, kind: str, where: str, message: str, digest: str, at: int) -> None:
         """Keep an alarm, once."""

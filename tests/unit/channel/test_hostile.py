@@ -75,7 +75,7 @@ def messages() -> dict[str, bytes]:
     )
     last = made.trusted.last(lab.pub)
     assert last is not None
-    key = FingerprintSecret("0123456789abcdef.2027q1", b"k" * 32, NOW)
+    key = FingerprintSecret(f"{made.trusted.channel[:16]}.2027q1", b"k" * 32, NOW)
     rotated = made.copy()
     return {
         "card": card_message(made.trusted.channel, Person("provider").renewed().card_raw),

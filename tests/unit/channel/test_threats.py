@@ -374,7 +374,9 @@ def test_a_heartbeat_shows_that_its_sender_holds_another_epoch() -> None:
     body = canonical({"every": 3600, "epoch": {"number": 2, "digest": "ab" * 32}})
     with pytest.raises(RefusedError, match="holds another epoch 2"):
         reader.accept(signed_message(message.header, body, provider.signing), now=NOW)
-    assert alarms(reader) == ["epoch-fork"]
+    assert alarms(reader) == ["epoch-claim"]
+    # One member's word stops nobody: only two epoch messages that owners signed do.
+    reader.check_can_publish(NOW)
 
 
 def test_a_removed_member_reads_nothing_new() -> None:

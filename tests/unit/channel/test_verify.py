@@ -35,7 +35,7 @@ from tests.unit.channel.cast import (
     opening_scene,
 )
 
-KEY = FingerprintSecret("0123456789abcdef.2027q1", b"k" * 32, NOW)
+KEY = FingerprintSecret(f"{opening_scene()[0].trusted.channel[:16]}.2027q1", b"k" * 32, NOW)
 
 
 def test_every_message_type_is_accepted_and_opened() -> None:

@@ -42,9 +42,11 @@ def dev(port: int | None, data: Path | None, access_log: bool) -> None:
     """Serve a throw-away hub on loopback, with one account and five plain collections.
 
     Prints one line of JSON once it accepts connections: api_root, user, token, and the ids of the
-    collections rw1, rw2 (read and write), ro (read), wo (write) and na (no access). The token works
-    as Basic password and as Bearer. Started again with the same --data it comes back with the same
-    data, ids and token, which is why the token lies there in clear: not for real use.
+    collections rw1, rw2 (read and write), ro (read), wo (write) and na (no access). What the
+    account may know of but not do is answered 403; na is hidden from it: not listed, and 404 like
+    one that is not there, as TAXII 2.1 allows. The token works as Basic password and as Bearer.
+    Started again with the same --data it comes back with the same data, ids and token, which is why
+    the token lies there in clear: not for real use.
     """
     from hub.server import journal
     from hub.server.app import create_app

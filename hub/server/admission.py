@@ -25,7 +25,7 @@ from hub.server.policy import Principal
 from hub.server.refusals import ForbiddenError
 from hub.store.interface import Store
 from hub.store.records import Binding, Collection, Kind, NewObject, Row
-from hub.taxii.filters import EVERY, Filters
+from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters
 
 _logger = logging.getLogger("stillwatch.admission")
 _REPLAY_ROWS: Final = 500
@@ -122,7 +122,7 @@ class Admission:
     def _stored(self, collection_id: str) -> Iterator[Row]:
         position: int | None = None
         while True:
-            filters = Filters(added_after=position, versions=EVERY)
+            filters = Filters(added_after=position, versions=EVERY, spec_versions=SPEC_VERSIONS)
             page = self._store.page(collection_id, filters, _REPLAY_ROWS)
             yield from page.rows
             if not page.more:

@@ -345,8 +345,7 @@ def _envelope(page: Page[Row]) -> Answer:
 def _resource(name: str, items: Sequence[object], page: Page[Any]) -> Json:
     if not items:
         return {}
-    # A manifest and a list of versions have no `next` in the standard; medallion's own backend
-    # puts it there too, and without it the second page could not be asked for.
+    # A manifest and a list of versions have no `next` in the standard; see `wire.Manifest`.
     following = {} if page.next is None else {"next": page.next}
     return {"more": page.more, **following, name: list(items)}
 

@@ -62,16 +62,18 @@ class ManifestRecord(msgspec.Struct, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct, omit_defaults=True):
-    """Section 5.3.1."""
+    """Section 5.3.1, with a `next`: the endpoint takes one, and taxii2-client wants it."""
 
     more: bool | None = None
+    next: str | None = None
     objects: list[ManifestRecord] | None = None
 
 
 class Versions(msgspec.Struct, omit_defaults=True):
-    """Section 5.8.1."""
+    """Section 5.8.1, with a `next` as in the manifest."""
 
     more: bool | None = None
+    next: str | None = None
     versions: list[str] | None = None
 
 

@@ -53,7 +53,7 @@ async def show_manifest(context: Context) -> Response:
         )
         for row in page.rows
     ]
-    resource = wire.Manifest(more=True if page.more else None, objects=records or None)
+    resource = wire.Manifest(page.more or None, page.next, records or None)
     headers = answers.dates(page, asked.added_after)
     return answers.taxii(context.request, wire.encode(resource), headers=headers)
 
@@ -117,7 +117,7 @@ async def list_versions(context: Context) -> Response:
     )
     # One version may be kept in two specification versions, and is listed once.
     listed = list(dict.fromkeys(row.version for row in page.rows))
-    resource = wire.Versions(more=True if page.more else None, versions=listed or None)
+    resource = wire.Versions(page.more or None, page.next, listed or None)
     headers = answers.dates(page, asked.added_after)
     return answers.taxii(context.request, wire.encode(resource), headers=headers)
 

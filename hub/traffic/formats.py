@@ -60,10 +60,7 @@ def open_log(
     head = Head(source.head(), columns)
     chosen = _by_content(head, path) if format == AUTO else _by_name(format)
     if columns and not chosen.generic:
-        raise InputError(
-            f"--map is for the generic formats; {chosen.name} has field names of its own",
-            where=str(path),
-        )
+        raise _not_generic(chosen, path)
     return LogReader(source, chosen.open(source, head), chosen.name, examples=examples)
 
 
@@ -76,19 +73,37 @@ def _by_name(name: str) -> Format:
     )
 
 
+def _mapped(head: Head, path: Path) -> Format:
+    """The generic format of this shape: opening it says which field of a mapping is not there."""
+    for known in _FORMATS:
+        if not known.generic and known.recognises(head):
+            raise _not_generic(known, path)
+    return generic_jsonl.FORMAT if head.records else generic_csv.FORMAT
+
+
+def _not_generic(chosen: Format, path: Path) -> InputError:
+    return InputError(
+        f"--map is for the generic formats; {chosen.name} has field names of its own",
+        where=str(path),
+    )
+
+
 def _by_content(head: Head, path: Path) -> Format:
     """The one format that recognises the head; with a mapping, of the generic ones."""
     options = [known for known in _FORMATS if known.generic or not head.mapping]
     found = [known for known in options if known.recognises(head)]
     if len(found) == 1:
         return found[0]
+    if not found and head.mapping:
+        return _mapped(head, path)
     if not found:
         raise InputError(
-            "no known log format fits the first lines",
+            "no known log format fits the first lines" + generic.listed(generic_csv.header(head)),
             where=str(path),
             hint="--format NAME ("
             + ", ".join(known.name for known in options)
-            + "), or --map timestamp=NAME,... for columns of other names",
+            + "), or --map timestamp=NAME,... for columns of other names; "
+            + generic.HINT,
         )
     names = " and ".join(known.name for known in found)
     raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -25,6 +26,14 @@ COLUMN_OF: Final[dict[str, str]] = {
 """Every name of `NAMES` to its TRAFFIC column."""
 
 
+HINT: Final = "our names are " + ", ".join(ALIASES.get(name, (name,))[0] for name in NAMES)
+"""Names of generic columns, for an error."""
+_MATCHES: Final = frozenset({"indicator_id", "indicator_modified", "event_id"})
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_ .()/-]{0,39}")
+_DIGITS: Final = 4
+_LISTED: Final = 20
+
+
 def canonical(name: str) -> str:
     """The TRAFFIC column that a name means.
 
@@ -36,7 +45,7 @@ def canonical(name: str) -> str:
         raise InputError(
             f"there is no column '{name}'",
             where="--map",
-            hint="columns: " + ", ".join(sorted(COLUMN_OF)),
+            hint=HINT,
         )
     return column
 
@@ -49,26 +58,69 @@ def wanted(mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def listed(present: Collection[str]) -> str:
+    """The names that a file has, for an error; nothing where they may be values.
+
+    A file without a header begins with a record, which must not be shown: its time is no name.
+    """
+    names = list(present)
+    if len(names) < 2 or not all(map(_is_name, names)):
+        return ""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return "; the file has " + ", ".join(names[:_LISTED]) + more
+
+
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None and sum(map(str.isdigit, text)) <= _DIGITS
+
+
+def check(
+    mapping: Mapping[str, str], found: Collection[str], present: Collection[str], where: str
+) -> None:
+    """Refuse a source of which nothing could be matched.
+
+    Args:
+        found: TRAFFIC columns that the source fills.
+        present: its fields, for the error.
+    Raises:
+        InputError: it is a file of matches, it has no time, or nothing beside time and id.
+    """
+    if set(present) >= _MATCHES:
+        raise InputError("a file of matches, not a log", where=where)
+    if "observed_at" not in found:
+        given = mapping.get("observed_at")
+        raise InputError(
+            ("no field" if given is None else f"no field '{given}'")
+            + " holds the time of an exchange"
+            + listed(present),
+            where=where,
+            hint="--map timestamp=NAME, where NAME is the field that holds it; " + HINT,
+        )
+    if set(found) <= {"observed_at", "event_id"}:
+        raise InputError(
+            "no field is known but the time" + listed(present),
+            where=where,
+            hint="--map account_id=NAME,client_ip=NAME,prompt=NAME; " + HINT,
+        )
+
+
 def resolve(mapping: Mapping[str, str], present: Collection[str], where: str) -> dict[str, str]:
     """TRAFFIC column to the field that fills it, for a source whose fields are known.
 
     Raises:
-        InputError: a mapped field is not there, or no field holds the time.
+        InputError: a mapped field is not there, or `check` finds that nothing could be matched.
     """
     for column, field in mapping.items():
         if field not in present:
-            raise InputError(f"no field for {column} under the name in --map", where=where)
+            raise InputError(
+                f"no column '{field}' for {column}" + listed(present), where=where, hint=HINT
+            )
     found = {
         column: next(name for name in names if name in present)
         for column, names in wanted(mapping).items()
         if any(name in present for name in names)
     }
-    if "observed_at" not in found:
-        raise InputError(
-            "no field holds the time of an exchange",
-            where=where,
-            hint="--map timestamp=NAME, where NAME is the field that holds it",
-        )
+    check(mapping, found, present, where)
     return found
 
 

@@ -22,7 +22,7 @@ from hub.errors import InputError
 from hub.traffic import generic
 from hub.traffic.assemble import Piece
 from hub.traffic.decode import Head
-from hub.traffic.problems import Tally
+from hub.traffic.problems import Tally, wrong_width
 from hub.traffic.source import LINE_BYTES, Source
 
 _DELIMITERS: Final = ",;\t"
@@ -169,7 +169,7 @@ class _Decoder:
         )
 
     def _reject(self, line: int, width: int, tally: Tally) -> None:
-        tally.rejects.add(line, f"{width} fields where the header has {len(self.names)}")
+        tally.rejects.add(line, wrong_width(width, len(self.names)))
 
     def _slow(self, chunk: _Chunk, header: bool, rows: int, tally: Tally) -> Iterator[Piece]:
         """Record by record; also where quotes are broken, bytes are no text, or a cell is huge."""
@@ -292,6 +292,11 @@ def _header(head: Head) -> tuple[list[str], str]:
         if known > best[0]:
             best = (known, names, delimiter)
     return best[1], best[2]
+
+
+def header(head: Head) -> list[str]:
+    """The fields of the first line, if it is one of a table."""
+    return [] if head.data[:1] in (b"{", b"[") else _header(head)[0]
 
 
 class _Csv:

@@ -46,8 +46,11 @@ class _Jsonl:
                 return (values,)
             return (tuple(_walk(values[top], rest) for top, rest in steps),)
 
-        present = {key for record in head.records for key in record}
+        present = dict.fromkeys(key for record in head.records for key in record)
         columns = {c for c, n in pairs if c in head.mapping or n.split(".")[0] in present}
+        if present:
+            shown = {c for c, n in pairs if n.split(".")[0] in present}
+            generic.check(head.mapping, shown, present, str(source.path))
         columns |= {"observed_at", "event_id"}
         return LineDecoder(source, parse, [c for c, _ in pairs], frozenset(columns))
 

@@ -66,7 +66,12 @@ class _Decoder:
                         yield piece
                 except (pa.ArrowException, OSError):
                     lost = max(1, group.num_rows - given)
-                    tally.rejects.add(first + given, f"row group {number} is damaged", lost)
+                    tally.rejects.broken(
+                        first + given,
+                        f"row group {number} is damaged",
+                        "the others were read",
+                        lost,
+                    )
                 first += max(0, group.num_rows)
                 self.source.read = self.source.size * (number + 1) // groups
 

@@ -10,6 +10,11 @@ EXAMPLES: Final = 5
 _REASONS: Final = 200
 
 
+def wrong_width(found: int, expected: int) -> str:
+    """Why a record of a table with a header is malformed."""
+    return f"{found} field{'' if found == 1 else 's'} where the header has {expected}"
+
+
 class RejectError(ValueError):
     """One line of a log cannot become a row; its text is the reason, without the content."""
 
@@ -29,12 +34,22 @@ class Problem:
 
 @dataclass(slots=True)
 class Problems:
-    """A count, the first examples and a tally by reason; its size does not grow with the log."""
+    """A count, the first examples and a tally by reason; its size does not grow with the log.
+
+    Attributes:
+        damage: what is wrong with the file itself, so that an unknown part of it was not read.
+    """
 
     limit: int = EXAMPLES
     count: int = 0
     examples: list[Problem] = field(default_factory=list)
     by_reason: Counter[str] = field(default_factory=Counter)
+    damage: str | None = None
+
+    def broken(self, line: int, damage: str, rest: str, times: int = 1) -> None:
+        """Count damage of the file; `rest` says what became of the other parts."""
+        self.damage = self.damage or damage
+        self.add(line, f"{damage}; {rest}", times)
 
     def add(self, line: int, reason: str, times: int = 1) -> None:
         """Count `times` problems of one kind, the first of them at `line`."""

@@ -54,6 +54,11 @@ class LogReader:
         return self.tally.rejects
 
     @property
+    def damage(self) -> str | None:
+        """What is wrong with the file itself, so that an unknown part of it was not read."""
+        return self.tally.rejects.damage
+
+    @property
     def field_problems(self) -> Problems:
         """Fields of kept rows that were set to null, such as a bad address."""
         return self.tally.field_problems

@@ -23,13 +23,16 @@ _ZSTD_PIECE: Final = 2048
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_PACK: Final = "give it plain, as gzip or as zstd"
+_RECODE: Final = "convert it to UTF-8"
 _FOREIGN: Final = (
-    (b"PK\x03\x04", "a zip archive"),
-    (b"BZh", "a bzip2 file"),
-    (b"\xfd7zXZ\x00", "an xz file"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
+    (b"PK\x03\x04", "a zip archive", _PACK),
+    (b"BZh", "a bzip2 file", _PACK),
+    (b"\xfd7zXZ\x00", "an xz file", _PACK),
+    (b"\xff\xfe", "UTF-16 text", _RECODE),
+    (b"\xfe\xff", "UTF-16 text", _RECODE),
 )
+_BEFORE: Final = "what came before was read"
 
 
 class Line(NamedTuple):
@@ -70,11 +73,9 @@ class Source:
             raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
         if not magic:
             raise InputError("the file is empty", where=str(path))
-        for prefix, kind in _FOREIGN:
+        for prefix, kind, hint in _FOREIGN:
             if magic.startswith(prefix):
-                raise InputError(
-                    f"this is {kind}", where=str(path), hint="give it plain, as gzip or as zstd"
-                )
+                raise InputError(f"this is {kind}", where=str(path), hint=hint)
         self.packing = (
             "gzip" if magic.startswith(_GZIP) else "zstd" if magic.startswith(_ZSTD) else "plain"
         )
@@ -93,8 +94,11 @@ class Source:
                 break
         self.read = 0
         if not out:
-            reason = problems.examples[0].reason if problems.examples else "the file is empty"
-            raise InputError(reason, where=str(self.path))
+            if problems.damage is None:
+                raise InputError("the file is empty", where=str(self.path))
+            raise InputError(
+                f"{problems.damage}, before anything could be read", where=str(self.path)
+            )
         return bytes(out[:size])
 
     def blocks(self, problems: Problems) -> Iterator[bytes]:
@@ -172,11 +176,11 @@ class Source:
                 yield unpacker.decompress(pending, self._block_bytes)
                 pending = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
         except zlib.error:
-            problems.add(0, "the gzip data is damaged; what came before it was read")
+            problems.broken(0, "the gzip data is damaged", _BEFORE)
             return
         if not unpacker.eof:
             yield unpacker.flush()
-            problems.add(0, "the gzip data ends early; what came before was read")
+            problems.broken(0, "the gzip data ends early", _BEFORE)
 
     def _unzstd(self, file: BinaryIO, problems: Problems) -> Iterator[bytes]:
         decoder = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
@@ -199,16 +203,17 @@ class Source:
         except zstandard.ZstdError as error:
             yield b"".join(held)
             too_wide = "memory" in str(error) or "window" in str(error).lower()
-            problems.add(
+            problems.broken(
                 0,
                 f"the zstd window is above {WINDOW_BYTES >> 20} MiB"
                 if too_wide
-                else "the zstd data is damaged; what came before it was read",
+                else "the zstd data is damaged",
+                _BEFORE,
             )
             return
         yield b"".join(held)
         if not unpacker.eof:
-            problems.add(0, "the zstd data ends early; what came before was read")
+            problems.broken(0, "the zstd data ends early", _BEFORE)
 
 
 def _chomp(line: bytes) -> bytes:

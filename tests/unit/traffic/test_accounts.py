@@ -194,3 +194,31 @@ def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
 def test_an_empty_batch_stays_empty(tmp_path: Path) -> None:
     table = AccountTable.read(write(tmp_path, ".csv", ROW), keys=KEYS)
     assert table.enrich(batch()).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mapping", "reason", "hint"),
+    [
+        ("c.csv", "", {}, "the file is empty", ""),
+        ("c.jsonl", "\n", {}, "the file is empty", ""),
+        ("c.csv", "id,mail\n", {}, "the file has id, mail", "--accounts-map account_id="),
+        ("c.jsonl", '{"id": 1, "mail": 2}', {}, "the file has id, mail", "--accounts-map"),
+        ("c.csv", "id,mail\n", {"email": "mial"}, "no column 'mial' for email; the file", "phone"),
+        ("c.csv", "account_id,a\n1\n", {}, "1 field where the header has 2", ""),
+    ],
+)
+def test_what_is_wrong_and_how_to_mend_it(
+    tmp_path: Path, name: str, text: str, mapping: dict[str, str], reason: str, hint: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as caught:
+        AccountTable.read(tmp_path / name, mapping)
+    assert reason in str(caught.value)
+    assert hint in str(caught.value.hint)
+
+
+def test_a_table_in_utf16_is_to_be_converted(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_bytes("account_id,email\n".encode("utf-16"))
+    with pytest.raises(InputError) as caught:
+        AccountTable.read(tmp_path / "c.csv")
+    assert caught.value.hint == "convert it to UTF-8"

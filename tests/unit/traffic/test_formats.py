@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,45 @@ def test_two_formats_in_one_file_are_ambiguous(tmp_path: Path) -> None:
 def test_unknown_content_names_the_formats(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no known log format") as caught:
         open_log(written(tmp_path, "log", b"once upon a time\n"))
-    assert all(name in str(caught.value.hint) for name in format_names())
+    hint = str(caught.value.hint)
+    assert all(name in hint for name in (*format_names(), "timestamp", "client_ip", "prompt"))
+
+
+@pytest.mark.parametrize(
+    ("data", "mapping", "reason"),
+    [
+        (b"when,user,ip\n1,a,b\n", {}, "first lines; the file has when, user, ip"),
+        (b"when,user,ip\n1,a,b\n", {"timestamp": "when"}, "but the time; the file has when, "),
+        (b"when,user\n1,a\n", {"timestamp": "whn"}, "'whn' for observed_at; the file has when"),
+        (b'{"when": 1, "user": 2}\n', {"timestamp": "whn"}, "no field 'whn' holds the time"),
+        (b'{"when": 1, "user": 2}\n', {"timestamp": "when"}, "but the time; the file has when"),
+        (b"once upon a time\n", {"model": "m"}, "no column 'm' for request_model"),
+        (b"indicator_id,indicator_modified,event_id,timestamp,model\n", {}, "a file of matches"),
+        (
+            b'{"indicator_id":1,"indicator_modified":1,"event_id":1,"timestamp":1,"model":1}\n',
+            {},
+            "a file of matches, not a log",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_with_the_names_of_the_file(
+    tmp_path: Path, data: bytes, mapping: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        open_log(written(tmp_path, "log", data), mapping=mapping)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "first", [b"2026-11-20T00:00:00Z,secret", b"ada@mail.example,sk-secret,3", b"sk-secret"]
+)
+def test_a_first_line_that_is_no_header_is_not_shown(tmp_path: Path, first: bytes) -> None:
+    path = written(tmp_path, "log", first + b"\n")
+    for mapping in ({}, {"timestamp": "when"}):
+        with pytest.raises(InputError) as caught:
+            open_log(path, mapping=mapping)
+        assert "secret" not in f"{caught.value} {caught.value.hint}"
+        assert "example" not in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +137,7 @@ def test_unknown_content_names_the_formats(tmp_path: Path) -> None:
         (b"", "empty"),
         (b"PK\x03\x04rest", "zip archive"),
         (b"\xff\xfet\x00", "UTF-16"),
+        (gzip.compress(b"one line that is cut\n")[:10], "ends early, before anything"),
         (b"\x1f\x8b\x08\x00garbage garbage garbage", "gzip data is damaged"),
         (b"\x28\xb5\x2f\xfdgarbage garbage", "zstd data is damaged"),
     ],
@@ -118,7 +158,7 @@ def test_mapping_belongs_to_generic_formats(tmp_path: Path) -> None:
     path = written(tmp_path, "log", as_otel(several(1)))
     with pytest.raises(InputError, match="field names of its own"):
         open_log(path, format="otel", mapping={"model": "m"})
-    with pytest.raises(InputError, match="no known log format"):
+    with pytest.raises(InputError, match="otel has field names of its own"):
         open_log(path, mapping={"model": "m"})
     with pytest.raises(InputError, match="no column 'colour'"):
         open_log(path, mapping={"colour": "c"})

@@ -123,7 +123,7 @@ def test_parquet_mapping_and_missing_columns(tmp_path: Path) -> None:
     path = _parquet(tmp_path, {"when": [1795144267], "who": ["a"]})
     with pytest.raises(InputError, match="no field holds the time"):
         open_log(path)
-    with pytest.raises(InputError, match="no field for account_id"):
+    with pytest.raises(InputError, match="no column 'user' for account_id; the file has when, who"):
         open_log(path, mapping={"timestamp": "when", "account_id": "user"})
     rows = rows_of(open_log(path, mapping={"timestamp": "when", "account_id": "who"}))
     assert rows[0]["account_id"] == "a"
@@ -152,7 +152,8 @@ def test_damaged_row_group_is_counted_and_the_others_read(tmp_path: Path) -> Non
     reader = open_log(path)
     rows = rows_of(reader)
     assert [row["event_id"] for row in rows][29:31] == ["log.parquet:30", "log.parquet:61"]
-    assert reader.rejects.by_reason == {"row group 1 is damaged": 30}
+    assert reader.rejects.by_reason == {"row group 1 is damaged; the others were read": 30}
+    assert reader.damage == "row group 1 is damaged"
     assert reader.rejects.examples[0].line == 31
 
 

@@ -94,7 +94,7 @@ def test_mapping_by_names_of_ours_or_aliases(tmp_path: Path) -> None:
     [
         (b"account_id,model\n", {}, "no field holds the time"),
         (b"timestamp,model,model\n", {}, "stands twice"),
-        (b"timestamp,model\n", {"prompt": "text"}, "no field for prompt"),
+        (b"timestamp,model\n", {"prompt": "text"}, "no column 'text' for prompt"),
         (b"timestamp" + b",x" * 20_000 + b"\n", {}, "more than 10000 columns"),
     ],
 )

@@ -1,4 +1,7 @@
-"""What the hub does, apart from HTTP: every method takes the principal first and asks `policy`."""
+"""What the hub does, apart from HTTP: every method takes the principal first and asks `policy`.
+
+Who that is has been settled before: see `auth`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
 from hub.server.intake import report, take_apart
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
-from hub.server.refusals import ForbiddenError, HiddenError, UnauthenticatedError
+from hub.server.refusals import ForbiddenError, HiddenError
 from hub.settings import HubSettings
 from hub.store.interface import Store
 from hub.store.records import (
@@ -105,7 +108,7 @@ class HubService:
 
     # -- who may -------------------------------------------------------------------------------
 
-    def allow(self, principal: Principal | None, action: Action) -> None:
+    def allow(self, principal: Principal, action: Action) -> None:
         """Ask the policy about an action that concerns no collection."""
         _enforce(decide(principal, action, None))
 
@@ -124,24 +127,20 @@ class HubService:
         member = roster is not None and roster.holds(self._store.bindings(principal.org_id))
         return Standing(Kind.CHANNEL, owner=owner, bound=roster is not None, member=member)
 
-    def _seen(self, principal: Principal | None, action: Action, id_or_alias: str) -> Seen:
-        collection = self._store.collection(id_or_alias) if principal is not None else None
-        standing = None
-        if collection is not None and principal is not None:
-            grant = self._store.grant(collection.id, principal.org_id)
-            standing = self._standing(principal, collection, grant)
+    def _seen(self, principal: Principal, action: Action, id_or_alias: str) -> Seen:
+        collection = self._store.collection(id_or_alias)
+        if collection is None:
+            raise HiddenError(_NO_SUCH_COLLECTION)
+        grant = self._store.grant(collection.id, principal.org_id)
+        standing = self._standing(principal, collection, grant)
         _enforce(decide(principal, action, standing))
-        assert principal is not None
-        assert collection is not None
-        assert standing is not None
         return Seen(collection, effective(principal, standing))
 
     # -- resources -----------------------------------------------------------------------------
 
-    def collections(self, principal: Principal | None) -> list[Seen]:
+    def collections(self, principal: Principal) -> list[Seen]:
         """The collections that the principal may know of, oldest first."""
         self.allow(principal, Action.LIST)
-        assert principal is not None
         grants = self._store.grants_of(principal.org_id)
         seen = []
         for collection in self._store.collections():
@@ -150,14 +149,13 @@ class HubService:
                 seen.append(Seen(collection, effective(principal, standing)))
         return seen
 
-    def collection(self, principal: Principal | None, id_or_alias: str) -> Seen:
+    def collection(self, principal: Principal, id_or_alias: str) -> Seen:
         """One collection."""
         return self._seen(principal, Action.VIEW, id_or_alias)
 
-    def status(self, principal: Principal | None, status_id: str) -> bytes:
+    def status(self, principal: Principal, status_id: str) -> bytes:
         """A status resource, for the organisation that made the post only."""
         self.allow(principal, Action.STATUS)
-        assert principal is not None
         record = self._store.get_status(status_id)
         if record is None or record.org_id != principal.org_id:
             raise HiddenError("no such status, or not yours")
@@ -167,9 +165,7 @@ class HubService:
 
     # -- reading -------------------------------------------------------------------------------
 
-    async def page(
-        self, principal: Principal | None, collection_id: str, filters: Filters
-    ) -> Page[Row]:
+    async def page(self, principal: Principal, collection_id: str, filters: Filters) -> Page[Row]:
         """A page of objects."""
         seen = self._seen(principal, Action.READ, collection_id)
         if self._nothing_new(seen.collection, filters):
@@ -178,7 +174,7 @@ class HubService:
         return await self._run(limit, self._store.page, seen.collection.id, filters, limit)
 
     async def manifest(
-        self, principal: Principal | None, collection_id: str, filters: Filters
+        self, principal: Principal, collection_id: str, filters: Filters
     ) -> Page[Entry]:
         """A page of the manifest."""
         seen = self._seen(principal, Action.READ, collection_id)
@@ -188,7 +184,7 @@ class HubService:
         return await self._run(limit, self._store.manifest, seen.collection.id, filters, limit)
 
     async def one_object(
-        self, principal: Principal | None, collection_id: str, object_id: str, filters: Filters
+        self, principal: Principal, collection_id: str, object_id: str, filters: Filters
     ) -> Page[Row]:
         """Versions of one object."""
         seen = self._seen(principal, Action.READ, collection_id)
@@ -198,7 +194,7 @@ class HubService:
         return await self._run(limit, self._store.page, seen.collection.id, narrowed, limit)
 
     async def versions(
-        self, principal: Principal | None, collection_id: str, object_id: str, filters: Filters
+        self, principal: Principal, collection_id: str, object_id: str, filters: Filters
     ) -> Page[Entry]:
         """The list of one object's versions."""
         seen = self._seen(principal, Action.READ, collection_id)
@@ -209,11 +205,10 @@ class HubService:
         )
 
     async def delete(
-        self, principal: Principal | None, collection_id: str, object_id: str, filters: Filters
+        self, principal: Principal, collection_id: str, object_id: str, filters: Filters
     ) -> None:
         """Delete versions of one object."""
         seen = self._seen(principal, Action.DELETE, collection_id)
-        assert principal is not None
         self._must_exist(seen.collection, object_id)
         await self._in_pool(self._delete, principal, seen.collection.id, object_id, filters)
 
@@ -255,14 +250,13 @@ class HubService:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def writable(self, principal: Principal | None, collection_id: str) -> Seen:
+    def writable(self, principal: Principal, collection_id: str) -> Seen:
         """Refuse a post before its body is read."""
         return self._seen(principal, Action.WRITE, collection_id)
 
-    async def post(self, principal: Principal | None, collection_id: str, body: bytes) -> bytes:
+    async def post(self, principal: Principal, collection_id: str, body: bytes) -> bytes:
         """Store the objects of an envelope; returns the status resource, after the commit."""
         seen = self._seen(principal, Action.WRITE, collection_id)
-        assert principal is not None
         received = to_text(time.time_ns() // 1000)
         take = partial(take_apart, body, self._settings.limits, received=received)
         if len(body) <= _INLINE_BYTES:
@@ -293,10 +287,9 @@ class HubService:
 
     # -- binding an account to a member --------------------------------------------------------
 
-    async def challenge(self, principal: Principal | None) -> tuple[str, int]:
+    async def challenge(self, principal: Principal) -> tuple[str, int]:
         """A fresh challenge (hex) and when it expires."""
         self.allow(principal, Action.BIND)
-        assert principal is not None
         if not self._binding_urls():
             raise HiddenError("this hub has no public URL that a binding could be signed for")
         challenge, expires = secrets.token_hex(32), self._now() + CHALLENGE_SECONDS
@@ -304,7 +297,7 @@ class HubService:
         await self._in_pool(keep, principal.org_id, challenge)
         return challenge, expires
 
-    async def bind(self, principal: Principal | None, raw: bytes) -> str:
+    async def bind(self, principal: Principal, raw: bytes) -> str:
         """Bind the principal's organisation to the member whose card signed the challenge.
 
         Raises:
@@ -314,7 +307,6 @@ class HubService:
             ConflictError: another organisation holds that member's root.
         """
         self.allow(principal, Action.BIND)
-        assert principal is not None
         return await self._in_pool(self._bind, principal, raw)
 
     def _bind(self, principal: Principal, raw: bytes) -> str:
@@ -353,6 +345,4 @@ def _enforce(decision: Decision) -> None:
         return
     if decision is Decision.HIDE:
         raise HiddenError(_NO_SUCH_COLLECTION)
-    if decision is Decision.AUTHENTICATE:
-        raise UnauthenticatedError("this hub answers to API tokens only")
     raise ForbiddenError("your organisation may not do this here")

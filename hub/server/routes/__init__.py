@@ -26,7 +26,7 @@ class Context:
 
     service: HubService
     settings: HubSettings
-    principal: Principal | None
+    principal: Principal
     request: Request
 
     def parameter(self, name: str) -> str:

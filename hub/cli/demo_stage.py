@@ -58,9 +58,10 @@ class Stage:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            # The same console as the story's: two would overwrite each other's lines.
+            console=self.console,
             transient=True,
-            disable=not sys.stderr.isatty(),
+            disable=not self.console.is_terminal,
         )
         self._task = self._bars.add_task("starting", total=steps)
 

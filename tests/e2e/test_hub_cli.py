@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
 import json
 import os
 import signal
@@ -19,11 +17,8 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.e2e.authority import Authority
 from tests.faults.hub_process import REPOSITORY
 from tests.unit.server.harness import TAXII, indicator
 
@@ -209,79 +204,33 @@ def test_serve_without_a_hub(tmp_path: Path) -> None:
     assert "hub init" in done.stderr
 
 
-class Authority:
-    """A certificate authority with a server and a client certificate, in files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-        self.ca = self._certificate(self.name, self.key.public_key(), ca=True)
-        (folder / "ca.pem").write_bytes(self.ca.public_bytes(serialization.Encoding.PEM))
-        for who in ("server", "client"):
-            key = ec.generate_private_key(ec.SECP256R1())
-            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, who)])
-            made = self._certificate(subject, key.public_key(), ca=False)
-            (folder / f"{who}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-            (folder / f"{who}.key").write_bytes(
-                key.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                )
-            )
-
-    def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, ca: bool
-    ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(authority, critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
-
-    def path(self, name: str) -> str:
-        return str(self.folder / name)
-
-
 def test_tls_and_client_certificates(data: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
+    server, server_key = authority.issue("server")
+    client, _ = authority.issue("client")
     run("org", "add", "--data", data, "Lab")
     token = asked("token", "issue", "--data", data, "Lab")["token"]
     port = free_port()
-    tls = ("--tls-cert", authority.path("server.pem"), "--tls-key", authority.path("server.key"))
+    tls = ("--tls-cert", str(server), "--tls-key", str(server_key))
     url = f"https://127.0.0.1:{port}/taxii2/"
     with serving(data, *tls, port=port):
         answer = requests.get(
             url,
             auth=("", token),
             headers={"Accept": TAXII},
-            verify=authority.path("ca.pem"),
+            verify=str(authority.file),
             timeout=SECONDS,
         )
         assert answer.json()["default"] == f"https://127.0.0.1:{port}/stillwatch/"
         assert "strict-transport-security" in answer.headers
     time.sleep(0.1)
-    with serving(data, *tls, "--tls-client-ca", authority.path("ca.pem"), port=port):
+    with serving(data, *tls, "--tls-client-ca", str(authority.file), port=port):
         options: dict[str, Any] = {
             "auth": ("", token),
             "headers": {"Accept": TAXII},
-            "verify": authority.path("ca.pem"),
+            "verify": str(authority.file),
             "timeout": SECONDS,
         }
         with pytest.raises(requests.exceptions.RequestException):
             requests.get(url, **options)
-        pair = (authority.path("client.pem"), authority.path("client.key"))
-        assert requests.get(url, cert=pair, **options).status_code == 200
+        assert requests.get(url, cert=str(client), **options).status_code == 200

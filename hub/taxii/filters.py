@@ -100,7 +100,8 @@ def parse(
 
     Parameters that are not TAXII's are ignored, as HTTP caches and proxies add their own. A
     match field that the endpoint cannot honour is refused: ignoring it would answer more than
-    was asked for.
+    was asked for. A match field given several times, which the standard forbids clients (section
+    3.4) and HTTP libraries do with lists all the same, is read as one list.
 
     Args:
         query: (name, value) pairs in order, percent-decoded.

@@ -397,11 +397,14 @@ def test_3_5_a_tampered_next_400(peer: Peer) -> None:
     assert peer.get(peer.objects("rw2"), [("next", cursor)]).status == 400
 
 
-def test_3_5_scalars_given_twice(peer: Peer) -> None:
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("limit", ("1", "2")), ("added_after", ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"))],
+)
+def test_3_4_a_scalar_with_two_values_400(peer: Peer, name: str, values: tuple[str, str]) -> None:
     path = peer.objects("rw1")
-    peer.stored("rw1", indicator())
-    assert peer.get(path, [("limit", "1"), ("limit", "1")]).status == 200
-    assert peer.get(path, [("limit", "1"), ("limit", "2")]).status == 400
+    assert peer.get(path, [(name, values[0]), (name, values[0])]).status == 200
+    assert peer.get(path, [(name, value) for value in values]).status == 400
 
 
 def test_3_5_objects_added_while_paging_come_at_the_end(peer: Peer) -> None:

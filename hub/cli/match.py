@@ -28,11 +28,14 @@ from hub.cli.match_progress import Show, byte_progress
 from hub.cli.match_report import MatchReport, SourceReport
 from hub.cli.match_view import plain, show
 from hub.cli.options import home_options, json_option, load_home
+from hub.cli.region import region_option
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json
+from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
 from hub.traffic.accounts import AccountTable
 from hub.traffic.formats import AUTO, format_names, open_log
+from hub.traffic.generic import SHOWN as LOG_COLUMNS
 from hub.traffic.reader import LogReader
 
 _FOUND = 1
@@ -62,7 +65,12 @@ class _Run:
     show_values: bool
 
 
-@click.command()
+@click.command(
+    epilog=f"Columns of generic CSV, JSON lines and Parquet: {', '.join(LOG_COLUMNS)}. Others by "
+    "--map account_id=user,...; a field inside nested JSON as a.b.\n\nColumns of the customer "
+    f"table: {', '.join(TABLE_COLUMNS)}. One of the two ids will do. Others by --accounts-map "
+    "email=mail,..."
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format",
@@ -90,7 +98,7 @@ class _Run:
     metavar="OURS=THEIRS,...",
     help="Column names of the customer table, such as account_id=id,email=mail.",
 )
-@click.option("--phone-region", metavar="XX", help="Country of phone numbers without a prefix.")
+@region_option
 @click.option(
     "--indicators",
     "bundles",
@@ -127,7 +135,7 @@ def command(
     maps: tuple[str, ...],
     accounts: Path | None,
     accounts_map: tuple[str, ...],
-    phone_region: str | None,
+    region: str | None,
     bundles: tuple[Path, ...],
     out: Path | None,
     show_values: bool,
@@ -151,12 +159,15 @@ def command(
 
     Nothing leaves this machine: report sightings with `stillwatch report`.
 
-    Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input.
+    Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input, after
+    the report if a log is damaged or no line of any could be read.
     """
     check_output(out)
     mapping = log_mapping(maps)
     window = _Window(parse_moment(since, "--since"), parse_moment(until, "--until"))
-    logs = expand(files, without=out)
+    if window.since and window.until and window.until <= window.since:
+        raise InputError("no time lies between --since and --until", where="--until")
+    logs = expand(files, without={"--out": out, "--accounts": accounts})
     opened, unread = _open(logs, log_format, mapping, limit_examples)
     use_home = not bundles or ctx.get_parameter_source("home") in (
         click.core.ParameterSource.COMMANDLINE,
@@ -165,11 +176,12 @@ def command(
     indicators = _indicators(bundles, (home, passphrase_file) if use_home else None)
     table = None
     if accounts is not None:
-        table = _accounts(accounts, accounts_map, phone_region, indicators.keys)
+        table = _accounts(accounts, accounts_map, region, indicators.keys)
     elif accounts_map:
         raise InputError("there is no customer table to map", where="--accounts-map")
     report = MatchReport(indicators)
     report.unread = unread
+    report.customer_table = table is not None
     run = _Run(indicators, table, window, show_values)
     total = sum(reader.bytes_total for _, reader in opened)
     with match_sink(out) as sink, byte_progress(total) as progress:
@@ -183,8 +195,30 @@ def command(
         show(report, limit_examples)
         if out is not None:
             click.echo(f"matches written to {out}")
+    _check_read(report)
     if fail_on_match and report.matched:
         ctx.exit(_FOUND)
+
+
+def _check_read(report: MatchReport) -> None:
+    """Fail after the report where it says too little for "no match" to mean anything.
+
+    Raises:
+        InputError: no line of any file could be read, or a file is damaged.
+    """
+    damaged = [source for source in report.sources if source.reader.damage]
+    if damaged:
+        names = ", ".join(plain(source.name) for source in damaged)
+        raise InputError("damaged: the report covers only a part of it", where=names)
+    read = sum(source.reader.rows + source.reader.skipped for source in report.sources)
+    rejected = sum(source.reader.rejects.count for source in report.sources)
+    if rejected and not read:
+        raise InputError(
+            f"none of the {rejected:,} lines could be read, so nothing was matched"
+            if rejected > 1
+            else "the only line could not be read, so nothing was matched",
+            hint="the report says why; --format and --map name another reading",
+        )
 
 
 def _from(progress: Show, done: int) -> Show:
@@ -242,11 +276,13 @@ def _accounts(
         )
     problems = table.problems
     if problems:
-        click.echo(
-            f"stillwatch: {len(problems):,} values of the customer table are unused", err=True
-        )
+        count = f"{table.problem_count:,} value"
+        count += " of the customer table is" if table.problem_count == 1 else "s of it are"
+        click.echo(f"stillwatch: {plain(path.name)}: {count} unused", err=True)
         for problem in problems[:5]:
             click.echo(f"  {plain(problem.where)}: {problem.field}: {problem.reason}", err=True)
+        if region is None and any(problem.field == "phone" for problem in problems):
+            click.echo("  try: --phone-region XX for numbers without a country code", err=True)
     return table
 
 

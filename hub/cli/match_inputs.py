@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,13 +35,14 @@ class LogFile:
     named: bool
 
 
-def expand(texts: Sequence[str], *, without: Path | None = None) -> list[LogFile]:
+def expand(texts: Sequence[str], *, without: Mapping[str, Path | None]) -> list[LogFile]:
     """Files, folders (all their files, hidden ones left out) and globs to files, each once.
 
     Args:
-        without: a file that is left out, such as the one that is written.
+        without: option to its file, which is no log: where a folder or a glob finds it, it is left
+            out.
     Raises:
-        InputError: a path or a glob that finds no file.
+        InputError: a path or a glob that finds no file, or a named file that is an option's too.
     """
     found: dict[Path, tuple[Path, bool]] = {}
     for text in texts:
@@ -58,8 +59,12 @@ def expand(texts: Sequence[str], *, without: Path | None = None) -> list[LogFile
             raise InputError("no log files here", where=text)
         for file in files:
             found.setdefault(file.resolve(), (file, named))
-    if without is not None:
-        found.pop(without.resolve(), None)
+    for option, other in without.items():
+        dropped = found.pop(other.resolve(), None) if other is not None else None
+        if dropped is not None and dropped[1]:
+            raise InputError("this is the log itself", where=f"{option} {dropped[0]}")
+    if not found:
+        raise InputError("no log files here", where=" ".join(texts))
     names = [file.name for file, _ in found.values()]
     return [
         LogFile(file, str(file) if names.count(file.name) > 1 else file.name, named)
@@ -161,7 +166,9 @@ def bundle_objects(paths: Iterable[Path]) -> Iterator[Json]:
         if len(data) > _BUNDLE_BYTES:
             raise InputError(f"larger than {_BUNDLE_BYTES >> 20} MiB", where=str(path))
         document = codec.loads(data, where=str(path), max_bytes=_BUNDLE_BYTES)
-        objects = document.get("objects") if document.get("type") == "bundle" else [document]
+        if not isinstance(document.get("type"), str):
+            raise InputError("neither a STIX bundle nor a STIX object", where=str(path))
+        objects = document.get("objects") if document["type"] == "bundle" else [document]
         if not isinstance(objects, list):
             raise InputError("a bundle without a list of objects", where=str(path))
         for number, item in enumerate(objects):

@@ -157,6 +157,7 @@ class SourceReport:
             "answerable_indicators": self.coverage.answerable,
             "not_answerable_indicators": len(self.coverage.not_answerable),
             "partly_answerable_indicators": len(self.coverage.partly),
+            "damaged": self.reader.damage,
             "rejected_lines": _problems(rejects),
             "rejected_fields": _problems(fields),
             "skipped_records": self.reader.skipped,
@@ -180,6 +181,7 @@ class MatchReport:
         self.campaigns: dict[str, Campaign] = {}
         self.sources: list[SourceReport] = []
         self.unread: list[tuple[str, str]] = []
+        self.customer_table = False
         self.span = Span()
         self.matched = 0
 

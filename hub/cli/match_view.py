@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from hub.cli.match_missing import needs
 from hub.cli.match_output import iso
 from hub.cli.match_report import (
     CANDIDATE,
@@ -165,7 +166,7 @@ def _sources(report: MatchReport) -> Table:
             source.format,
             f"{source.rows:,}",
             *("yes" if source.coverage.layers.get(layer) else "no" for layer in LAYERS),
-            _count(left, "line") if left else "-",
+            "damaged" if source.reader.damage else _count(left, "line") if left else "-",
         )
     return table
 
@@ -173,26 +174,23 @@ def _sources(report: MatchReport) -> Table:
 def _notes(report: MatchReport, examples: int) -> list[Text]:
     notes = [note for source in report.sources for note in _source_notes(source)]
     notes += [Text(f"not read: {plain(name)}: {reason}") for name, reason in report.unread]
-    for paths, ids in report.unanswerable().items():
-        notes.append(
-            Text(
-                f"{_count(len(ids), 'indicator')} not answerable by these sources, which lack "
-                + plain(", ".join(paths))
-            )
-        )
-        notes[-1].append(f" (such as {', '.join(ids[: min(2, examples)])})", style="dim")
+    lacking = needs(
+        report.unanswerable(),
+        customers=report.customer_table,
+        keys=bool(report.indicators.keys),
+    )
+    notes += [Text(f"not answerable: {plain(sentence)}") for sentence in lacking]
     unusable = report.indicators.index.problems
     if unusable:
-        shown = "; ".join(f"{p.indicator_id}: {p.reason}" for p in unusable[:examples])
+        shown = "; ".join(f"{p.indicator_id or 'one'}: {p.reason}" for p in unusable[:examples])
         notes.append(Text(f"{_count(len(unusable), 'indicator')} not used: {plain(shown)}"))
     expired, pending = report.validity()
-    if expired or pending:
-        notes.append(
-            Text(
-                f"{_count(expired, 'indicator')} expired before the first exchange, {pending:,} "
-                "not yet valid at the last"
-            )
-        )
+    if expired:
+        count = _count(expired, "indicator")
+        notes.append(Text(f"{count} expired before the first exchange"))
+    if pending:
+        count = _count(pending, "indicator")
+        notes.append(Text(f"{count} not yet valid at the last exchange"))
     if report.indicators.revoked:
         notes.append(Text(f"{_count(report.indicators.revoked, 'indicator')} revoked, left out"))
     return notes
@@ -202,6 +200,8 @@ def _source_notes(source: SourceReport) -> list[Text]:
     """What was left out of one source, with examples as file:line."""
     reader, name = source.reader, plain(source.name)
     notes: list[Text] = []
+    if reader.damage:
+        notes.append(Text(f"{name}: {reader.damage}: an unknown part is missing", style="bold red"))
     for kind, problems in (
         ("line", reader.rejects),
         ("field", reader.field_problems),

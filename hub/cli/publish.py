@@ -10,6 +10,7 @@ import click
 from hub.cli.mapping import table_mapping
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
+from hub.cli.region import region_option
 from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
 from hub.client.home import Home
 from hub.client.ingest import FIELDS
@@ -61,7 +62,7 @@ _SHOWN_ROWS = 40
     default=TLP.AMBER.label,
     show_default=True,
 )
-@click.option("--region", default=None, help="Region of phone numbers without a country code.")
+@region_option
 @click.option("--dry-run", is_flag=True, help="Decide about each row; send and store nothing.")
 @click.option(
     "--out",

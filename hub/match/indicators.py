@@ -56,9 +56,12 @@ def collect(objects: Iterable[Json]) -> tuple[list[Indicator], list[Problem]]:
     """
     indicators: dict[str, tuple[int, Indicator | Problem | None]] = {}
     links: dict[str, tuple[int, tuple[str, str] | None]] = {}
+    nameless: list[Problem] = []
     for one in objects:
         # Only the few facts are kept: the objects may be many, and come one by one.
-        if one.get("type") == "indicator":
+        if one.get("type") == "indicator" and not isinstance(one.get("id"), str):
+            nameless.append(Problem("", "has no id"))
+        elif one.get("type") == "indicator":
             _keep_newest(indicators, one, _read(one))
         elif one.get("type") == "relationship":
             _keep_newest(links, one, _link(one))
@@ -67,7 +70,7 @@ def collect(objects: Iterable[Json]) -> tuple[list[Indicator], list[Problem]]:
         if link is not None:
             campaigns.setdefault(link[0], set()).add(link[1])
     kept: list[Indicator] = []
-    problems: list[Problem] = []
+    problems = nameless
     for identifier in sorted(indicators):
         found = indicators[identifier][1]
         if isinstance(found, Problem):

@@ -26,7 +26,9 @@ COLUMN_OF: Final[dict[str, str]] = {
 """Every name of `NAMES` to its TRAFFIC column."""
 
 
-HINT: Final = "our names are " + ", ".join(ALIASES.get(name, (name,))[0] for name in NAMES)
+SHOWN: Final = tuple(ALIASES.get(name, (name,))[0] for name in NAMES)
+"""What the columns are called when they are listed, one name each."""
+HINT: Final = f"our names are {', '.join(SHOWN)}"
 """Names of generic columns, for an error."""
 _MATCHES: Final = frozenset({"indicator_id", "indicator_modified", "event_id"})
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_ .()/-]{0,39}")

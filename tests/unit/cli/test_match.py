@@ -194,6 +194,8 @@ def test_mapping_and_customers(lab: Path, tmp_path: Path) -> None:
         (["--since", "whenever"], "not a date or a time"),
         (["--format", "otel", "--map", "model=m"], "field names of its own"),
         (["--accounts", "none.csv"], "none.csv"),
+        (["--since", "2026-12-01", "--until", "2026-11-01"], "no time lies between"),
+        (["--phone-region", "ZZZ"], "--phone-region: 'ZZZ' is not a region"),
     ],
 )
 def test_bad_options(log: Path, lab: Path, arguments: list[str], reason: str) -> None:
@@ -286,14 +288,14 @@ def test_expand_names_sources(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     twice = str(tmp_path / "b/y.log")
-    found = expand([str(tmp_path / "a"), str(tmp_path / "b"), twice])
+    found = expand([str(tmp_path / "a"), str(tmp_path / "b"), twice], without={})
     assert [log.source for log in found] == [
         str(tmp_path / "a/x.log"),
         str(tmp_path / "b/x.log"),
         "y.log",
     ]
-    assert [log.named for log in expand([twice, str(tmp_path / "b")])] == [True, False]
-    assert len(expand([str(tmp_path / "b")], without=tmp_path / "b/y.log")) == 1
+    assert [log.named for log in expand([twice, str(tmp_path / "b")], without={})] == [True, False]
+    assert len(expand([str(tmp_path / "b")], without={"--out": tmp_path / "b/y.log"})) == 1
 
 
 def test_moments_and_bundles(tmp_path: Path) -> None:
@@ -314,3 +316,71 @@ def test_help_says_what_the_grades_and_exit_codes_are() -> None:
     assert "candidate" in text
     assert "--fail-on-match" in text
     assert "Exit codes" in text
+    assert "timestamp, request_id" in text
+    assert "signup_time" in text
+
+
+def _after_the_report(*arguments: object) -> tuple[str, StillwatchError]:
+    done = _run(*arguments)
+    assert isinstance(done.exception, InputError), (done.output, done.exception)
+    return done.stdout, done.exception
+
+
+def test_a_log_of_which_no_line_could_be_read_is_an_error(log: Path, lab: Path) -> None:
+    printed, error = _after_the_report(log, "--indicators", lab, "--format", "nginx")
+    assert "0 of 0 exchanges match" in printed
+    assert "none of the 6 lines could be read" in str(error)
+    log.write_text("one\n")
+    _, error = _after_the_report(log, "--indicators", lab, "--format", "nginx")
+    assert "the only line could not be read" in str(error)
+
+
+def test_what_came_before_damage_is_reported_and_the_damage_is_an_error(
+    log: Path, lab: Path, tmp_path: Path
+) -> None:
+    lines = log.read_text() + "".join(
+        _line(n % 60, prompt=os.urandom(90).hex()) for n in range(999)
+    )
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(gzip.compress(lines.replace("}{", "}\n{").encode())[:-20_000])
+    out = tmp_path / "out.jsonl"
+    printed, error = _after_the_report(cut, "--indicators", lab, "--json", "--out", out)
+    report = json.loads(printed)
+    assert report["matched_exchanges"] == 3
+    assert report["sources"][0]["damaged"] == "the gzip data ends early"
+    assert out.read_text().count("\n") == 4
+    assert str(error) == "cut.jsonl.gz: damaged: the report covers only a part of it"
+    printed, _ = _after_the_report(log, cut, "--indicators", lab, "--fail-on-match")
+    assert "cut.jsonl.gz: the gzip data ends early: an unknown part is missing" in printed
+
+
+def test_files_of_options_are_no_logs(log: Path, lab: Path, tmp_path: Path) -> None:
+    error = _error(log, "--indicators", lab, "--out", log)
+    assert str(error) == f"--out {log}: this is the log itself"
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log.rename(folder / "a.jsonl")
+    customers = folder / "customers.csv"
+    customers.write_text("account_id,phone,email\ncus-1,0151 234,\n")
+    old = folder / "old.jsonl"
+    _ok(folder / "a.jsonl", "--indicators", lab, "--out", old)
+    done = _run(folder, "--indicators", lab, "--accounts", customers, "--json")
+    report = json.loads(done.stdout)
+    assert [each["source"] for each in report["sources"]] == ["a.jsonl"]
+    assert report["unread_files"] == [
+        {"source": "old.jsonl", "reason": "a file of matches, not a log"}
+    ]
+    assert "try: --phone-region XX" in done.stderr
+    assert "customers.csv: 1 value of the customer table is unused" in done.stderr
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "m.jsonl").write_text("x")
+    assert "no log files here" in str(_error(only, "--indicators", lab, "--out", only / "m.jsonl"))
+
+
+def test_an_indicator_without_an_id_is_told(log: Path, lab: Path, tmp_path: Path) -> None:
+    nameless = [{"type": "indicator", "pattern_type": "stix"}] * 2
+    lab.write_bytes(codec.dumps(bundle(_objects()) | {"objects": [*_objects(), *nameless]}))
+    assert "2 indicators not used: one: has no id; one: has no id" in _ok(log, "--indicators", lab)
+    lab.write_bytes(b'{"a": 1}')
+    assert "neither a STIX bundle nor a STIX object" in str(_error(log, "--indicators", lab))

@@ -1,0 +1,54 @@
+"""What the report says of indicators that no source could answer."""
+
+from __future__ import annotations
+
+from hub.cli.match_missing import _WORDS, needs
+from hub.match.schema import PATHS
+
+_TOKENS = PATHS["fp_tokens"]
+_DOMAIN = PATHS["email_domain"]
+_PROMPT = (PATHS["prompt"][0],)
+
+
+def _ids(count: int) -> list[str]:
+    return [f"indicator--{number}" for number in range(count)]
+
+
+def test_every_column_that_a_pattern_can_read_has_words() -> None:
+    assert set(_WORDS) == set(PATHS)
+
+
+def test_customer_columns_add_up_to_one_remedy() -> None:
+    lacking = {_PROMPT: _ids(6), _TOKENS: _ids(30), _DOMAIN: _ids(3), PATHS["asn"]: _ids(1)}
+    assert needs(lacking, customers=False, keys=True) == [
+        "33 account indicators need the customer table: --accounts FILE",
+        "6 prompt indicators need prompts, which these logs lack",
+        "1 network indicator needs AS numbers, which these logs lack",
+    ]
+
+
+def test_with_a_customer_table_the_keys_or_its_columns_are_lacking() -> None:
+    lacking = {_TOKENS: _ids(2), _DOMAIN: _ids(1)}
+    assert needs(lacking, customers=True, keys=False) == [
+        "2 account indicators need the channel's fingerprint keys: --home of a member",
+        "1 account indicator needs e-mail domains, which the customer table lacks",
+    ]
+    assert needs({_TOKENS: _ids(2)}, customers=True, keys=True) == [
+        "2 account indicators need keyed tokens, which the customer table lacks"
+    ]
+
+
+def test_both_families_of_address_are_one_column_and_layers_mix() -> None:
+    both = PATHS["client_ip"][:2]
+    assert needs({both: _ids(1)}, customers=False, keys=False) == [
+        "1 network indicator needs client addresses, which these logs lack"
+    ]
+    assert needs({both + _PROMPT: _ids(2)}, customers=False, keys=False) == [
+        "2 indicators need client addresses or prompts, which these logs lack"
+    ]
+
+
+def test_a_path_that_nothing_answers_is_shown() -> None:
+    assert needs({("file:name", *_PROMPT): _ids(1)}, customers=False, keys=False) == [
+        "1 indicator needs file:name, which no log here can show"
+    ]

@@ -244,7 +244,7 @@ def _check_binding(
         unsigned = kind in OBSERVABLES or object_id == member
         if creator is not None or not unsigned:
             raise OwnershipError("`created_by_ref` is not the sender", where=object_id)
-    owner = owners.get(object_id)
+    owner = None if object_id == member else owners.get(object_id)
     if owner is not None and owner != member and kind not in OBSERVABLES:
         raise OwnershipError("was first published by another member", where=object_id)
 

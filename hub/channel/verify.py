@@ -143,10 +143,6 @@ class TrustedChannel:
         """An accepted manifest, also a superseded one."""
         return self._ledger.roster.manifests.get(digest)
 
-    def card_by_key(self, pub: str) -> Card | None:
-        """An accepted card, also a replaced one, by signing key id."""
-        return self._ledger.roster.by_key.get(pub)
-
     def pending_card(self, member: str) -> Card | None:
         """A card that follows the member's current one and that no manifest names yet."""
         current = self.cards.get(member)

@@ -15,15 +15,6 @@ from cryptography.exceptions import InvalidTag
 from hub.errors import InputError, VerificationError
 
 KEY_SIZE: Final = 32
-# 24-byte salt, 32-byte commitment, and one 16-byte tag for each chunk of 16 KiB that was begun.
-CHUNK_SIZE: Final = 16384
-_HEAD_SIZE: Final = 56
-_TAG_SIZE: Final = 16
-
-
-def sealed_size(plain_size: int) -> int:
-    """How many bytes `seal` gives for so many bytes of plaintext."""
-    return plain_size + _HEAD_SIZE + _TAG_SIZE * (plain_size // CHUNK_SIZE + 1)
 
 
 def seal(key: bytes, context: bytes, plain: bytes) -> bytes:

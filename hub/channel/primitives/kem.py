@@ -28,8 +28,6 @@ from hub.errors import InputError, VerificationError
 
 PUBLIC_SIZE: Final = 1184 + 32
 SEED_SIZE: Final = 64 + 32
-ENCAPSULATED_SIZE: Final = 1088 + 32
-_TAG_SIZE: Final = 16
 
 
 def _suite() -> Suite:

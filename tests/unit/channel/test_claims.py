@@ -205,3 +205,15 @@ def test_a_join_request_holds_as_many_cards_as_a_chain_may() -> None:
     raw = join_request(invitation, [each.card_raw for each in people], people[-1].signing, now=NOW)
     assert len(raw) < MAX_JOIN
     assert parse_join(raw).card.number == 64
+
+
+def test_nobody_can_take_anothers_identity_in_advance() -> None:
+    scene, lab, provider, _ = opening_scene()
+    me = stix("identity", lab, "me", name="Lab") | {"id": lab.id}
+    raw = scene.publish(lab, [me]).message.raw
+    reader = scene.reader()
+    secrets = unwrap(reader, scene.epochs[-1], provider.kem)
+    # Another member had published an identity of this id before its member joined.
+    squatted = {lab.id: provider.id}
+    accepted = reader.accept(raw, now=NOW)
+    assert open_data(reader, accepted, secrets, owners=squatted).objects == [me]

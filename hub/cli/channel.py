@@ -1,4 +1,4 @@
-"""`stillwatch channel`: create, invite, approve, members, remove, renew, account."""
+"""`stillwatch channel`: the life of a channel; its larger commands have their own modules."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hub.channel.manifest import Policy
 from hub.cli.channel_account import account_command
 from hub.cli.channel_admission import approve_command, remove_command
 from hub.cli.channel_renew import renew_command
+from hub.cli.channel_requests import refuse_command, requests_command
 from hub.cli.init import words_text
 from hub.cli.options import (
     account_of,
@@ -198,5 +199,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
 
 command.add_command(account_command)
 command.add_command(approve_command)
+command.add_command(refuse_command)
 command.add_command(remove_command)
 command.add_command(renew_command)
+command.add_command(requests_command)

@@ -10,7 +10,9 @@ import click
 
 from hub.cli.init import words_text
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
-from hub.client.membership import Candidate, approve, candidates, member_names, remove
+from hub.client.membership import approve, member_names, remove
+from hub.client.requests import Candidate, candidates, refuse
+from hub.client.work import Desk
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
 
 _MAX_REQUEST: int = 4 * 1024 * 1024
@@ -47,10 +49,8 @@ def approve_command(
     with load_home(home, passphrase_file) as opened:
         desk = desk_of(opened)
         content = _read(request_file) if request_file else None
-        found, problems = candidates(desk, name, content)
-        for problem in problems:
-            click.echo(f"stillwatch: passed over: {problem}", err=True)
-        chosen = _choose(found, organisation, words)
+        found, _ = candidates(desk, name, content)
+        chosen = choose(found, name, organisation, words)
         roles = ", ".join(chosen.invitation.roles)
         if not as_json:
             click.echo(f"{chosen.invitation.organisation} asks to join {name} as: {roles}")
@@ -59,6 +59,8 @@ def approve_command(
             click.echo(words_text(chosen.words))
         _confirm(chosen, words, yes=yes_words_match)
         approve(desk, name, chosen)
+        if chosen.object_id is not None:
+            _clear(desk, name)
         if as_json:
             print_json(
                 {
@@ -85,32 +87,69 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _choose(found: list[Candidate], organisation: str | None, words: str | None) -> Candidate:
-    if organisation is not None:
-        found = [each for each in found if each.invitation.organisation == organisation]
-    if words is not None and len(found) > 1:
-        # Whoever stole an invitation asks under the same name; the words tell them apart.
-        found = [each for each in found if _agree(each, words)] or found
+def _clear(desk: Desk, name: str) -> None:
+    """Delete what can never be approved: requests whose invitation was used, or has expired."""
+    _, passed = candidates(desk, name)
+    spent = [each for each in passed if each.spent]
+    for each in spent:
+        click.echo(f"stillwatch: deleted a request: {each.reason}", err=True)
+    if spent:
+        refuse(desk, name, [each.object_id for each in spent])
+
+
+def choose(
+    found: list[Candidate], channel: str, organisation: str | None, words: str | None
+) -> Candidate:
+    """The one request that is meant.
+
+    Raises:
+        ConflictError: none waits.
+        InputError: several do, and neither name nor words tell them apart.
+    """
     if not found:
         raise ConflictError(
-            "no join request waits", hint="the organisation runs stillwatch join first"
+            "no join request waits",
+            where=channel,
+            hint="the organisation runs stillwatch join first; "
+            f"stillwatch channel requests {channel} shows what else lies in the inbox",
         )
-    if len(found) > 1:
-        names = ", ".join(sorted(each.invitation.organisation for each in found))
+    fitting = found
+    if organisation is not None:
+        fitting = [each for each in found if each.invitation.organisation == organisation]
+        if not fitting:
+            names = ", ".join(sorted({each.invitation.organisation for each in found}))
+            raise InputError(f"no request by {organisation}; waiting: {names}", where=channel)
+    if words is not None and len(fitting) > 1:
+        # Whoever stole an invitation asks under the same name; the words tell them apart.
+        fitting = [each for each in fitting if agree(each, words)]
+        if not fitting:
+            raise VerificationError(
+                "no waiting request has these words: somebody may be in the middle",
+                where=channel,
+                hint="do not approve; compare once more by telephone",
+            )
+    if len(fitting) > 1:
+        listed = "\n".join(
+            f"  {each.invitation.organisation}: {' '.join(each.words)}" for each in fitting
+        )
         raise InputError(
-            f"several requests wait: {names}", hint='--organisation NAME, or --words "..."'
+            f"several requests wait:\n{listed}",
+            where=channel,
+            hint='--words "..." as the organisation reads them to you; '
+            f"stillwatch channel refuse {channel} deletes another",
         )
-    return found[0]
+    return fitting[0]
 
 
-def _agree(candidate: Candidate, words: str) -> bool:
+def agree(candidate: Candidate, words: str) -> bool:
+    """Whether these are the words of a request."""
     said = tuple(re.findall(r"[a-z]+", words.lower()))
     return said == tuple(each.lower() for each in candidate.words)
 
 
 def _confirm(chosen: Candidate, words: str | None, *, yes: bool) -> None:
     if words is not None:
-        if not _agree(chosen, words):
+        if not agree(chosen, words):
             raise VerificationError(
                 "the words do not match: somebody may be in the middle",
                 where=chosen.invitation.organisation,

@@ -118,6 +118,9 @@ def _show_channel(each: Pulled) -> None:
     ):
         if number:
             click.echo(f"  {number} {text}")
+    if each.requests:
+        names = ", ".join(each.requests)
+        click.echo(f"  asks to join: {names}; stillwatch channel requests {each.channel}")
 
 
 def _news(each: Pulled) -> tuple[tuple[str, dict[str, int]], ...]:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Final
 
 from hub.channel.renewal import due
+from hub.client import requests
 from hub.client.home import Home
 from hub.client.membership import member_names
 from hub.client.rows import ChannelRow
@@ -116,6 +117,10 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         _raise(found, EXPIRED, f"the last pull failed: {channel.pull_problem}")
     elif found.lag_s is not None and found.lag_s > _STALE_PULL_S:
         _raise(found, ATTENTION, f"last pull {found.lag_s // 3600} hours ago")
+    asking = requests.waiting(home, channel)
+    if asking:
+        text = f"asks to join: {', '.join(asking)}: stillwatch channel requests {channel.name}"
+        _raise(found, ATTENTION, text)
     if found.outbox:
         _raise(found, ATTENTION, f"{found.outbox} messages wait to be sent: stillwatch pull")
     if found.waiting:

@@ -5,16 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from hub.channel.card import card_message, fingerprint_text, fingerprint_words
-from hub.channel.carriage import from_artifact, is_artifact
-from hub.channel.invite import (
-    Invitation,
-    JoinRequest,
-    check_join,
-    new_invitation,
-    parse_invitation,
-    parse_join,
-)
+from hub.channel.card import card_message
+from hub.channel.invite import Invitation, new_invitation
 from hub.channel.manifest import Member, Policy, Role, genesis, sign_manifest
 from hub.channel.verify import TrustedChannel
 from hub.client.home import Home
@@ -27,11 +19,12 @@ from hub.client.issue import (
     send_keys,
 )
 from hub.client.registration import find_collection, find_inbox, register
+from hub.client.requests import Candidate
 from hub.client.rows import ChannelRow, InvitationRow
 from hub.client.subscriber import refresh
 from hub.client.transport import HubAccount
 from hub.client.work import INBOX, Desk, Sealed, flush
-from hub.errors import AccessError, ConflictError, InputError, VerificationError
+from hub.errors import AccessError, ConflictError, InputError
 
 OWNER: Final = "owner"
 ROLE_SETS: Final = {
@@ -42,29 +35,6 @@ ROLE_SETS: Final = {
 }
 """What an invitation grants by the word that the owner says: a publisher also reads; a provider
 that reports back also reads; a liaison opens aggregates and nothing else."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-    """A join request that holds, waiting for the owner's comparison of words.
-
-    Attributes:
-        object_id: the request's object in the inbox, None for a file.
-    """
-
-    request: JoinRequest
-    invitation: InvitationRow
-    object_id: str | None
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words that the joiner sees too."""
-        return fingerprint_words(self.request.card.root_id)
-
-    @property
-    def fingerprint(self) -> str:
-        """The same as text."""
-        return fingerprint_text(self.request.card.root_id)
 
 
 def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Policy) -> ChannelRow:
@@ -191,59 +161,6 @@ def invite(
                 channel.channel_id, "invitation", invitation.id, invitation.text.encode(), now
             )
     return invitation
-
-
-def candidates(
-    desk: Desk, name: str, file: bytes | None = None
-) -> tuple[list[Candidate], list[str]]:
-    """Join requests that hold, from the inbox or from one file.
-
-    Returns:
-        The candidates, and why others were passed over. A file's fault is raised instead.
-
-    Raises:
-        VerificationError, InputError: the file's request does not hold.
-        ConflictError: its invitation was used before.
-    """
-    home = desk.home
-    channel = home.state.channel(name)
-    owned(home, channel)
-    if file is not None:
-        return [_candidate(home, channel, file, None, desk.clock())], []
-    found: dict[str, Candidate] = {}
-    problems = []
-    for page in desk.collection_of(channel, INBOX).pages():
-        for each in page.objects:
-            object_id = str(each.get("id", ""))[:100]
-            try:
-                if not is_artifact(each):
-                    raise InputError("not a join request")
-                raw = from_artifact(each)
-                found[object_id] = _candidate(home, channel, raw, object_id, desk.clock())
-            except (InputError, VerificationError, ConflictError) as error:
-                problems.append(f"{object_id}: {error}")
-    return list(found.values()), problems
-
-
-def _candidate(
-    home: Home, channel: ChannelRow, raw: bytes, object_id: str | None, now: int
-) -> Candidate:
-    request = parse_join(raw)
-    if request.channel != channel.channel_id:
-        raise VerificationError("this join request is for another channel")
-    rows = {each.invitation_id: each for each in home.state.invitations(channel.channel_id)}
-    row = rows.get(request.invitation)
-    if row is None:
-        raise VerificationError("no invitation of ours stands behind this join request")
-    if row.used_at is not None:
-        raise ConflictError(
-            "this invitation was used before",
-            where=row.organisation,
-            hint="invite the organisation anew",
-        )
-    text = home.secrets(channel.channel_id, "invitation").get(row.invitation_id, b"")
-    checked = check_join(raw, parse_invitation(text.decode()), now=now)
-    return Candidate(checked, row, object_id)
 
 
 def approve(desk: Desk, name: str, candidate: Candidate) -> None:

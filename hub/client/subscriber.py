@@ -20,6 +20,7 @@ from hub.channel.open import open_data, open_keys
 from hub.channel.primitives.hash import digest
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import Accepted, NotYetError, TrustedChannel
+from hub.client import requests
 from hub.client.home import Home
 from hub.client.rows import ChannelRow, MessageRow
 from hub.client.transport import Page
@@ -58,6 +59,7 @@ class Pulled:
         refused: messages that failed a check.
         waiting: messages that wait for what they build on.
         foreign: objects in the collection that are no messages.
+        requests: organisations that ask an owner to be let in.
         alarms: texts of new alarms.
         problem: why the pull did not complete.
     """
@@ -73,6 +75,7 @@ class Pulled:
     waiting: int = 0
     foreign: int = 0
     sent: int = 0
+    requests: list[str] = dataclasses.field(default_factory=list)
     alarms: list[str] = dataclasses.field(default_factory=list)
     problem: str | None = None
     error: StillwatchError | None = dataclasses.field(default=None, repr=False)
@@ -110,6 +113,8 @@ def pull(
             results.append(result)
             try:
                 pull_channel(desk, channel, result, advance=advance)
+                requests.look(desk, state.channel(channel.channel_id))
+                result.requests = requests.waiting(desk.home, channel)
             except (TransportError, AccessError, ConflictError, InputError) as error:
                 result.problem, result.error = str(error), error
                 state.set_pulled(channel.channel_id, None, str(error))

@@ -20,8 +20,9 @@ from hub.channel.seal import seal_data
 from hub.client.home import Home
 from hub.client.joining import join
 from hub.client.keyring import Unlock
-from hub.client.membership import approve, candidates, create, invite
+from hub.client.membership import approve, create, invite
 from hub.client.publisher import Options, prepare, publish
+from hub.client.requests import candidates
 from hub.client.subscriber import pull
 from hub.client.transport import HubAccount, connect
 from hub.client.work import Desk

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from hub.cli.exits import ALARM, ATTENTION, EXPIRED, OK, exit_code
 from hub.cli.main import cli
@@ -22,96 +19,13 @@ from hub.errors import (
     AccessError,
     ConflictError,
     InputError,
-    StillwatchError,
     VerificationError,
 )
+from tests.unit.cli.shell import Shell
 from tests.unit.client.circle import write_files
-from tests.unit.client.memory_hub import API_ROOT, C1, MemoryHub
+from tests.unit.client.memory_hub import API_ROOT, C1
 
 ROOT = Path(__file__).parents[3]
-TOKENS = {"lab": "t0ken-of-lab", "provider": "t0ken-of-provider"}
-
-
-class Shell:
-    """Runs commands; each member has a home and a token file."""
-
-    def __init__(self, folder: Path, hub: MemoryHub) -> None:
-        self.folder = folder
-        self.hub = hub
-        self._runner = CliRunner()
-        for name, token in TOKENS.items():
-            path = folder / f"{name}.token"
-            path.touch(mode=0o600)
-            path.write_text(token + "\n")
-
-    def run(self, member: str, *words: str, given: str | None = None) -> Result:
-        """A command that must not fail."""
-        return self._runner.invoke(
-            cli,
-            [*words, "--home", str(self.folder / member)],
-            input=given,
-            catch_exceptions=False,
-            standalone_mode=False,
-        )
-
-    def json(self, member: str, *words: str) -> Any:
-        """The JSON of a command."""
-        return json.loads(self.run(member, *words, "--json").stdout)
-
-    def fails(self, family: type[StillwatchError], member: str, *words: str) -> StillwatchError:
-        """A command that must fail, without a secret in what it says."""
-        with pytest.raises(family) as caught:
-            self.run(member, *words)
-        said = f"{caught.value} {caught.value.hint}"
-        assert not [token for token in TOKENS.values() if token in said]
-        assert not re.search(r"stillwatch-invite1:\w", said)
-        return caught.value
-
-    def init(self, member: str) -> Any:
-        """Make a home."""
-        return self.json(member, "init", "--organisation", member.title(), "--key-file")
-
-    def create(self) -> Any:
-        """The lab's channel."""
-        self.init("lab")
-        hub = ("--hub", API_ROOT, "--collection", C1, "--token-file", self.path("lab.token"))
-        return self.json("lab", "channel", "create", "circle", *hub)
-
-    def invite(self, role: str = "report") -> str:
-        """An invitation for the provider, as a file."""
-        path = self.path("invitation")
-        who = ("--organisation", "Provider", "--role", role)
-        self.run("lab", "channel", "invite", "circle", *who, "--out", path)
-        return path
-
-    def join(self, *more: str) -> Any:
-        """The provider answers."""
-        self.init("provider")
-        given = ("--invitation-file", self.invite(), "--token-file", self.path("provider.token"))
-        return self.json("provider", "join", *given, "--name", "circle", *more)
-
-    def path(self, name: str) -> str:
-        """A file in the test's folder."""
-        return str(self.folder / name)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    hub = MemoryHub(now=lambda: int(time.time()))
-    hub.add_channel_collection()
-    monkeypatch.setattr("hub.cli.options.connect", hub.connect)
-    for name in list(os.environ):
-        if name.startswith("STILLWATCH_"):
-            monkeypatch.delenv(name)
-    return Shell(tmp_path, hub)
-
-
-def _admitted(shell: Shell) -> None:
-    shell.create()
-    joined = shell.join()
-    words = " ".join(joined["words"])
-    shell.run("lab", "channel", "approve", "circle", "--words", words.upper())
-    shell.run("provider", "pull")
 
 
 def test_init_shows_the_words_twice_the_same(shell: Shell) -> None:
@@ -175,21 +89,6 @@ def test_join_by_file_and_over_standard_input(shell: Shell) -> None:
     assert "used before" in str(error)
 
 
-def test_words_tell_a_thief_of_the_invitation_apart(shell: Shell) -> None:
-    shell.create()
-    joined = shell.join()
-    shell.init("thief")
-    given = ("--invitation-file", shell.path("invitation"), "--name", "circle")
-    shell.run("thief", "join", *given, "--token-file", shell.path("provider.token"))
-    error = shell.fails(InputError, "lab", "channel", "approve", "circle", "--yes-words-match")
-    assert "several requests wait: Provider, Provider" in str(error)
-    words = ("--words", " ".join(joined["words"]))
-    done = shell.json("lab", "channel", "approve", "circle", *words)
-    assert done["words"] == joined["words"]
-    error = shell.fails(ConflictError, "lab", "channel", "approve", "circle", *words)
-    assert "no join request waits" in str(error)
-
-
 @pytest.mark.parametrize("content", ["", "no invitation", "stillwatch-invite1:AAAA"])
 def test_invitations_that_are_none(shell: Shell, content: str) -> None:
     shell.init("provider")
@@ -222,7 +121,7 @@ def test_a_join_request_of_another_channel_or_a_swapped_card(shell: Shell) -> No
 
 
 def test_publish_dry_run_needs_no_network(shell: Shell, tmp_path: Path) -> None:
-    _admitted(shell)
+    shell.admit()
     files = [str(path) for path in write_files(tmp_path)]
     before = len(shell.hub.requests)
     out = shell.path("bundle.json")
@@ -245,7 +144,7 @@ def test_publish_dry_run_needs_no_network(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_facts_about_a_campaign_reach_its_aggregate(shell: Shell, tmp_path: Path) -> None:
-    _admitted(shell)
+    shell.admit()
     facts = tmp_path / "facts.json"
     facts.write_text('{"LANTERN": {"exchange_count": {"low": 1000000, "high": 2000000}}}')
     files = [str(path) for path in write_files(tmp_path)]
@@ -261,7 +160,7 @@ def test_facts_about_a_campaign_reach_its_aggregate(shell: Shell, tmp_path: Path
 
 
 def test_report_and_retract(shell: Shell, tmp_path: Path) -> None:
-    _admitted(shell)
+    shell.admit()
     rows = shell.json("lab", "publish", *[str(path) for path in write_files(tmp_path)])["rows"]
     target = next(row["indicators"][0] for row in rows if row["where"] == "proxies.csv:3")
     shell.run("provider", "pull")
@@ -292,7 +191,7 @@ def test_report_and_retract(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_status_tells_levels_apart(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    _admitted(shell)
+    shell.admit()
     now = int(time.time())
 
     def level(at: int) -> tuple[int, str]:
@@ -306,7 +205,7 @@ def test_status_tells_levels_apart(shell: Shell, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_alarm_changes_the_exit_code(shell: Shell, tmp_path: Path) -> None:
-    _admitted(shell)
+    shell.admit()
     shell.run("lab", "publish", *[str(path) for path in write_files(tmp_path)])
     rows = shell.hub.collections[C1].rows
     date, body = rows[-1]
@@ -323,7 +222,7 @@ def test_an_alarm_changes_the_exit_code(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_removal_and_renewal(shell: Shell) -> None:
-    _admitted(shell)
+    shell.admit()
     shell.fails(AccessError, "lab", "channel", "remove", "circle", "Provider")
     shell.run("lab", "channel", "remove", "circle", "Provider", "--yes")
     assert shell.json("provider", "status")["channels"][0]["standing"] == "member"

@@ -9,8 +9,9 @@ from hub.channel.manifest import Policy
 from hub.client.home import Home
 from hub.client.joining import join
 from hub.client.keyring import Unlock
-from hub.client.membership import approve, candidates, create, invite
+from hub.client.membership import approve, create, invite
 from hub.client.publisher import Options, Published, prepare, publish
+from hub.client.requests import candidates
 from hub.client.subscriber import Pulled, pull
 from hub.client.transport import HubAccount
 from hub.client.work import Desk

@@ -16,9 +16,10 @@ from hub.channel.manifest import Policy
 from hub.client.home import Home
 from hub.client.joining import join
 from hub.client.keyring import Unlock
-from hub.client.membership import approve, candidates, create, invite
+from hub.client.membership import approve, create, invite
 from hub.client.publisher import Options, prepare, publish, retract
 from hub.client.renewal import renew
+from hub.client.requests import candidates
 from hub.client.state import State
 from hub.client.subscriber import refresh
 from hub.client.work import Desk

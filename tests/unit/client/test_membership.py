@@ -10,8 +10,9 @@ from hub.channel.invite import parse_invitation
 from hub.channel.manifest import Policy
 from hub.client.health import health
 from hub.client.joining import join
-from hub.client.membership import approve, candidates, create, invite, remove
+from hub.client.membership import approve, create, invite, remove
 from hub.client.registration import find_collection, register
+from hub.client.requests import candidates
 from hub.client.subscriber import pull
 from hub.client.transport import About
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
@@ -108,7 +109,7 @@ def test_an_invitation_serves_once(circle: Circle) -> None:
         approve(lab, "circle", found[1])
     left, problems = candidates(lab, "circle")
     assert left == []
-    assert "used before" in problems[0]
+    assert "used before" in problems[0].reason
 
 
 def test_a_request_without_our_invitation_is_refused(circle: Circle) -> None:
@@ -131,7 +132,7 @@ def test_an_invitation_expires_for_the_owner_too(circle: Circle) -> None:
     circle.clock.now += 120
     found, problems = candidates(lab, "circle")
     assert found == []
-    assert "expired" in problems[0]
+    assert "expired" in problems[0].reason
     late = circle.add("late")
     with pytest.raises(ConflictError, match="expired"):
         join(late, invitation.text, circle.account("late"), "circle", by_file=False)

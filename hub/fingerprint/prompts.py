@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hub.fingerprint import kernels, masking, text
+from hub.fingerprint import kernels, masking, skeletons, text
 
 PROFILE: Final = "mh3w.64.16x4"
 """MinHash, word 3-shingles, 64 functions, 16 bands of 4."""
@@ -85,7 +86,7 @@ def _encoded(prompt: str) -> bytes:
         return prompt.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def _sha256(value: bytes) -> str:
+def _sha256(value: bytes | memoryview) -> str:
     return hashlib.sha256(value).hexdigest()
 
 
@@ -133,15 +134,49 @@ def normalise_batch(prompts: pa.Array) -> pa.Array:
             break
         need = masking.WORST_GROWTH * int(offsets[done + 1] - offsets[done]) + 5
         out = np.concatenate([out, np.empty(max(need, out.size // 2), dtype=np.uint8)])
-    validity = prompts.is_valid() if prompts.null_count else None
+    return _strings(out, out_offsets, prompts)
+
+
+def template_batch(normalised: pa.Array) -> pa.Array:
+    """The template skeletons of many normalised prompts, as `text.template` makes each.
+
+    Args:
+        normalised: N strings as `text.prompt` or `normalise_batch` made them.
+    Returns:
+        N large_strings, null where the prompt is null.
+    """
+    data, offsets = _buffers(normalised)
+    out = np.empty(int(offsets[-1] - offsets[0]), dtype=np.uint8)
+    out_offsets = np.zeros(len(normalised) + 1, dtype=np.int64)
+    skeletons.skeleton_rows(data, offsets, masking.CLASSES, out, out_offsets)
+    return _strings(out, out_offsets, normalised)
+
+
+def sha256_batch(strings: pa.Array) -> pa.Array:
+    """SHA-256 of the UTF-8 of many strings.
+
+    Args:
+        strings: N strings (string or large_string).
+    Returns:
+        N strings of lower-case hex, null where the string is null.
+    """
+    data, offsets = _buffers(strings)
+    view = data.data
+    digests: list[str | None] = [_sha256(view[a:b]) for a, b in pairwise(offsets.tolist())]
+    if strings.null_count:
+        valid = strings.is_valid().to_pylist()
+        digests = [one if known else None for one, known in zip(digests, valid, strict=True)]
+    return pa.array(digests, pa.string())
+
+
+def _strings(data: NDArray[np.uint8], offsets: NDArray[np.int64], like: pa.Array) -> pa.Array:
+    """N large_strings, null where `like` is."""
     values = pa.LargeStringArray.from_buffers(
-        len(prompts),
-        pa.py_buffer(out_offsets),
-        pa.py_buffer(out[: out_offsets[-1]]),
+        len(like), pa.py_buffer(offsets), pa.py_buffer(data[: offsets[-1]])
     )
-    if validity is None:
+    if not like.null_count:
         return values
-    return pc.if_else(validity, values, pa.scalar(None, pa.large_string()))
+    return pc.if_else(like.is_valid(), values, pa.scalar(None, pa.large_string()))
 
 
 def _folded(prompts: pa.Array, plain: NDArray[np.bool_]) -> pa.Array:

@@ -1,8 +1,8 @@
 """Prompt text in normal form: the same bytes from every spelling of one template.
 
 Three steps, all frozen: `fold` (Unicode, case, white space), `mask` (numbers, quoted text and URLs
-become slots) and `template` (the words alone). `hub.fingerprint.kernels` does the same over whole
-columns; this module is what it is compared with.
+become slots) and `template` (the words alone). `hub.fingerprint.masking` and
+`hub.fingerprint.skeletons` do the same over whole columns; this module is what it is compared with.
 Source: schemas/fingerprint-v1.md, section 4.
 """
 

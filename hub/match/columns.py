@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hub.errors import SchemaError
-from hub.fingerprint import prompts, text
+from hub.fingerprint import prompts
 from hub.match.compare import Test
 from hub.match.index.buffers import Rows
 from hub.match.index.cidr import Addresses, parse_addresses
@@ -100,8 +99,10 @@ class Batch:
 
     def _derived(self, feature: str) -> Any:
         if feature == "template_sha256":
-            return _hashes(self.column("prompt"), text.template)
-        return _hashes(self._normalised if feature == "sha256_norm" else self.column("prompt"))
+            return prompts.sha256_batch(prompts.template_batch(self._normalised))
+        return prompts.sha256_batch(
+            self._normalised if feature == "sha256_norm" else self.column("prompt")
+        )
 
     def passes(self, atom: Atom, test: Test, rows: Rows) -> Mask:
         """Which of `rows` have a value of the atom's field that passes its test."""
@@ -180,16 +181,3 @@ def _judged(values: Any, test: Test) -> Mask:
     at = encoded.indices.fill_null(len(verdicts) - 1).to_numpy(zero_copy_only=False)
     judged: Mask = verdicts[at]
     return judged
-
-
-def _hashes(strings: Any, change: Callable[[str], str] | None = None) -> Any:
-    """SHA-256 of each string in lower-case hex; null stays null."""
-    return pa.array(
-        (
-            None
-            if value is None
-            else hashlib.sha256((change(value) if change else value).encode()).hexdigest()
-            for value in strings.to_pylist()
-        ),
-        pa.string(),
-    )

@@ -32,6 +32,8 @@ def _encodable(value: str) -> str:
 def test_kernels_agree_with_the_reference_on_random_text(values: list[str]) -> None:
     normalised = prompts.normalise_batch(pa.array(values, pa.large_string()))
     assert normalised.to_pylist() == [text.prompt(value) for value in values]
+    templates = prompts.template_batch(normalised)
+    assert templates.to_pylist() == [text.template(value) for value in values]
     bands = prompts.bands_batch(normalised)
     expected = [reference.bands(value) or [0] * 16 for value in normalised.to_pylist()]
     assert bands.tolist() == expected
@@ -45,6 +47,32 @@ def test_kernels_agree_on_bytes_that_open_and_close_slots() -> None:
     values += ["https://x." + "y" * n for n in (0, 1, 600)] + ["www.", "www..", "http://?!"]
     normalised = prompts.normalise_batch(pa.array(values))
     assert normalised.to_pylist() == [text.prompt(value) for value in values]
+
+
+def test_skeletons_collapse_runs_of_one_slot_alone() -> None:
+    rng = random.Random(8)
+    pieces = ["7", '"x y"', "www.a.b", "num", "str", "url", "nu", "numb", "-", "\u4e2d", ",", "the"]
+    values = [" ".join(rng.choices(pieces, k=rng.randrange(12))) for _ in range(3000)]
+    templates = prompts.template_batch(prompts.normalise_batch(pa.array(values)))
+    assert templates.to_pylist() == [text.template(value) for value in values]
+    assert "num num" not in set(templates.to_pylist())
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_hashes_of_slices_nulls_and_empty_columns(kind: pa.DataType) -> None:
+    first = "Send 5 or 6 crates"
+    values = [first, None, "", "\u00e9"]
+    column = pa.array(["skipped", *values], kind).slice(1)
+    assert prompts.sha256_batch(column).to_pylist() == [
+        None if value is None else hashlib.sha256(value.encode()).hexdigest() for value in values
+    ]
+    templates = prompts.template_batch(prompts.normalise_batch(column))
+    assert templates.to_pylist() == ["send num or num crates", None, "", "\u00e9"]
+    assert prompts.sha256_batch(templates)[0].as_py() == prompts.features(first).template_sha256
+    for empty in (pa.array([], kind), pa.array([None], kind)):
+        assert prompts.template_batch(prompts.normalise_batch(empty)).to_pylist() == [
+            None for _ in empty
+        ]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])

@@ -143,6 +143,15 @@ class TrustedChannel:
         """An accepted manifest, also a superseded one."""
         return self._ledger.roster.manifests.get(digest)
 
+    def roots_of(self, member: str) -> frozenset[str]:
+        """Root ids under which any accepted manifest has named a member id."""
+        return frozenset(
+            row.root
+            for manifest in self._ledger.roster.manifests.values()
+            for row in manifest.members
+            if row.member == member
+        )
+
     def pending_card(self, member: str) -> Card | None:
         """A card that follows the member's current one and that no manifest names yet."""
         current = self.cards.get(member)

@@ -106,6 +106,14 @@ def _show_channel(each: Pulled) -> None:
     if each.problem:
         click.echo(f"{each.channel}: not complete: {each.problem}", err=True)
         return
+    if each.standing == "removed":
+        click.echo(
+            f"{each.channel}: you are no longer a member; what you hold stays readable.\n"
+            f"  to come back: stillwatch join, with a new invitation; "
+            f"to drop it: stillwatch channel forget {each.channel}"
+        )
+    if each.standing == "removed" and not each.messages:
+        return
     news = [f"{word}: {_kinds(found)}" for word, found in _news(each) if found]
     click.echo(f"{each.channel}: {each.messages} verified; {'; '.join(news) or 'nothing new'}")
     for object_id in each.revoked:
@@ -118,6 +126,8 @@ def _show_channel(each: Pulled) -> None:
     ):
         if number:
             click.echo(f"  {number} {text}")
+    if each.standing == "joining":
+        click.echo("  not a member yet: the owner has not approved your request")
     if each.requests:
         names = ", ".join(each.requests)
         click.echo(f"  asks to join: {names}; stillwatch channel requests {each.channel}")

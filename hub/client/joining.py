@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Final
 
 from hub.channel.card import fingerprint_words
 from hub.channel.invite import Invitation, join_request, parse_invitation
@@ -13,6 +14,8 @@ from hub.client.rows import ChannelRow
 from hub.client.transport import Hub, HubAccount
 from hub.client.work import INBOX, Desk, flush
 from hub.errors import ConflictError
+
+JOINING: Final = "joining"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +42,15 @@ def join(
 ) -> Joining:
     """Answer an invitation: prove possession of its secret, and show our card.
 
+    A member that answers a new one asks for the roles in it; a removed one asks to come back.
+    Either shows a new card.
+
     Cut off anywhere, it is completed by running it again with the same invitation: the request's
     bytes are kept and sent again.
 
     Raises:
         InputError: the text is no invitation.
-        ConflictError: it has expired, or the channel is known here already.
+        ConflictError: it has expired or was used, or the channel is our own.
     """
     invitation = parse_invitation(invitation_text)
     home, now = desk.home, desk.clock()
@@ -58,18 +64,22 @@ def join(
         account = dataclasses.replace(account, api_root=invitation.api_root)
         known = {each.channel_id: each for each in home.state.channels()}
         channel = known.get(invitation.channel)
-        if channel is not None and channel.standing != "joining":
-            raise ConflictError("this organisation is a member already", where=channel.name)
-        hub, account = register(desk, account)
         kept = home.secrets(invitation.channel, "request") if channel is not None else {}
         request = kept.get(invitation.id)
-        if channel is None or request is None:
+        if channel is not None:
+            _check_known(channel, answered=request is not None)
+        hub, account = register(desk, account)
+        if request is None:
+            if channel is not None:
+                _new_card(desk)
             keys = home.keyring.current
             request = join_request(invitation, home.keyring.card_chain, keys.signing, now=now)
             with home.state.transaction():
                 if channel is None:
                     called = name or _title(hub, invitation)
                     home.state.add_channel(_row(invitation, account, called, now))
+                else:
+                    home.state.set_standing(channel.channel_id, JOINING)
                 home.put_secret(invitation.channel, "request", invitation.id, request, now)
                 if invitation.inbox is not None and not by_file:
                     home.state.enqueue(
@@ -91,6 +101,28 @@ def join(
     )
 
 
+def _check_known(channel: ChannelRow, *, answered: bool) -> None:
+    """A member may ask for other roles, and one that was removed may come back: each anew."""
+    if channel.standing == "owner":
+        raise ConflictError("this organisation owns the channel", where=channel.name)
+    if answered and channel.standing != JOINING:
+        raise ConflictError(
+            "this organisation is a member already, or was"
+            if channel.standing == "member"
+            else "this invitation was used before; the organisation was removed since",
+            where=channel.name,
+            hint="another role, or a return, takes a new invitation from the owner",
+        )
+
+
+def _new_card(desk: Desk) -> None:
+    """The channel knows the card in use, and may have ended its key: the next one is free."""
+    home = desk.home
+    home.replace_keyring(
+        home.keyring.with_next_card(now=desk.clock(), card_lifetime_s=home.settings.card_lifetime_s)
+    )
+
+
 def _title(hub: Hub, invitation: Invitation) -> str:
     """What the hub calls the channel, as one word; its id where the hub does not say."""
     title = hub.collection(invitation.inbox).title if invitation.inbox else ""
@@ -105,7 +137,7 @@ def _row(invitation: Invitation, account: HubAccount, name: str, now: int) -> Ch
         api_root=account.api_root,
         collection_id=invitation.collection,
         inbox_id=invitation.inbox,
-        standing="joining",
+        standing=JOINING,
         owner_roots=tuple(invitation.owners),
         trusted=None,
         cursor=None,

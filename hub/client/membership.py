@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from hub.channel.card import card_message
+from hub.channel.card import Card, card_message
 from hub.channel.invite import Invitation, new_invitation
 from hub.channel.manifest import Member, Policy, Role, genesis, sign_manifest
 from hub.channel.verify import TrustedChannel
@@ -24,7 +24,7 @@ from hub.client.rows import ChannelRow, InvitationRow
 from hub.client.subscriber import refresh
 from hub.client.transport import HubAccount
 from hub.client.work import INBOX, Desk, Sealed, flush
-from hub.errors import AccessError, ConflictError, InputError
+from hub.errors import AccessError, ConflictError, InputError, VerificationError
 
 OWNER: Final = "owner"
 ROLE_SETS: Final = {
@@ -164,7 +164,9 @@ def invite(
 
 
 def approve(desk: Desk, name: str, candidate: Candidate) -> None:
-    """Make the candidate a member: manifest, card, epoch, fingerprint keys.
+    """Make the candidate a member, or give a member its new roles.
+
+    That takes a manifest, its card, an epoch, and fingerprint keys.
 
     The caller has compared the words with the organisation out of band.
     """
@@ -181,8 +183,7 @@ def approve(desk: Desk, name: str, candidate: Candidate) -> None:
         channel = refresh(desk, channel)
         trusted = owned(home, channel)
         card = candidate.request.card
-        if trusted.manifest.member(card.member) is not None:
-            raise ConflictError("this organisation is a member already", where=row.organisation)
+        former = _former_row(trusted, card, row.organisation)
         sealed = Sealed(home, channel, trusted, now)
         newcomer = Member(
             member=card.member,
@@ -190,11 +191,16 @@ def approve(desk: Desk, name: str, candidate: Candidate) -> None:
             card=card.hash,
             roles=frozenset(Role(each) for each in row.roles),
         )
+        others = [each for each in trusted.manifest.members if each.member != card.member]
+        # A key that loses its place has its last message named: nothing after it counts.
+        removed = [trusted.final_of(card.member)] if former else []
         with home.state.transaction():
-            new_manifest(sealed, members=[*trusted.manifest.members, newcomer])
+            new_manifest(sealed, members=[*others, newcomer], removed=removed)
             sealed.add(card_message(trusted.channel, card.raw))
             next_epoch(sealed, joiners=[card.member])
-            if Role.READ in newcomer.roles:
+            if former and Role.READ in former.roles - newcomer.roles:
+                _change_key(sealed)
+            elif Role.READ in newcomer.roles:
                 send_keys(sealed, live_keys(home, channel))
             sealed.store()
             home.state.use_invitation(row.invitation_id, now, card.member)
@@ -202,6 +208,37 @@ def approve(desk: Desk, name: str, candidate: Candidate) -> None:
         flush(desk, channel)
     if candidate.object_id is not None:
         desk.collection_of(channel, INBOX).delete(candidate.object_id)
+
+
+def _former_row(trusted: TrustedChannel, card: Card, organisation: str) -> Member | None:
+    """The row of a member that asks for another role; None for one that is not in (any more)."""
+    former = trusted.manifest.member(card.member)
+    if card.root_id in trusted.manifest.owners:
+        raise ConflictError("an owner's roles are not changed by an invitation", where=organisation)
+    if trusted.roots_of(card.member) - {card.root_id}:
+        raise VerificationError(
+            "this member id belongs to another root",
+            where=organisation,
+            hint="do not approve: somebody claims to be a member that it is not",
+        )
+    if card.sign_id in trusted.manifest.finals or (former and former.card == card.hash):
+        raise ConflictError(
+            "its card was used in this channel before",
+            where=organisation,
+            hint="the organisation runs stillwatch join with a new invitation; "
+            "that makes a new card",
+        )
+    return former
+
+
+def _change_key(sealed: Sealed) -> None:
+    """Retire the fingerprint keys: who reads no more knows them."""
+    home, channel = sealed.home, sealed.channel
+    retired = [dataclasses.replace(each, live=False) for each in live_keys(home, channel)]
+    for each in retired:
+        home.put_fingerprint_secret(channel.channel_id, each, sealed.now)
+    fresh = new_fingerprint_key(sealed, home.fingerprint_secrets(channel.channel_id))
+    send_keys(sealed, [*retired, fresh])
 
 
 def remove(desk: Desk, name: str, member: str) -> None:
@@ -226,11 +263,7 @@ def remove(desk: Desk, name: str, member: str) -> None:
         with home.state.transaction():
             new_manifest(sealed, members=remaining, removed=[trusted.final_of(member)])
             next_epoch(sealed)
-            retired = [dataclasses.replace(each, live=False) for each in live_keys(home, channel)]
-            for each in retired:
-                home.put_fingerprint_secret(channel.channel_id, each, now)
-            fresh = new_fingerprint_key(sealed, home.fingerprint_secrets(channel.channel_id))
-            send_keys(sealed, [*retired, fresh])
+            _change_key(sealed)
             sealed.store()
         flush(desk, channel)
 

@@ -229,6 +229,10 @@ class State:
             (trusted, standing, channel_id),
         )
 
+    def set_standing(self, channel_id: str, standing: str) -> None:
+        """Note this member's standing in a channel."""
+        self._run("UPDATE channel SET standing=? WHERE channel_id=?", (standing, channel_id))
+
     def set_cursor(self, channel_id: str, cursor: str) -> None:
         """Everything up to this `date_added` is processed."""
         self._run("UPDATE channel SET cursor=? WHERE channel_id=?", (cursor, channel_id))

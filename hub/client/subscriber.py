@@ -21,6 +21,7 @@ from hub.channel.primitives.hash import digest
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import Accepted, NotYetError, TrustedChannel
 from hub.client import requests
+from hub.client.answers import status_behind
 from hub.client.home import Home
 from hub.client.rows import ChannelRow, MessageRow
 from hub.client.transport import Page
@@ -60,6 +61,7 @@ class Pulled:
         waiting: messages that wait for what they build on.
         foreign: objects in the collection that are no messages.
         requests: organisations that ask an owner to be let in.
+        standing: `owner`, `joining`, `member` or `removed`, after the pull.
         alarms: texts of new alarms.
         problem: why the pull did not complete.
     """
@@ -76,6 +78,7 @@ class Pulled:
     foreign: int = 0
     sent: int = 0
     requests: list[str] = dataclasses.field(default_factory=list)
+    standing: str = "member"
     alarms: list[str] = dataclasses.field(default_factory=list)
     problem: str | None = None
     error: StillwatchError | None = dataclasses.field(default=None, repr=False)
@@ -107,14 +110,15 @@ def pull(
     with desk.home.locked():
         channels = [state.channel(each) for each in names] or state.channels()
         for channel in channels:
+            result = Pulled(channel.name, standing=channel.standing)
+            results.append(result)
             if channel.standing == "removed":
                 continue
-            result = Pulled(channel.name)
-            results.append(result)
             try:
                 pull_channel(desk, channel, result, advance=advance)
                 requests.look(desk, state.channel(channel.channel_id))
                 result.requests = requests.waiting(desk.home, channel)
+                result.standing = state.channel(channel.channel_id).standing
             except (TransportError, AccessError, ConflictError, InputError) as error:
                 result.problem, result.error = str(error), error
                 state.set_pulled(channel.channel_id, None, str(error))
@@ -143,14 +147,16 @@ def pull_channel(
             advance(len(page.objects))
     except AccessError as error:
         standing = state.channel(channel.channel_id).standing
+        if status_behind(error) == 401 or standing not in ("member", "joining"):
+            # Of the account itself; nothing that an owner decides.
+            raise
         if standing == "member":
             raise AccessError(
-                error.message,
-                where=error.where,
-                hint="has the owner removed this organisation, or the hub barred its account?",
+                "the hub does not show this channel to you any more: you are no longer a member, "
+                "or the operator withdrew the account's access",
+                where=channel.name,
+                hint="ask the owner; a new invitation brings you back: stillwatch join",
             ) from error
-        if standing != "joining":
-            raise
         raise AccessError(
             "the owner has not approved the join request yet",
             where=channel.name,

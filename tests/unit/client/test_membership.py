@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +11,14 @@ from hub.channel.invite import parse_invitation
 from hub.channel.manifest import Policy
 from hub.client.health import health
 from hub.client.joining import join
+from hub.client.keyring import Keyring
 from hub.client.membership import approve, create, invite, remove
 from hub.client.registration import find_collection, register
 from hub.client.requests import candidates
 from hub.client.subscriber import pull
 from hub.client.transport import About
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
-from tests.unit.client.circle import Circle
+from tests.unit.client.circle import Circle, write_files
 from tests.unit.client.memory_hub import C1, MemoryConnection
 
 
@@ -152,6 +154,74 @@ def test_joining_again_sends_the_same_request(circle: Circle) -> None:
     circle.pull("provider")
     with pytest.raises(ConflictError, match="member already"):
         join(provider, text, circle.account("provider"), "", by_file=False)
+
+
+def test_a_removed_member_comes_back_with_a_new_card(circle: Circle, tmp_path: Path) -> None:
+    lab = circle.open_channel()
+    provider = circle.admit("provider", "report")
+    remove(lab, "circle", provider.home.member_id)
+    circle.publish("lab", write_files(tmp_path)[1])
+    assert circle.pull("provider").standing == "removed"
+    assert circle.pull("provider").standing == "removed"
+    circle.admit("provider", "report")
+    assert provider.home.state.channel("circle").standing == "member"
+    assert provider.home.keyring.current.card.number == 2
+    # Nothing of what was published meanwhile, everything from now on.
+    assert list(provider.home.state.objects(types=("indicator",))) == []
+    circle.publish("lab", write_files(tmp_path)[2])
+    assert circle.pull("provider").objects["indicator"] == 1
+    assert circle.pull("lab").alarms == []
+
+
+def test_a_removed_member_that_cannot_see_it_comes_back_too(circle: Circle) -> None:
+    lab = circle.open_channel()
+    provider = circle.admit("provider", "read")
+    remove(lab, "circle", provider.home.member_id)
+    circle.hub.readers = lambda account, collection: account != "token-of-provider"
+    (result,) = pull(provider)
+    assert "no longer a member" in str(result.problem)
+    circle.hub.readers = lambda account, collection: True
+    circle.admit("provider", "read")
+    assert provider.home.state.channel("circle").standing == "member"
+    assert circle.pull("provider").problem is None
+
+
+def test_roles_change_by_inviting_anew(circle: Circle, tmp_path: Path) -> None:
+    circle.open_channel()
+    provider = circle.admit("provider", "report")
+    files = write_files(tmp_path)
+    with pytest.raises(AccessError, match="publish"):
+        circle.publish("provider", files[1])
+    circle.admit("provider", "publish")
+    assert circle.publish("provider", files[1]).messages > 0
+    assert circle.pull("lab").objects["indicator"] == 2
+    keys = provider.home.fingerprint_keys()
+    circle.admit("provider", "liaison")
+    assert circle.pull("lab").alarms == []
+    assert health(provider.home, now=circle.clock()).channels[0].roles == ["liaison"]
+    # Who reads no more knows the old key: tokens are made under another.
+    live = circle.desks["lab"].home.fingerprint_secrets(
+        provider.home.state.channel("circle").channel_id
+    )
+    assert [each.live for each in live] == [False, True]
+    assert len(provider.home.fingerprint_keys()) == len(keys)
+
+
+def test_nobody_comes_back_as_somebody_else(circle: Circle) -> None:
+    lab = circle.open_channel()
+    provider = circle.admit("provider", "read")
+    remove(lab, "circle", provider.home.member_id)
+    thief = circle.add("thief")
+    thief.home.keyring = Keyring.new(
+        provider.home.member_id, "Thief", now=circle.clock(), card_lifetime_s=86_400
+    )
+    invitation = invite(lab, "circle", "Provider", "read")
+    join(thief, invitation.text, circle.account("thief"), "circle", by_file=False)
+    (candidate,), _ = candidates(lab, "circle")
+    with pytest.raises(VerificationError, match="another root"):
+        approve(lab, "circle", candidate)
+    with pytest.raises(ConflictError, match="owns the channel"):
+        join(lab, invitation.text, circle.account("lab"), "circle", by_file=False)
 
 
 def test_before_the_approval_there_is_nothing_to_read(circle: Circle) -> None:

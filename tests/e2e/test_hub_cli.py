@@ -234,3 +234,25 @@ def test_tls_and_client_certificates(data: str, tmp_path: Path) -> None:
         with pytest.raises(requests.exceptions.RequestException):
             requests.get(url, **options)
         assert requests.get(url, cert=str(client), **options).status_code == 200
+
+
+def test_limits_of_the_command_line_hold(data: str) -> None:
+    run("org", "add", "--data", data, "Lab")
+    token = asked("token", "issue", "--data", data, "Lab")["token"]
+    made = asked("collection", "add", "--data", data, "P", "--owner", "Lab", "--kind", "plain")
+    port = free_port()
+    with serving(data, "--max-body", "64KiB", "--page-limit", "2", port=port):
+        root = f"http://127.0.0.1:{port}/stillwatch/"
+        url = f"{root}collections/{made['id']}/objects/"
+        with requests.Session() as session:
+            session.headers.update({"Accept": TAXII, "Content-Type": TAXII})
+            session.auth = ("", token)
+            assert session.get(root, timeout=SECONDS).json()["max_content_length"] == 65_536
+            body = {"objects": [indicator(number) for number in range(3)]}
+            assert session.post(url, json=body, timeout=SECONDS).status_code == 202
+            page = session.get(url, params={"limit": "100"}, timeout=SECONDS).json()
+            assert (len(page["objects"]), page["more"]) == (2, True)
+            large = {"objects": [indicator(9, x_padding="a" * 65_536)]}
+            assert session.post(url, json=large, timeout=SECONDS).status_code == 413
+    refused = run("serve", "--data", data, "--max-body", "8", ok=False)
+    assert "with a unit" in refused.stderr

@@ -30,6 +30,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "report": ("hub.cli.report:command", "Report sightings and false positives back."),
     "retract": ("hub.cli.retract:command", "Withdraw an indicator that you published."),
     "status": ("hub.cli.status:command", "Show last pull, lag and what expires soon."),
+    "warm": ("hub.cli.warm:command", "Compile ahead what the first match would wait for."),
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from numba import njit
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_UNKEPT: Final[list[str]] = []
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -22,5 +23,11 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     try:
         decorated = njit(cache=True, nogil=True)(function)
     except RuntimeError:
+        _UNKEPT.append(function.__qualname__)
         decorated = njit(nogil=True)(function)
     return cast("Callable[_P, _R]", decorated)
+
+
+def kept() -> bool:
+    """Whether the machine code of every kernel imported so far is kept for the next process."""
+    return not _UNKEPT

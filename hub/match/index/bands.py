@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hub.fingerprint.jit import kernel
 from hub.match.index.buffers import Hits, Keys, Rows
 
 Words64 = NDArray[np.uint64]
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _slot(band: int, value: np.uint64, mask: int) -> np.int64:
     mixed = (value ^ (np.uint64(band) * _GOLDEN)) * _GOLDEN
     return np.int64((mixed >> np.uint64(20)) & np.uint64(mask))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(bands: Keys, values: Words64, slots: Keys) -> None:
     mask = slots.size - 1
     for key in range(values.size):
@@ -31,7 +31,7 @@ def _fill(bands: Keys, values: Words64, slots: Keys) -> None:
         slots[at] = key
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _probe(
     table: Words64, bands: Keys, values: Words64, slots: Keys, rows: Rows, keys: Keys
 ) -> int:

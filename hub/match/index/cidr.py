@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hub.fingerprint.jit import kernel
 from hub.match.compare import network, quad
 from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, string_buffers
 
@@ -40,7 +40,7 @@ class Addresses:
 
 
 # Numba gives uint64 with int64 a float, so bytes become int64 before they are counted with.
-@njit(cache=True, nogil=True)
+@kernel
 def _parse_v4(data: Bytes, start: int, end: int) -> np.int64:
     """The 32 bits of a dotted quad, or -1."""
     wrong = np.int64(-1)
@@ -69,7 +69,7 @@ def _parse_v4(data: Bytes, start: int, end: int) -> np.int64:
     return (value << 8) | part if dots == 3 and digits > 0 else wrong
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hex_digit(byte: np.int64) -> np.int64:
     if 48 <= byte <= 57:
         return byte - 48
@@ -80,7 +80,7 @@ def _hex_digit(byte: np.int64) -> np.int64:
     return np.int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _group(data: Bytes, start: int, end: int) -> tuple[np.int64, int]:
     """Read one group of hex digits: its value and where it ends."""
     value = np.int64(0)
@@ -94,7 +94,7 @@ def _group(data: Bytes, start: int, end: int) -> tuple[np.int64, int]:
     return value, i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _groups(data: Bytes, start: int, end: int, groups: Rows) -> tuple[int, int]:
     """Read the groups of an IPv6 address: their number (-1: none) and where `::` stands (or -1)."""
     count = 0
@@ -131,13 +131,13 @@ def _groups(data: Bytes, start: int, end: int, groups: Rows) -> tuple[int, int]:
     return (count, gap) if i == end else (-1, -1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _colons(data: Bytes, at: int, end: int) -> int:
     """How many characters of `:` or `::` to step over; at least one, to come to an end."""
     return 2 if data[at] == 58 and at + 1 < end and data[at + 1] == 58 else 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _parse(
     data: Bytes, offsets: Offsets, family: NDArray[np.uint8], high: Words64, low: Words64
 ) -> None:
@@ -177,7 +177,7 @@ def parse_addresses(values: Any) -> Addresses:
     return Addresses(family, high, low)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _innermost_v4(
     family: NDArray[np.uint8],
     low: Words64,
@@ -202,7 +202,7 @@ def _innermost_v4(
             out[row] = inner[left - 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _innermost_v6(
     family: NDArray[np.uint8],
     high: Words64,
@@ -228,7 +228,7 @@ def _innermost_v6(
             out[row] = inner[left - 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _climb(innermost: Keys, parent: Keys, rows: Rows, keys: Keys) -> int:
     found = 0
     for row in range(innermost.size):

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hub.fingerprint.jit import kernel
 from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, only_valid, string_buffers
 
 Hashes = NDArray[np.uint64]
@@ -25,7 +25,7 @@ _K2: Final = np.uint64(0xBF58476D1CE4E5B9)
 _EMPTY: Final = np.uint64(0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_bytes(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
     """Hash `data[start:end]`, eight bytes at a time; never zero, which marks an empty slot."""
     state = seed ^ (np.uint64(end - start) * _K1)
@@ -50,7 +50,7 @@ def hash_bytes(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
     return state if state != _EMPTY else np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(data: Bytes, offsets: Offsets, seed: np.uint64, slots: Hashes, slot_keys: Keys) -> None:
     mask = slots.size - 1
     for key in range(offsets.size - 1):
@@ -62,7 +62,7 @@ def _fill(data: Bytes, offsets: Offsets, seed: np.uint64, slots: Hashes, slot_ke
         slot_keys[at] = key
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _same(data: Bytes, start: int, end: int, other: Bytes, first: int, last: int) -> bool:
     if end - start != last - first:
         return False
@@ -72,7 +72,7 @@ def _same(data: Bytes, start: int, end: int, other: Bytes, first: int, last: int
     return k == end - start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _probe(
     data: Bytes,
     offsets: Offsets,

@@ -13,6 +13,7 @@ from hub.cli.channel_account import account_command
 from hub.cli.channel_admission import approve_command, remove_command
 from hub.cli.channel_renew import renew_command
 from hub.cli.channel_requests import refuse_command, requests_command
+from hub.cli.hub_data import refuse_existing
 from hub.cli.init import words_text
 from hub.cli.options import (
     account_of,
@@ -142,6 +143,8 @@ def invite_command(
     Hand it over by a way that the hub's operator does not control.
     """
     with load_home(home, passphrase_file) as opened:
+        # The invitation in that file would stay good, and nobody would have it.
+        refuse_existing(out)
         made = invite(desk_of(opened), name, organisation, role, lifetime_s=days * 86_400)
         if out is not None:
             write_private(out, made.text.encode() + b"\n")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
-from hub.cli.hub_data import DATABASE, data_option, json_option, opened, show
+from hub.cli.hub_data import DATABASE, data_option, json_option, opened, refuse_existing, show
 from hub.cli.progress import progress
-from hub.errors import ConflictError, StoreError
+from hub.errors import ConflictError, StillwatchError, StoreError
 from hub.store.sqlite import restore as restore_store
 
 _TARGET = click.Path(path_type=Path, dir_okay=False)
@@ -24,6 +25,7 @@ def backup(data: Path, target: Path, as_json: bool) -> None:
     The key of the token hashes is written beside it (TARGET.token-key): keep both, and keep them
     as safe as the hub itself.
     """
+    refuse_existing(target)
     with opened(data) as store, progress("Backing up"):
         store.backup(target)
     size = target.stat().st_size
@@ -41,13 +43,20 @@ def restore(data: Path, source: Path, as_json: bool) -> None:
     """
     if (data / DATABASE).exists():
         raise ConflictError("there is a hub already", where=str(data), hint="choose another --data")
+    new = not data.exists()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         data.chmod(0o700)
     except OSError as error:
         raise StoreError(f"cannot be made: {error.strerror}", where=str(data)) from error
-    with progress("Restoring"):
-        restore_store(source, data / DATABASE)
+    try:
+        with progress("Restoring"):
+            restore_store(source, data / DATABASE)
+    except StillwatchError:
+        if new:
+            with contextlib.suppress(OSError):
+                data.rmdir()
+        raise
     with opened(data) as store:
         rows = store.verify_audit()
         store.audit("hub.restore", detail={"source": source.name})

@@ -71,6 +71,12 @@ def add(
     """Add a collection. Its owner may read and write a plain one at once."""
     with opened(data) as store:
         org = find_org(store, owner)
+        if any(one.title == title for one in store.collections()):
+            click.echo(
+                f"stillwatch: warning: another collection is called {title}; members then name "
+                "them by id",
+                err=True,
+            )
         made = store.create_collection(
             Kind(kind), title, owner_org=org.id, description=description, alias=alias
         )
@@ -103,7 +109,16 @@ def list_(data: Path, as_json: bool) -> None:
                 f"{found.id}  {found.kind.value:7}  {store.count(found.id):>8} objects  "
                 f"{names.get(found.owner_org, found.owner_org)}  {found.title}"
             )
+            lines += [
+                f"    {names.get(one.org_id, one.org_id)} may {_may(one)}"
+                for one in store.grants(found.id)
+            ]
     show(documents, lines or ["No collections."], as_json=as_json)
+
+
+def _may(grant: Grant) -> str:
+    allowed = (("read", grant.can_read), ("write", grant.can_write))
+    return " and ".join(word for word, on in allowed if on) or "do nothing"
 
 
 @collection.command()

@@ -109,6 +109,16 @@ def find_collection(store: Store, id_or_alias: str) -> Collection:
     return collection
 
 
+def refuse_existing(out: Path | None) -> None:
+    """Refuse to write over a file: what was in it may be the only copy.
+
+    Raises:
+        ConflictError: the file exists.
+    """
+    if out is not None and out.exists():
+        raise ConflictError("exists already", where=str(out), hint="name another file")
+
+
 def moment(seconds: int | None) -> str:
     """Seconds UTC as text; `never` for None."""
     if seconds is None:

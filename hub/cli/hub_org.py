@@ -13,7 +13,7 @@ from hub.store.records import Binding, Org
 
 @click.group()
 def org() -> None:
-    """Add, list, bar and let in organisations."""
+    """Add, list, bar, let in and unbind organisations."""
 
 
 def _document(org: Org, bindings: list[Binding]) -> dict[str, Any]:
@@ -76,6 +76,28 @@ def bar(data: Path, name: str, as_json: bool) -> None:
 def admit(data: Path, name: str, as_json: bool) -> None:
     """Let a barred organisation in again."""
     _set(data, name, disabled=False, as_json=as_json)
+
+
+@org.command()
+@data_option
+@click.argument("name")
+@json_option
+def unbind(data: Path, name: str, as_json: bool) -> None:
+    """Forget which channel members an organisation's account proved to be.
+
+    For an account that a member used by mistake: the key is then free for the right one. An account
+    that is unbound proves itself again at its next `join` or `channel account`.
+    """
+    with opened(data) as store:
+        found = find_org(store, name)
+        members = [one.member for one in store.bindings(found.id)]
+        store.unbind_members(found.id)
+        store.audit("org.unbind", org_id=found.id, detail={"members": str(len(members))})
+    show(
+        {"id": found.id, "name": found.name, "unbound": members},
+        [f"{found.name} is bound to no channel member; it was to {len(members)}."],
+        as_json=as_json,
+    )
 
 
 def _set(data: Path, name: str, *, disabled: bool, as_json: bool) -> None:

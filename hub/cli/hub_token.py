@@ -9,8 +9,16 @@ from typing import Any, Final
 
 import click
 
-from hub.cli.hub_data import data_option, find_org, json_option, moment, opened, show
-from hub.errors import InputError, StoreError
+from hub.cli.hub_data import (
+    data_option,
+    find_org,
+    json_option,
+    moment,
+    opened,
+    refuse_existing,
+    show,
+)
+from hub.errors import StoreError
 from hub.store.records import NewToken, Token
 
 _DAY: Final = 86_400
@@ -54,16 +62,11 @@ def _show_new(issued: NewToken, out: Path | None, *, as_json: bool) -> None:
         lines = [f"Wrote {out}."]
     show(document, lines, as_json=as_json)
     click.echo(
-        f"Token {issued.token.id}; expires: {moment(issued.token.expires)}. It is shown this "
-        "once. Use it as Basic password (any user name) or as Bearer.",
+        f"Token {issued.token.id}; expires: {moment(issued.token.expires)}. "
+        f"{'It is shown this once. ' if out is None else 'The hub keeps no copy of it. '}"
+        "Use it as Basic password (any user name) or as Bearer.",
         err=True,
     )
-
-
-def _refuse_existing(out: Path | None) -> None:
-    # Before the token is made: one that cannot be written would be lost.
-    if out is not None and out.exists():
-        raise InputError("exists already", where=str(out), hint="another --out")
 
 
 def _write_secret(out: Path, secret: str) -> None:
@@ -93,7 +96,8 @@ def issue(
     as_json: bool,
 ) -> None:
     """Issue a token to an organisation and print it, this once."""
-    _refuse_existing(out)
+    # Before the token is made: one that cannot be written would be lost.
+    refuse_existing(out)
     scopes = frozenset({"read"} if read_only else {"read", "write"})
     expires = None if days is None else int(time.time()) + days * _DAY
     with opened(data) as store:
@@ -124,6 +128,9 @@ def list_(data: Path, org: str | None, as_json: bool) -> None:
 def _state(token: Token, now: int) -> str:
     if token.revoked is not None:
         return "revoked"
+    if token.successor is not None:
+        end = token.expires or now
+        return f"replaced by {token.successor}, {'ended' if end <= now else 'until'} {moment(end)}"
     if token.expires is not None and token.expires <= now:
         return "expired"
     return "valid" if token.expires is None else f"until {moment(token.expires)}"
@@ -143,7 +150,7 @@ def _state(token: Token, now: int) -> str:
 @json_option
 def rotate(data: Path, token_id: str, overlap_hours: int, out: Path | None, as_json: bool) -> None:
     """Issue a token's successor and print it; the old one works on for the overlap."""
-    _refuse_existing(out)
+    refuse_existing(out)
     with opened(data) as store:
         issued = store.rotate_token(token_id, overlap=overlap_hours * 3600, now=int(time.time()))
         store.audit("token.rotate", org_id=issued.token.org_id, token_id=issued.token.id)

@@ -60,6 +60,12 @@ def command(
     text = _invitation(invitation_file)
     invitation = parse_invitation(text)
     with load_home(home, passphrase_file) as opened:
+        if opened.organisation.casefold() != invitation.organisation.casefold():
+            click.echo(
+                f"stillwatch: warning: the invitation is for {invitation.organisation}, this home "
+                f"is that of {opened.organisation}",
+                err=True,
+            )
         account = account_of(
             opened,
             invitation.api_root,

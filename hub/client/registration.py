@@ -69,10 +69,19 @@ def find_collection(hub: Hub, wanted: str) -> TaxiiCollection:
     titled = [each for each in seen if each.title == wanted]
     if len(titled) == 1:
         return titled[0]
+    inboxes = {each.collection_id for each in seen if each.channel_collection is not None}
+    beside = {each.channel_collection for each in seen if each.channel_collection is not None}
+    # Only what has an inbox beside it can be a channel, where the server knows inboxes at all.
+    usable = [
+        each
+        for each in seen
+        if each.collection_id not in inboxes and (not beside or each.collection_id in beside)
+    ]
     raise InputError(
         "several collections have this title" if titled else "no collection has this id or title",
         where=wanted,
-        hint="one of: " + ", ".join(f"{each.collection_id} ({each.title})" for each in seen),
+        hint="one of: " + ", ".join(f"{each.collection_id} ({each.title})" for each in usable)
+        or "the hub's operator makes one: stillwatch hub collection add",
     )
 
 

@@ -24,7 +24,7 @@ from taxii2client.v21 import ApiRoot, Collection, Server
 
 from hub.client.answers import json_or_none, status_behind, wrapped
 from hub.client.session import GuardedSession
-from hub.errors import AccessError, InputError, TransportError
+from hub.errors import AccessError, ConflictError, InputError, TransportError
 from hub.model.codec import Json, dumps
 from hub.settings import ClientSettings
 
@@ -316,7 +316,7 @@ class HttpHub:
     def bind(self, signed: bytes) -> str:
         """Send the signed binding; returns the member id that the hub bound."""
         url = f"{self._api_root}binding/"
-        with wrapped(url):
+        with _said_to_the_operator(), wrapped(url):
             response = self._session.post(
                 url,
                 data=signed,
@@ -331,6 +331,20 @@ class HttpHub:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+@contextlib.contextmanager
+def _said_to_the_operator() -> Iterator[None]:
+    """Only the hub's operator can free a key that another account holds."""
+    try:
+        yield
+    except ConflictError as error:
+        raise ConflictError(
+            error.message,
+            where=error.where,
+            hint="was another account's token file used with this home? The hub's operator frees "
+            "the key: stillwatch hub org unbind ORGANISATION",
+        ) from error
 
 
 class HttpCollection:

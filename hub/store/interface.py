@@ -263,8 +263,12 @@ class AccountStore(Protocol):
         """Record that an organisation holds a member's root key; the same again is fine.
 
         Raises:
-            ConflictError: another organisation holds it.
+            ConflictError: another organisation holds it; the message names which.
         """
+        ...
+
+    def unbind_members(self, org_id: str) -> int:
+        """Forget every member that an organisation proved to be; returns how many there were."""
         ...
 
     def bindings(self, org_id: str) -> list[Binding]:

@@ -114,7 +114,7 @@ def test_a_member_with_its_root_belongs_to_one_organisation(store: Store, org: s
     other = store.create_org("Other").id
     bound = store.bind_member(org, "identity--a", "root1")
     assert store.bind_member(org, "identity--a", "root1") == bound
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError, match="bound to the account of"):
         store.bind_member(other, "identity--a", "root1")
     claimed = store.bind_member(other, "identity--a", "root2")
     assert store.binding("identity--a", "root1") == bound
@@ -123,6 +123,19 @@ def test_a_member_with_its_root_belongs_to_one_organisation(store: Store, org: s
     assert store.bindings(_NOBODY) == []
     with pytest.raises(InputError):
         store.bind_member(_NOBODY, "identity--a", "root1")
+
+
+def test_an_organisation_is_unbound(store: Store, org: str) -> None:
+    other = store.create_org("Other").id
+    store.bind_member(org, "identity--a", "root1")
+    store.bind_member(org, "identity--b", "root2")
+    kept = store.bind_member(other, "identity--c", "root3")
+    assert store.unbind_members(org) == 2
+    assert store.bindings(org) == []
+    assert store.bindings(other) == [kept]
+    assert store.bind_member(other, "identity--a", "root1").org_id == other
+    with pytest.raises(InputError):
+        store.unbind_members(_NOBODY)
 
 
 def test_a_challenge_is_used_once_by_its_organisation_in_time(store: Store, org: str) -> None:

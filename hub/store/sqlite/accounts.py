@@ -153,8 +153,22 @@ class Accounts:
                 )
                 return made
             if row[2] != org_id:
-                raise ConflictError("another organisation holds this member's key", where=member)
+                # Told to nobody but the holder of that key: who asks has proved possession.
+                holder = connection.execute(
+                    "SELECT name FROM org WHERE id = ?", (row[2],)
+                ).fetchone()
+                raise ConflictError(
+                    f"this member's key is bound to the account of {holder[0]}", where=member
+                )
             return Binding(*row)
+
+    def unbind_members(self, org_id: str) -> int:
+        """See `AccountStore.unbind_members`."""
+        with self._database.write() as connection:
+            require_org(connection, org_id)
+            return connection.execute(
+                "DELETE FROM member_binding WHERE org_id = ?", (org_id,)
+            ).rowcount
 
     def bindings(self, org_id: str) -> list[Binding]:
         """See `AccountStore.bindings`."""

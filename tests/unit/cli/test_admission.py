@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hub.errors import ConflictError, InputError, VerificationError
 from tests.unit.cli.shell import Shell
 from tests.unit.client.memory_hub import C1
@@ -60,3 +62,22 @@ def test_a_request_of_another_name_is_not_there(shell: Shell) -> None:
     words = ("channel", "approve", "circle", "--organisation", "Betty", "--yes-words-match")
     error = shell.fails(InputError, "lab", *words)
     assert "no request by Betty; waiting: Provider" in str(error)
+
+
+def test_an_invitation_is_not_written_over(shell: Shell) -> None:
+    shell.create()
+    path = shell.invite()
+    before = Path(path).read_text()
+    words = ("channel", "invite", "circle", "--organisation", "X", "--role", "read", "--out", path)
+    shell.fails(ConflictError, "lab", *words)
+    assert Path(path).read_text() == before
+
+
+def test_joining_with_the_home_of_another_is_warned_of(shell: Shell) -> None:
+    shell.create()
+    shell.init("provider")
+    shell.init("gamma")
+    given = ("--invitation-file", shell.invite(), "--token-file", shell.path("provider.token"))
+    said = shell.run("gamma", "join", *given, "--name", "circle").stderr
+    assert "the invitation is for Provider, this home is that of Gamma" in said
+    assert "warning" not in shell.run("provider", "join", *given, "--name", "circle").stderr

@@ -145,6 +145,7 @@ class ClientSettings:
         heartbeat_s: a publisher that sent nothing for this long sends a heartbeat with its pull.
         message_lifetime_s: `exp` of data messages.
         clock_skew_s: a hub clock that differs by more is reported.
+        max_standing_pages: so many pages in a row may bring no newer `date_added`.
         max_waiting, max_waiting_bytes: messages that are kept for a channel until what they build
             on arrives; beyond that somebody floods the collection.
         lock_wait_s: how long a command waits for another one that works with the same home.
@@ -169,6 +170,7 @@ class ClientSettings:
     message_lifetime_s: int = 90 * 86_400
     clock_skew_s: int = 120
     lock_wait_s: float = 5.0
+    max_standing_pages: int = 1_000
     max_waiting: int = 1_000
     max_waiting_bytes: int = 256 * 1024 * 1024
     card_lifetime_s: int = 180 * 86_400

@@ -266,6 +266,33 @@ def parse_join(raw: bytes) -> JoinRequest:
         VerificationError: a card or the signature does not hold.
     """
     where = "join request"
+    fields, head, chain, signature = _join_parts(raw, where)
+    request = JoinRequest(
+        channel=fields.hash("channel"),
+        invitation=fields.hash("invitation"),
+        cards=_cards(chain),
+        mac=unhex(fields.hash("mac")),
+        created=fields.time("created"),
+        raw=raw,
+        digest=digest(raw),
+    )
+    check_chain(request.cards)
+    request.card.signing.verify(signature, _join_signed(head, chain), where=where)
+    return request
+
+
+def invitation_of(raw: bytes) -> str:
+    """Id of the invitation that a join request names; nothing but its form is checked.
+
+    Raises:
+        InputError: the form is wrong.
+        VerificationError: the version or suite is unknown.
+    """
+    return _join_parts(raw, "join request")[0].hash("invitation")
+
+
+def _join_parts(raw: bytes, where: str) -> tuple[Fields, bytes, bytes, bytes]:
+    """The JSON of a join request, its bytes, the cards and the signature."""
     if len(raw) > MAX_JOIN:
         raise InputError(f"{len(raw)} bytes exceed {MAX_JOIN}", where=where)
     reader = Reader(raw, where)
@@ -282,18 +309,7 @@ def parse_join(raw: bytes) -> JoinRequest:
     fields.integer("v", least=VERSION, most=VERSION)
     if fields.raw("suite") != SUITE:
         raise VerificationError("a suite unknown here: there is one only", where=where)
-    request = JoinRequest(
-        channel=fields.hash("channel"),
-        invitation=fields.hash("invitation"),
-        cards=_cards(chain),
-        mac=unhex(fields.hash("mac")),
-        created=fields.time("created"),
-        raw=raw,
-        digest=digest(raw),
-    )
-    check_chain(request.cards)
-    request.card.signing.verify(signature, _join_signed(head, chain), where=where)
-    return request
+    return fields, head, chain, signature
 
 
 def check_join(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,7 +18,7 @@ from hub.channel.primitives import rest
 from hub.channel.seal import FingerprintSecret
 from hub.channel.verify import TrustedChannel
 from hub.client.keyring import KEY_FILE, KEYRING_FILE, Keyring, Unlock, make_key_file
-from hub.client.rows import ChannelRow, HubRow
+from hub.client.rows import ChannelRow, HubRow, ObjectRow
 from hub.client.state import State
 from hub.client.transport import HubAccount
 from hub.errors import ConflictError, InputError, StoreError
@@ -46,6 +47,7 @@ class Home:
         self.settings = settings
         self._unlock = unlock
         self._lock_depth = 0
+        self._verified: dict[str, tuple[bytes, TrustedChannel]] = {}
         self._closing: list[Callable[[], None]] = []
         self._read_at = _written_at(path)
 
@@ -320,8 +322,41 @@ class Home:
         Indicators, campaigns, relationships, identities, infrastructure ...; a revoked object is
         given with `revoked` true.
         """
-        for row in self.state.objects():
-            yield row.body
+        for _, rows in itertools.groupby(self.state.objects(), key=lambda row: row.id):
+            for row in self._first_published(list(rows)):
+                yield row.body
+
+    def object(self, object_id: str) -> ObjectRow | None:
+        """The newest version of an object over all channels, by whoever published it first."""
+        rows = self._first_published(self.state.versions(object_id))
+        return max(rows, key=lambda row: (row.modified, row.channel_id), default=None)
+
+    def _first_published(self, rows: Sequence[ObjectRow]) -> Sequence[ObjectRow]:
+        """Of one id in several channels, what the member that published it first has said.
+
+        Ids are owned per channel, so that somebody in another channel could take over an id. A
+        member id proves nothing either: anybody may claim it in a channel of strangers; its root
+        does.
+        """
+        if len(rows) < 2:
+            return rows
+        first = min(rows, key=lambda row: (row.verified_at, row.channel_id))
+        roots = self._roots(first)
+        return [
+            row
+            for row in rows
+            if row is first or (row.member == first.member and roots & self._roots(row))
+        ]
+
+    def _roots(self, row: ObjectRow) -> frozenset[str]:
+        channel = self.state.channel(row.channel_id)
+        if channel.trusted is None:
+            return frozenset()
+        known = self._verified.get(channel.channel_id)
+        if known is None or known[0] != channel.trusted:
+            known = (channel.trusted, self.trusted(channel))
+            self._verified[channel.channel_id] = known
+        return known[1].roots_of(row.member)
 
 
 def _written_at(path: Path) -> int:

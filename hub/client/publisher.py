@@ -319,6 +319,8 @@ def publish(
         VerificationError: the channel's manifest or epoch is stale; publishing fails closed.
     """
     with desk.home.locked():
+        # Another process may have sealed since the caller looked: its positions are taken.
+        channel = desk.home.state.channel(channel.channel_id)
         messages, objects = seal_objects(
             desk,
             channel,
@@ -326,7 +328,7 @@ def publish(
             role=Role.PUBLISH,
             advance=advance,
         )
-        sent = flush(desk, desk.home.state.channel(channel.channel_id), advance=advance)
+        sent = flush(desk, channel, advance=advance)
     return Published(messages=messages, objects=objects, bytes=sent.bytes)
 
 

@@ -203,7 +203,7 @@ def send(desk: Desk, reporting: Reporting) -> Published:
 def _known(home: Home, indicator_id: str, result: Reporting) -> ObjectRow | None:
     if not is_id(indicator_id, "indicator"):
         raise InputError("not an indicator id", where="indicator")
-    row = home.state.object(indicator_id)
+    row = home.object(indicator_id)
     if row is None:
         result.skipped[indicator_id] = "not received through a channel"
     elif row.revoked:

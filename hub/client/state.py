@@ -341,7 +341,7 @@ class State:
         """Drop what is unsent in a channel, and what was verified of it; returns how many.
 
         Our own view holds the messages that nobody else has seen. It is given up, and the next
-        pull verifies the channel anew from its beginning; secrets and opened objects stay.
+        pull verifies the channel anew from its beginning; epochs' secrets and opened objects stay.
         """
         with self.transaction():
             self._run(
@@ -353,6 +353,8 @@ class State:
                 "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
             ).rowcount
             self._run("DELETE FROM message WHERE channel_id=?", (channel_id,))
+            # Keys that went out come back with the pull; of the others nobody else would know.
+            self._run("DELETE FROM secret WHERE channel_id=? AND kind='fingerprint'", (channel_id,))
             self._run(
                 "UPDATE channel SET trusted=NULL, cursor=NULL WHERE channel_id=?", (channel_id,)
             )
@@ -392,6 +394,14 @@ class State:
             )
         ]
 
+    def drop_waiting(self, channel_id: str, digests: Iterable[str]) -> None:
+        """Forget messages that waited for earlier ones; shown again, they are looked at anew."""
+        with wrapped():
+            self._db.executemany(
+                "DELETE FROM message WHERE channel_id=? AND digest=? AND outcome='waiting'",
+                [(channel_id, each) for each in digests],
+            )
+
     def last_sent(self, channel_id: str, member: str) -> int | None:
         """UTC seconds of a member's newest accepted message."""
         row = self._run(
@@ -406,10 +416,14 @@ class State:
     def put_object(self, row: ObjectRow) -> str | None:
         """Store a version of an object; `new`, `updated`, or None when it is not the newest."""
         known = self._run(
-            "SELECT modified, audience FROM object WHERE channel_id=? AND id=?",
+            "SELECT modified, audience, member FROM object WHERE channel_id=? AND id=?",
             (row.channel_id, row.id),
         ).fetchone()
-        if known is not None and str(known[0]) >= row.modified:
+        if known is not None and str(known[2]) != row.member:
+            # Observables have no owner: the first body stays. An identity is its member's.
+            if row.id != row.member:
+                return None
+        elif known is not None and str(known[0]) >= row.modified:
             # The same version may travel to both audiences; then it counts as an aggregate.
             if str(known[0]) == row.modified and row.audience == "aggregate" != str(known[1]):
                 self._run(
@@ -433,6 +447,11 @@ class State:
             (object_id, channel_id, channel_id),
         )
         return _object(rows[0]) if rows else None
+
+    def versions(self, object_id: str) -> list[ObjectRow]:
+        """The newest version of an object in each channel."""
+        rows = self._rows("SELECT * FROM object WHERE id=? ORDER BY channel_id", (object_id,))
+        return [_object(each) for each in rows]
 
     def objects(
         self,

@@ -38,6 +38,7 @@ from hub.model.codec import Json
 from hub.model.identifiers import parse_timestamp, timestamp
 
 _SEALED: Final = "sealed"
+_MAX_ROUNDS: Final = 64
 _RANK: Final = {
     MessageType.MANIFEST: 0,
     MessageType.CARD: 1,
@@ -138,12 +139,16 @@ def pull_channel(
         collection = desk.collection_of(channel)
         if not collection.can_read:
             raise AccessError("this account may not read the collection")
+        complete = True
         for page in collection.pages(_added_after(desk.home, channel)):
             with state.transaction():
                 intake = Intake(desk.home, state.channel(channel.channel_id), desk.clock(), result)
                 intake.take(page.objects)
                 intake.store()
-                _advance_cursor(desk.home, channel, page)
+                # What was dropped is read again by the next pull.
+                complete = complete and not intake.dropped
+                if complete:
+                    _advance_cursor(desk.home, channel, page)
             advance(len(page.objects))
     except AccessError as error:
         standing = state.channel(channel.channel_id).standing
@@ -237,6 +242,7 @@ class Intake:
         self.result = result
         self.trusted = TrustedChannel.restore(channel.trusted) if channel.trusted else None
         self.standing = channel.standing
+        self.dropped = False
         self._secrets = home.epoch_secrets(channel.channel_id)
         self._owners = home.state.owners(channel.channel_id)
 
@@ -247,10 +253,12 @@ class Intake:
             message = self._message(each)
             if message is not None:
                 pending[message.digest] = message
-        ordered = sorted(pending.values(), key=_order)
-        while ordered:
+        ordered = _in_order(list(pending.values()))
+        # Rounds are bounded: each verifies anew what waits, and somebody may have made much wait.
+        for _ in range(_MAX_ROUNDS):
             left = [each for each in ordered if not self._take(each)]
-            if len(left) == len(ordered):
+            if not left or len(left) == len(ordered):
+                ordered = left
                 break
             ordered = left
         self._keep(ordered)
@@ -278,6 +286,9 @@ class Intake:
             if number >= settings.max_waiting or size > settings.max_waiting_bytes:
                 text = f"more than {number} messages wait for earlier ones; the rest was dropped"
                 self._alarm("flood", text)
+                self.dropped = True
+                state, channel_id = self.home.state, self.channel.channel_id
+                state.drop_waiting(channel_id, [each.digest for each in early[number:]])
                 return
             self.home.state.put_message(self._row(message, "waiting", None, message.raw))
 
@@ -362,13 +373,18 @@ class Intake:
             secrets = unwrap(self.trusted, raw, keys.kem)
             if secrets.detail is None and secrets.aggregate is None:
                 continue
+            # First what is sealed from now on: a bad wrap of the past must not cost it.
+            self._learn(secrets)
             history = unwrap_history(self.trusted, raw, keys.kem)
-            for each in (*history, secrets):
-                put_epoch(self.home, self.channel.channel_id, each, self.now)
-                self._secrets[each.epoch] = each
+            for each in history:
+                self._learn(each)
             if history:
                 self._open_the_past()
             return
+
+    def _learn(self, secrets: EpochSecrets) -> None:
+        put_epoch(self.home, self.channel.channel_id, secrets, self.now)
+        self._secrets[secrets.epoch] = secrets
 
     def _open_the_past(self) -> None:
         """Open what was verified before its epoch's secret came."""
@@ -397,14 +413,20 @@ class Intake:
 
     def _open_keys(self, accepted: Accepted, secrets: EpochSecrets) -> None:
         assert self.trusted is not None
-        for key in open_keys(self.trusted, accepted, secrets):
+        held = self.home.fingerprint_secrets(self.channel.channel_id)
+        known = {each.key_id: each.secret for each in held}
+        for key in open_keys(self.trusted, accepted, secrets, known=known):
             self.home.put_fingerprint_secret(self.channel.channel_id, key, self.now)
 
     def _open_data(self, accepted: Accepted, secrets: EpochSecrets) -> None:
         assert self.trusted is not None
         opened = open_data(self.trusted, accepted, secrets, owners=self._owners)
-        for body in opened.objects:
-            row = object_row(self.channel, accepted, body, opened.member, self.now)
+        # All of them before the first is stored: of a refused message no part is used.
+        rows = [
+            object_row(self.channel, accepted, body, opened.member, self.now)
+            for body in opened.objects
+        ]
+        for row in rows:
             self._owners.setdefault(row.id, row.member)
             stored = self.home.state.put_object(row)
             if stored is None:
@@ -415,7 +437,7 @@ class Intake:
                 continue
             counts = self.result.objects if stored == "new" else self.result.updated
             counts[row.type] = counts.get(row.type, 0) + 1
-            if self._about_us(body):
+            if self._about_us(row.body):
                 self.result.reports += 1
 
     def _about_us(self, body: Json) -> bool:
@@ -463,6 +485,15 @@ class Intake:
         )
 
 
-def _order(message: Message) -> tuple[int, int, int, str]:
-    header = message.header
-    return (header.ts, _RANK.get(header.t, 9), header.seq or 0, message.digest)
+def _in_order(messages: Sequence[Message]) -> list[Message]:
+    """As they were probably made, and those of one sender as it numbered them."""
+    latest: dict[str | None, int] = {}
+    keys: dict[str, tuple[int, int, int, str]] = {}
+    for message in sorted(messages, key=lambda each: each.header.seq or 0):
+        header = message.header
+        # A sender's clock may go back; its numbers do not.
+        made = max(header.ts, latest.get(header.pub, 0)) if header.pub else header.ts
+        latest[header.pub] = made
+        rank = _RANK.get(header.t, 9)
+        keys[message.digest] = (made, rank, header.seq or 0, message.digest)
+    return sorted(messages, key=lambda each: keys[each.digest])

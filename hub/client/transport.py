@@ -389,6 +389,7 @@ class HttpCollection:
         """Pages of everything added after a `date_added`, oldest first."""
         url = str(self._collection.objects_url)
         cursor: str | None = None
+        newest, standing = "", 0
         while True:
             filters: dict[str, object] = {"limit": [self._settings.page_limit]}
             if added_after is not None:
@@ -404,6 +405,10 @@ class HttpCollection:
                 return
             if page.next == cursor and not page.objects:
                 raise TransportError("the server repeats an empty page", where=url)
+            standing = 0 if (page.date_added_last or "") > newest else standing + 1
+            newest = max(newest, page.date_added_last or "")
+            if standing > self._settings.max_standing_pages:
+                raise TransportError("the server's pages lead nowhere", where=url)
             cursor = page.next
 
     def get(self, object_id: str) -> Json | None:

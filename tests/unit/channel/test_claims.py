@@ -207,6 +207,13 @@ def test_a_join_request_holds_as_many_cards_as_a_chain_may() -> None:
     assert parse_join(raw).card.number == 64
 
 
+def test_a_member_id_is_known_by_the_roots_that_had_it() -> None:
+    scene, _, provider, _ = opening_scene()
+    scene.remove(provider)
+    assert scene.trusted.roots_of(provider.id) == {provider.root.public.id}
+    assert scene.trusted.roots_of(Person("joiner").id) == frozenset()
+
+
 def test_nobody_can_take_anothers_identity_in_advance() -> None:
     scene, lab, provider, _ = opening_scene()
     me = stix("identity", lab, "me", name="Lab") | {"id": lab.id}

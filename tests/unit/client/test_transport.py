@@ -6,6 +6,7 @@ import base64
 import contextlib
 import dataclasses
 import http.server
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ FAST = ClientSettings(
     backoff_base_s=0.001,
     backoff_cap_s=0.01,
     max_response_bytes=4096,
+    max_standing_pages=10,
 )
 
 
@@ -373,3 +375,16 @@ def test_addresses_get_their_slash() -> None:
     assert checked_url("http://[::1]:8/r/") == "http://[::1]:8/r/"
     allowed = checked_url("http://hub.example/r", allow_plain_http=True)
     assert allowed == "http://hub.example/r/"
+
+
+def test_pages_that_lead_nowhere_end(script: Script) -> None:
+    def endless(method: str, path: str) -> Answer:
+        if path.endswith("/collections/c1/"):
+            return Answer(200, COLLECTION)
+        body = {"more": True, "next": str(len(script.asked)), "objects": [{"type": "x"}]}
+        return Answer(200, body, {"X-TAXII-Date-Added-Last": "2026-11-21T00:00:00.000000Z"})
+
+    script.respond = endless
+    pages = itertools.islice(script.hub().collection("c1").pages(), 50)
+    with pytest.raises(TransportError, match="lead nowhere"):
+        list(pages)

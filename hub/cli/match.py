@@ -33,6 +33,7 @@ from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json
 from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
+from hub.traffic.account_rows import ID_COLUMNS
 from hub.traffic.accounts import AccountTable
 from hub.traffic.formats import AUTO, format_names, open_log
 from hub.traffic.generic import SHOWN as LOG_COLUMNS
@@ -300,7 +301,8 @@ def _match(
     rows = matched = outside = joined = 0
     label = plain(log.source)
     progress(label, 0)
-    for whole in reader.batches():
+    wanted = index.columns if run.accounts is None else index.columns | set(ID_COLUMNS)
+    for whole in reader.batches(columns=wanted):
         batch = run.window.cut(whole)
         outside += whole.num_rows - batch.num_rows
         progress(label, reader.bytes_read)
@@ -326,8 +328,8 @@ def _match(
         matched=matched,
         joined=None if run.accounts is None else joined,
         columns=dict(sorted(seen.items())),
-        empty=sorted(reader.columns - set(seen)) if rows else [],
-        coverage=index.coverage(set(seen) if rows else reader.columns),
+        empty=sorted(reader.columns.intersection(wanted) - set(seen)) if rows else [],
+        coverage=index.coverage(reader.glimpsed.union(seen) if rows else reader.columns),
         reader=reader,
     )
 

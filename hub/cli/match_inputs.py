@@ -135,7 +135,8 @@ def compile_indicators(objects: Iterable[Json], keys: Sequence[FingerprintKey]) 
     if not windows:
         raise InputError(
             "there are no indicators to match" + (f" ({revoked} were revoked)" if revoked else ""),
-            hint="stillwatch pull, or --indicators BUNDLE",
+            hint="stillwatch pull, or --indicators BUNDLE; a liaison gets none, see "
+            "stillwatch campaign list",
         )
     return Indicators(index, names, windows, revoked, list(keys))
 

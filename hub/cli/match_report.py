@@ -127,7 +127,8 @@ class SourceReport:
 
     Attributes:
         joined: exchanges whose customer the customer table knows; None without a table.
-        columns: non-null values per column; `empty` the format's columns that have none.
+        columns: non-null values per column that an indicator reads; `empty` those of them that
+            the format has and the file does not fill.
     """
 
     name: str
@@ -154,6 +155,7 @@ class SourceReport:
             "layers": dict(self.coverage.layers),
             "columns": self.columns,
             "empty_columns": self.empty,
+            "unread_columns": sorted(self.reader.glimpsed),
             "answerable_indicators": self.coverage.answerable,
             "not_answerable_indicators": len(self.coverage.not_answerable),
             "partly_answerable_indicators": len(self.coverage.partly),

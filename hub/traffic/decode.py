@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
@@ -81,8 +81,11 @@ class Decoder(Protocol):
     @property
     def columns(self) -> frozenset[str]: ...
 
-    def pieces(self, rows: int, tally: Tally) -> Iterator[Piece]:
-        """Raw columns of at most `rows` records and about `BATCH_BYTES` of log."""
+    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
+        """Raw columns of at most `rows` records and about `BATCH_BYTES` of log.
+
+        Of columns that are not `wanted` it may only say in `tally.glimpsed` that they have values.
+        """
         ...
 
 
@@ -158,7 +161,7 @@ class LineDecoder:
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _lines: list[int] = field(default_factory=list)
 
-    def pieces(self, rows: int, tally: Tally) -> Iterator[Piece]:
+    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
         """Raw columns of at most `rows` records and about `BATCH_BYTES` of log."""
         size = 0
         for group in self.source.lines(tally.rejects):
@@ -179,11 +182,11 @@ class LineDecoder:
                 self._lines.extend([number] * len(found))
                 size += len(data)
                 if len(self._rows) >= rows or size >= BATCH_BYTES:
-                    yield from self._flush(rows)
+                    yield from self._flush(rows, tally, wanted)
                     size = 0
-        yield from self._flush(rows)
+        yield from self._flush(rows, tally, wanted)
 
-    def _flush(self, rows: int) -> Iterator[Piece]:
+    def _flush(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
         for start in range(0, len(self._rows), rows):
             columns: dict[str, Sequence[Any]] = {}
             part = self._rows[start : start + rows]
@@ -191,7 +194,11 @@ class LineDecoder:
                 first = columns.get(name)
                 columns[name] = values if first is None else _coalesce(first, values)
             lines = np.array(self._lines[start : start + rows], np.int64)
-            yield Piece({n: v for n, v in columns.items() if n in self.columns}, lines)
+            for name in self.columns - tally.glimpsed:
+                if name not in wanted and any(v is not None for v in columns.get(name, ())):
+                    tally.glimpsed.add(name)
+            used = self.columns.intersection(wanted)
+            yield Piece({n: v for n, v in columns.items() if n in used}, lines)
         self._rows.clear()
         self._lines.clear()
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from hub.errors import InputError
@@ -108,19 +109,22 @@ class _Decoder:
     def columns(self) -> frozenset[str]:
         return frozenset(self.fields) | {"event_id"}
 
-    def pieces(self, rows: int, tally: Tally) -> Iterator[Piece]:
+    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
         """Raw columns, chunk by chunk; malformed records are counted with their line."""
-        header = True
+        # The first chunk is read whole, to tell which columns have values at all.
+        fields, header = self.fields, True
+        used = {column: field for column, field in fields.items() if column in wanted}
         for chunk in _chunks(self.source, tally):
-            table = self._fast(chunk, header, tally) if chunk.whole else None
+            table = self._fast(chunk, header, fields, tally) if chunk.whole else None
             if table is None:
-                yield from self._slow(chunk, header, rows, tally)
+                pieces = self._slow(chunk, header, fields, rows, tally)
             else:
-                yield from _slices(*table, rows)
-            header = False
+                pieces = _slices(*table, rows)
+            yield from (_glimpsed(piece, used, tally) for piece in pieces)
+            fields, header = used, False
 
     def _fast(
-        self, chunk: _Chunk, header: bool, tally: Tally
+        self, chunk: _Chunk, header: bool, fields: Mapping[str, str], tally: Tally
     ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
         """Arrow's parse of a chunk, None where it cannot be trusted."""
         if not _is_utf8(chunk.data):
@@ -132,7 +136,7 @@ class _Decoder:
             bad.append((row.number, row.actual_columns))
             return "skip"
 
-        wanted = sorted(set(self.fields.values()))
+        wanted = sorted(set(fields.values()))
         try:
             table = pa_csv.read_csv(
                 pa.BufferReader(chunk.data),
@@ -164,17 +168,19 @@ class _Decoder:
         arrays = {name: _joined(table.column(name)) for name in wanted}
         skip = 1 if header else 0
         return (
-            {column: arrays[field].slice(skip) for column, field in self.fields.items()},
+            {column: arrays[field].slice(skip) for column, field in fields.items()},
             lines[skip:],
         )
 
     def _reject(self, line: int, width: int, tally: Tally) -> None:
         tally.rejects.add(line, wrong_width(width, len(self.names)))
 
-    def _slow(self, chunk: _Chunk, header: bool, rows: int, tally: Tally) -> Iterator[Piece]:
+    def _slow(
+        self, chunk: _Chunk, header: bool, fields: Mapping[str, str], rows: int, tally: Tally
+    ) -> Iterator[Piece]:
         """Record by record; also where quotes are broken, bytes are no text, or a cell is huge."""
         records = _Records(chunk, self.delimiter)
-        index = {name: self.names.index(name) for name in set(self.fields.values())}
+        index = {name: self.names.index(name) for name in set(fields.values())}
         found: list[list[str]] = []
         lines: list[int] = []
         for line, record in records:
@@ -194,7 +200,7 @@ class _Decoder:
                 lines.append(line)
         if found:
             cells = dict(zip(index, zip(*found, strict=True), strict=True))
-            columns = {c: pa.array(cells[f], pa.string()) for c, f in self.fields.items()}
+            columns = {c: pa.array(cells[f], pa.string()) for c, f in fields.items()}
             yield from _slices(columns, np.array(lines, np.int64), rows)
 
 
@@ -265,6 +271,14 @@ def _is_text(record: list[str]) -> bool:
 def _joined(column: pa.ChunkedArray) -> pa.Array:
     joined = column.combine_chunks()
     return pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _glimpsed(piece: Piece, used: Collection[str], tally: Tally) -> Piece:
+    """The piece without columns that nobody asked for, which are looked at once."""
+    for name, values in piece.columns.items():
+        if name not in used and pc.any(pc.not_equal(values, "")).as_py():
+            tally.glimpsed.add(name)
+    return Piece({name: piece.columns[name] for name in used}, piece.lines)
 
 
 def _slices(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,17 +51,19 @@ class _Decoder:
     def columns(self) -> frozenset[str]:
         return frozenset(self.fields) | {"event_id"}
 
-    def pieces(self, rows: int, tally: Tally) -> Iterator[Piece]:
+    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
         """Raw columns; a damaged row group is counted and left out."""
         self.source.read = 0
+        used = {column: field for column, field in self.fields.items() if column in wanted}
         with _open(self.source) as file:
             groups = file.metadata.num_row_groups
             first = 1
             for number in range(groups):
                 group = file.metadata.row_group(number)
                 given = 0
+                tally.glimpsed |= _shown(group, self.fields, self.fields.keys() - used.keys())
                 try:
-                    for piece in self._group(file, number, rows, first):
+                    for piece in self._group(file, number, rows, first, used):
                         given += len(piece.lines)
                         yield piece
                 except (pa.ArrowException, OSError):
@@ -75,12 +77,14 @@ class _Decoder:
                 first += max(0, group.num_rows)
                 self.source.read = self.source.size * (number + 1) // groups
 
-    def _group(self, file: pq.ParquetFile, number: int, rows: int, first: int) -> Iterator[Piece]:
+    def _group(
+        self, file: pq.ParquetFile, number: int, rows: int, first: int, used: Mapping[str, str]
+    ) -> Iterator[Piece]:
         group = file.metadata.row_group(number)
         each = max(1, group.total_byte_size // max(1, group.num_rows))
         size = max(1, min(rows, BATCH_BYTES // each))
-        step = max(1, min(size, _EXPANDED_BYTES // max(1, self._largest_dictionary(group))))
-        names = sorted(set(self.fields.values()))
+        names = sorted(set(used.values()))
+        step = max(1, min(size, _EXPANDED_BYTES // max(1, self._largest_dictionary(group, names))))
         held: list[pa.RecordBatch] = []
         count = weight = 0
         for batch in file.iter_batches(step, [number], names, use_threads=False):
@@ -89,26 +93,15 @@ class _Decoder:
                 count += part.num_rows
                 weight += part.nbytes
                 if count + step > size or weight >= BATCH_BYTES:
-                    yield self._piece(held, first)
+                    yield _piece(held, first, used)
                     first += count
                     count = weight = 0
                     held = []
         if held:
-            yield self._piece(held, first)
+            yield _piece(held, first, used)
 
-    def _piece(self, held: list[pa.RecordBatch], first: int) -> Piece:
-        lines = np.arange(first, first + sum(b.num_rows for b in held), dtype=np.int64)
-        return Piece(
-            {
-                column: pa.concat_arrays([batch.column(field) for batch in held])
-                for column, field in self.fields.items()
-            },
-            lines,
-        )
-
-    def _largest_dictionary(self, group: pq.RowGroupMetaData) -> int:
+    def _largest_dictionary(self, group: pq.RowGroupMetaData, wanted: Collection[str]) -> int:
         """Bytes of the largest dictionary among the columns that are read."""
-        wanted = set(self.fields.values())
         largest = 0
         with self.source.path.open("rb") as file:
             for number in range(group.num_columns):
@@ -119,6 +112,30 @@ class _Decoder:
                     size = _dictionary_size(file.read(_PAGE_HEADER))
                     largest = max(largest, chunk.total_uncompressed_size if size is None else size)
         return largest
+
+
+def _piece(held: list[pa.RecordBatch], first: int, used: Mapping[str, str]) -> Piece:
+    lines = np.arange(first, first + sum(b.num_rows for b in held), dtype=np.int64)
+    return Piece(
+        {
+            column: pa.concat_arrays([batch.column(field) for batch in held])
+            for column, field in used.items()
+        },
+        lines,
+    )
+
+
+def _shown(
+    group: pq.RowGroupMetaData, fields: Mapping[str, str], unread: Collection[str]
+) -> set[str]:
+    """Those of the columns that are not read of which the footer says no row is null in all."""
+    filled = set()
+    for number in range(group.num_columns if unread else 0):
+        chunk = group.column(number)
+        nulls = chunk.statistics.null_count if chunk.is_stats_set else None
+        if nulls is None or nulls < chunk.num_values:
+            filled.add(chunk.path_in_schema.split(".")[0])
+    return {column for column in unread if fields[column] in filled}
 
 
 def _dictionary_size(header: bytes) -> int | None:

@@ -72,12 +72,14 @@ class Tally:
         field_problems: fields of kept rows that were set to null (bad address, bad number).
         skipped: well-formed records that describe no exchange, such as foreign spans.
         naive_times: rows whose time named no zone and was read as UTC.
+        glimpsed: TRAFFIC columns that nobody asked for, of which some value was seen.
     """
 
     rejects: Problems = field(default_factory=Problems)
     field_problems: Problems = field(default_factory=Problems)
     skipped: int = 0
     naive_times: int = 0
+    glimpsed: set[str] = field(default_factory=set)
 
     @classmethod
     def showing(cls, examples: int) -> Tally:

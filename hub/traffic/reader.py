@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
+from hub.match.schema import TRAFFIC_SCHEMA
 from hub.traffic.assemble import assemble
 from hub.traffic.decode import Decoder
 from hub.traffic.problems import EXAMPLES, Problems, Tally
@@ -15,6 +16,7 @@ from hub.traffic.source import Source
 
 BATCH_ROWS: Final = 16_384
 """Rows of a batch; more gain no speed, and hold more Python objects at once."""
+_ALWAYS: Final = ("observed_at", "event_id")
 
 
 class LogReader:
@@ -83,19 +85,29 @@ class LogReader:
         """Bytes of the file consumed, for progress."""
         return self._source.read
 
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    @property
+    def glimpsed(self) -> frozenset[str]:
+        """Columns that were not asked for, of which some value was seen."""
+        return frozenset(self.tally.glimpsed)
+
+    def batches(
+        self, rows: int = BATCH_ROWS, columns: Collection[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Give TRAFFIC_SCHEMA batches of at most `rows` rows and about 64 MiB of log.
 
         A damaged line, record or end of stream is counted in `rejects`, never raised. Each call
         begins anew at the file's start, with new counts.
 
+        Args:
+            columns: the columns that are needed, beside time and id; others come as null.
         Raises:
             InputError: the disk fails, or the file was exchanged for one that is no log.
         """
         self.tally = Tally.showing(self._examples)
         self.seen = {}
         self.rows = 0
-        for piece in self._decoder.pieces(rows, self.tally):
+        wanted = TRAFFIC_SCHEMA.names if columns is None else {*_ALWAYS, *columns}
+        for piece in self._decoder.pieces(rows, self.tally, wanted):
             batch = assemble(piece, self.tally, self.path.name)
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 shown = len(column) - column.null_count

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hub.errors import InputError
@@ -75,6 +78,46 @@ def test_nginx_whole_seconds_and_line_ids(tmp_path: Path) -> None:
     rows = rows_of(open_log(path))
     assert [row["event_id"] for row in rows] == ["edge.log:1", "edge.log:2", "edge.log:3"]
     assert all(row["observed_at"].microsecond == 0 for row in rows)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_columns_that_nobody_asks_for_come_as_null_and_are_told(tmp_path: Path, name: str) -> None:
+    exchanges = several(100)
+    reader = open_log(written(tmp_path, "log", WRITERS[name](exchanges)))
+    whole = pa.Table.from_batches(reader.batches(17))
+    filled = set(reader.seen)
+    wanted = {"observed_at", "event_id", "account_id"}
+    part = pa.Table.from_batches(reader.batches(17, columns={"account_id"}))
+    assert part.schema == whole.schema
+    for column in part.column_names:
+        if column in wanted:
+            assert part[column].equals(whole[column]), column
+        else:
+            assert part[column].null_count == len(exchanges), column
+    assert reader.glimpsed == filled - wanted
+    assert len(reader.glimpsed) > 0
+
+
+def test_an_empty_column_is_not_told_though_nobody_asks_for_it(tmp_path: Path) -> None:
+    rows = [{"timestamp": 1795144267, "model": "m", "prompt": None, "user_agent": "x"}]
+    table = pa.Table.from_pylist(
+        rows,
+        pa.schema(
+            [
+                ("timestamp", pa.int64()),
+                ("model", pa.string()),
+                ("prompt", pa.string()),
+                ("user_agent", pa.string()),
+            ]
+        ),
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text("timestamp,model,prompt,user_agent\n1795144267,m,,x\n")
+    (tmp_path / "a.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    for name in ("a.parquet", "a.csv", "a.jsonl"):
+        reader = open_log(tmp_path / name)
+        assert sum(batch.num_rows for batch in reader.batches(columns={"request_model"})) == 1
+        assert reader.glimpsed == {"user_agent"}, name
 
 
 def test_two_formats_in_one_file_are_ambiguous(tmp_path: Path) -> None:

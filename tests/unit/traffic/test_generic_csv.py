@@ -141,3 +141,19 @@ def test_chunks_do_not_change_the_rows(tmp_path: Path, monkeypatch: pytest.Monke
     reader = open_log(path)
     reader._source._block_bytes = 333
     assert rows_of(reader, 7) == whole
+
+
+def test_columns_that_nobody_asks_for_are_left_out_of_every_chunk(tmp_path: Path) -> None:
+    good = b"1795144267,a,%s\n" % (b"x" * 400)
+    broken = b'1795144267,a,"y" z\n1795144267,a,\xff\n1\n'
+    data = b"timestamp,account_id,prompt\n" + good * 30_000 + broken + good
+    path = written(tmp_path, "log", data)
+    reader = open_log(path)
+    whole = [row["event_id"] for row in rows_of(reader)]
+    rejected = dict(reader.rejects.by_reason)
+    part = [b for batch in reader.batches(columns={"account_id"}) for b in batch.to_pylist()]
+    assert [row["event_id"] for row in part] == whole
+    assert {row["prompt"] for row in part} == {None}
+    assert dict(reader.rejects.by_reason) == rejected
+    assert sum(rejected.values()) >= 2
+    assert reader.glimpsed == {"prompt"}

@@ -130,6 +130,8 @@ class ClientSettings:
     Attributes:
         connect_timeout_s: seconds until a connection must stand.
         read_timeout_s: seconds of silence after which a read is given up.
+        notice_s: seconds of waiting for one answer after which the operator is told.
+        patience_s: a request that got no answer is not tried again after so many seconds in all.
         attempts: how often one request is tried in all.
         backoff_base_s: upper bound of the first pause; it doubles with each attempt (full jitter).
         backoff_cap_s: upper bound of any pause, also of one that the hub asks for.
@@ -154,7 +156,9 @@ class ClientSettings:
     """
 
     connect_timeout_s: float = 10.0
-    read_timeout_s: float = 60.0
+    read_timeout_s: float = 30.0
+    notice_s: float = 10.0
+    patience_s: float = 45.0
     attempts: int = 5
     backoff_base_s: float = 0.5
     backoff_cap_s: float = 30.0

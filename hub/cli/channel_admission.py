@@ -11,7 +11,7 @@ import click
 from hub.cli.init import words_text
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
 from hub.client.membership import approve, member_names, remove
-from hub.client.requests import Candidate, candidates, refuse
+from hub.client.requests import Candidate, PassedOver, candidates, refuse
 from hub.client.work import Desk
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
 
@@ -49,7 +49,9 @@ def approve_command(
     with load_home(home, passphrase_file) as opened:
         desk = desk_of(opened)
         content = _read(request_file) if request_file else None
-        found, _ = candidates(desk, name, content)
+        found, passed = candidates(desk, name, content)
+        if not found:
+            _tell(passed)
         chosen = choose(found, name, organisation, words)
         roles = ", ".join(chosen.invitation.roles)
         if not as_json:
@@ -85,6 +87,11 @@ def _read(path: Path) -> bytes:
     if len(content) > _MAX_REQUEST:
         raise InputError("too long for a join request", where=str(path))
     return content
+
+
+def _tell(passed: list[PassedOver]) -> None:
+    for each in passed:
+        click.echo(f"stillwatch: passed over: {each.reason}", err=True)
 
 
 def _clear(desk: Desk, name: str) -> None:

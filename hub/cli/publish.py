@@ -10,6 +10,7 @@ import click
 from hub.cli.mapping import table_mapping
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
+from hub.cli.pull import announce
 from hub.cli.region import region_option
 from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
 from hub.client.home import Home
@@ -18,7 +19,7 @@ from hub.client.keyring import write_private
 from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
 from hub.client.reporter import channel_of
 from hub.client.stated import read_stated
-from hub.client.subscriber import refresh
+from hub.client.subscriber import Pulled, refresh
 from hub.errors import InputError
 from hub.model.bundle import bundle
 from hub.model.codec import dumps
@@ -148,7 +149,9 @@ def _run(
         return prepared_now(), None
     with home.locked():
         with progress("Bringing the channel up to date"):
-            channel = refresh(desk, channel)
+            news = Pulled(channel.name)
+            channel = refresh(desk, channel, news)
+        announce(news)
         prepared = prepared_now()
         total = len(prepared.aggregate) + len(prepared.detail)
         with progress("Sealing and sending", total or None) as advance:
@@ -185,7 +188,9 @@ def _show(
         if columns:
             click.echo(f"  {name}: columns not used, never sent: {', '.join(columns)}")
     click.echo("Rows: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
-    total = f"{len(prepared.detail)} detail and {len(prepared.aggregate)} aggregate objects"
+    total = (
+        f"{len(prepared.detail)} detail and {count_of(len(prepared.aggregate), 'aggregate object')}"
+    )
     if published is None:
         click.echo(f"Dry run: {total} would be sent; nothing was.")
     elif published.messages == 0:

@@ -11,9 +11,9 @@ from types import FrameType
 import click
 
 from hub.cli.exits import ALARM
-from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
+from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
-from hub.client.subscriber import Pulled, pull
+from hub.client.subscriber import NotApprovedError, Pulled, pull
 from hub.client.work import Desk
 from hub.errors import ConflictError, StillwatchError
 
@@ -52,8 +52,8 @@ def command(
             return
         with progress("Pulling") as advance:
             results = pull(desk, channels, advance=advance)
-        _show(results, as_json=as_json)
-    failed = next((each.error for each in results if each.error is not None), None)
+        failed = next((each.error for each in results if each.error is not None), None)
+        _show(results, as_json=as_json, raised=failed)
     if any(each.alarms for each in results):
         ctx.exit(ALARM)
     if failed is not None:
@@ -88,7 +88,20 @@ def _warn(error: StillwatchError) -> None:
     click.echo(f"stillwatch: {error}", err=True)
 
 
-def _show(results: list[Pulled], *, as_json: bool) -> None:
+def announce(news: Pulled) -> None:
+    """Tell what another command pulled before its own work; nothing when there is nothing."""
+    for text in news.alarms:
+        click.secho(f"ALARM: {text}", err=True, bold=True, fg="red")
+    found = "; ".join(f"{word}: {_kinds(kinds)}" for word, kinds in _news(news) if kinds)
+    if found:
+        click.echo(f"{news.channel}: pulled first: {found}", err=True)
+    for object_id in news.revoked:
+        click.echo(f"  withdrawn by its publisher: {object_id}", err=True)
+    if news.reports:
+        click.echo(f"  {count_of(news.reports, 'report')} about your indicators", err=True)
+
+
+def _show(results: list[Pulled], *, as_json: bool, raised: StillwatchError | None = None) -> None:
     if as_json:
         print_json({"channels": [each.to_json() for each in results]})
     for each in results:
@@ -99,12 +112,14 @@ def _show(results: list[Pulled], *, as_json: bool) -> None:
     if not results:
         click.echo("No channels: join one, or create one.")
     for each in results:
-        _show_channel(each)
+        _show_channel(each, told=each.error is raised)
 
 
-def _show_channel(each: Pulled) -> None:
+def _show_channel(each: Pulled, *, told: bool) -> None:
     if each.problem:
-        click.echo(f"{each.channel}: not complete: {each.problem}", err=True)
+        what = "waiting for approval" if isinstance(each.error, NotApprovedError) else "pull failed"
+        # What ends the command is told at its end, with what to do about it.
+        click.echo(f"{each.channel}: {what}{'' if told else f': {each.problem}'}", err=True)
         return
     if each.standing == "removed":
         click.echo(
@@ -118,14 +133,14 @@ def _show_channel(each: Pulled) -> None:
     click.echo(f"{each.channel}: {each.messages} verified; {'; '.join(news) or 'nothing new'}")
     for object_id in each.revoked:
         click.echo(f"  withdrawn by its publisher: {object_id}")
-    for number, text in (
-        (each.reports, "reports about your indicators: stillwatch status"),
-        (each.sealed, "messages are not for your keys"),
-        (each.waiting, "messages wait for earlier ones"),
-        (each.foreign, "objects in the collection are no messages"),
+    for number, word, text in (
+        (each.reports, "report", "about your indicators: stillwatch status"),
+        (each.sealed, "message", "sealed for other members, as is usual"),
+        (each.waiting, "message", "waiting for earlier ones"),
+        (each.foreign, "object", "in the collection that no member made"),
     ):
         if number:
-            click.echo(f"  {number} {text}")
+            click.echo(f"  {count_of(number, word)} {text}")
     if each.standing == "joining":
         click.echo("  not a member yet: the owner has not approved your request")
     if each.requests:

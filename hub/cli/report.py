@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
+from hub.cli.pull import announce
 from hub.client.publisher import Published
 from hub.client.reporter import (
     Reporting,
@@ -17,7 +18,7 @@ from hub.client.reporter import (
     read_matches,
     send,
 )
-from hub.client.subscriber import refresh
+from hub.client.subscriber import Pulled, refresh
 from hub.errors import InputError
 
 
@@ -67,7 +68,9 @@ def command(
             if not dry_run:
                 for channel in opened.state.channels():
                     if channel.trusted is not None and channel.standing != "removed":
-                        refresh(desk, channel)
+                        news = Pulled(channel.name)
+                        refresh(desk, channel, news)
+                        announce(news)
             now = desk.clock()
             if false_positive:
                 assert indicator is not None
@@ -120,7 +123,9 @@ def _show(prepared: Reporting, sent: Published | None, *, as_json: bool) -> None
     for each in objects:
         if each["type"] == "sighting":
             subject, count = each["sighting_of_ref"], each["count"]
-            click.echo(f"  sighting of {subject}: {count} times, last {each['last_seen']}")
+            click.echo(
+                f"  sighting of {subject}: {count_of(count, 'time')}, last {each['last_seen']}"
+            )
         elif each["type"] == "opinion":
             click.echo(f"  {each['opinion']} on {each['object_refs'][0]}")
     for object_id, why in prepared.skipped.items():

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
+from hub.cli.pull import announce
 from hub.client.publisher import retract
 from hub.client.reporter import channel_of
-from hub.client.subscriber import refresh
+from hub.client.subscriber import Pulled, refresh
 
 
 @click.command("retract")
@@ -30,7 +31,10 @@ def command(
     with load_home(home, passphrase_file) as opened:
         desk = desk_of(opened)
         with opened.locked():
-            channel = refresh(desk, channel_of(opened, channel_name))
+            channel = channel_of(opened, channel_name)
+            news = Pulled(channel.name)
+            channel = refresh(desk, channel, news)
+            announce(news)
             published, before = retract(desk, channel, indicators, reason=reason)
     withdrawn = [each for each in dict.fromkeys(indicators) if each not in before]
     if as_json:

@@ -14,7 +14,9 @@ from hub.client.health import ChannelHealth, Health, health
 
 _EXITS = {
     levels.FINE: OK,
+    levels.WAITING: ATTENTION,
     levels.ATTENTION: ATTENTION,
+    levels.FAILED: EXPIRED,
     levels.EXPIRED: EXPIRED,
     levels.ALARM: ALARM,
 }
@@ -34,8 +36,8 @@ def command(
 ) -> None:
     """Show last pull, lag, outbox, what expires soon, and alarms.
 
-    Exit codes: 0 fine; 10 something expires within 14 days or lags; 11 something has expired or
-    the last pull failed; 12 an alarm that nobody acknowledged.
+    Exit codes: 0 fine; 10 something expires within 14 days, lags, or waits for an approval; 11
+    something has expired or the last pull failed; 12 an alarm that nobody acknowledged.
     """
     now = int(time.time())
     with load_home(home, passphrase_file) as opened:

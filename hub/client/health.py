@@ -13,10 +13,12 @@ from hub.client.rows import ChannelRow
 from hub.model.codec import Json
 
 FINE: Final = "ok"
+WAITING: Final = "waiting"
 ATTENTION: Final = "attention"
+FAILED: Final = "pull failed"
 EXPIRED: Final = "expired"
 ALARM: Final = "alarm"
-_RANK: Final = (FINE, ATTENTION, EXPIRED, ALARM)
+_RANK: Final = (FINE, WAITING, ATTENTION, FAILED, EXPIRED, ALARM)
 _STALE_PULL_S: Final = 86_400
 _SILENT_FACTOR: Final = 3
 
@@ -26,7 +28,7 @@ class ChannelHealth:
     """One channel's health.
 
     Attributes:
-        level: `ok`, `attention` or `expired`.
+        level: `ok`, `waiting` (for the owner's approval), `attention`, `pull failed` or `expired`.
         notes: what to look at, in words.
         lag_s: seconds since the last complete pull, None when there was none.
         reports: sightings and opinions about our own indicators.
@@ -109,12 +111,12 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         objects=home.state.count_objects(channel.channel_id),
         reports=_reports(home, channel),
     )
-    if channel.trusted is None:
-        _raise(found, ATTENTION, "waits for the owner's approval")
-    else:
+    if channel.standing == "joining":
+        _raise(found, WAITING, "your request waits for the owner's approval; tell it your words")
+    elif channel.trusted is not None:
         _look_inside(home, channel, found, now)
     if channel.pull_problem is not None:
-        _raise(found, EXPIRED, f"the last pull failed: {channel.pull_problem}")
+        _raise(found, FAILED, f"the last pull failed: {channel.pull_problem}")
     elif found.lag_s is not None and found.lag_s > _STALE_PULL_S:
         _raise(found, ATTENTION, f"last pull {found.lag_s // 3600} hours ago")
     asking = requests.waiting(home, channel)
@@ -126,7 +128,8 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
     if found.waiting:
         _raise(found, ATTENTION, f"{found.waiting} messages wait for earlier ones: withheld?")
     if channel.standing == "removed":
-        _raise(found, ATTENTION, "this organisation was removed from the channel")
+        text = "you are no longer a member: stillwatch join with a new invitation, or stillwatch "
+        _raise(found, ATTENTION, f"{text}channel forget {channel.name}")
     return found
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import email.utils
+import logging
 import random
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import requests
@@ -15,6 +18,7 @@ from hub.errors import TransportError
 from hub.settings import ClientSettings
 
 _RETRIED_STATUS: Final = frozenset({429, 502, 503, 504})
+_LOG: Final = logging.getLogger(__name__)
 _CHUNK: Final = 256 * 1024
 _RANDOM: Final = random.SystemRandom()
 
@@ -54,11 +58,13 @@ class GuardedSession(requests.Session):
         options["allow_redirects"] = False
         # Named here, because REQUESTS_CA_BUNDLE would otherwise win over the operator's choice.
         options["verify"] = self.verify
+        begun = time.monotonic()
         for attempt in range(self._settings.attempts):
             last = attempt + 1 == self._settings.attempts
             try:
-                response = super().request(method, url, **options)
-                self._read(response)
+                with self._notice(str(url)):
+                    response = super().request(method, url, **options)
+                    self._read(response)
             except (
                 requests.exceptions.SSLError,
                 requests.exceptions.InvalidURL,
@@ -70,7 +76,7 @@ class GuardedSession(requests.Session):
                 requests.exceptions.Timeout,
                 requests.exceptions.ChunkedEncodingError,
             ):
-                if last:
+                if last or time.monotonic() - begun > self._settings.patience_s:
                     raise
                 self._sleep(self._pause(attempt, None))
                 continue
@@ -85,6 +91,19 @@ class GuardedSession(requests.Session):
             self._sleep(self._pause(attempt, response.headers.get("Retry-After")))
         self.last_headers = response.headers
         return response
+
+    @contextlib.contextmanager
+    def _notice(self, url: str) -> Iterator[None]:
+        """Say so when a hub is silent for long: nobody should wonder what is happening."""
+        after = self._settings.notice_s
+        text = "stillwatch: no answer for %d s, waiting on: %s"
+        timer = threading.Timer(after, _LOG.warning, (text, after, url.partition("?")[0]))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _read(self, response: requests.Response) -> None:
         body = bytearray()

@@ -47,6 +47,10 @@ _RANK: Final = {
 }
 
 
+class NotApprovedError(AccessError):
+    """The owner has not let this organisation in yet."""
+
+
 @dataclasses.dataclass
 class Pulled:
     """What a pull of one channel brought.
@@ -122,7 +126,9 @@ def pull(
                 result.standing = state.channel(channel.channel_id).standing
             except (TransportError, AccessError, ConflictError, InputError) as error:
                 result.problem, result.error = str(error), error
-                state.set_pulled(channel.channel_id, None, str(error))
+                # Who waits for an approval has nothing to mend.
+                noted = None if isinstance(error, NotApprovedError) else str(error)
+                state.set_pulled(channel.channel_id, None, noted)
     return results
 
 
@@ -162,7 +168,7 @@ def pull_channel(
                 where=channel.name,
                 hint="ask the owner; a new invitation brings you back: stillwatch join",
             ) from error
-        raise AccessError(
+        raise NotApprovedError(
             "the owner has not approved the join request yet",
             where=channel.name,
             hint="tell the owner your words; pull again after the approval",
@@ -174,13 +180,16 @@ def pull_channel(
     result.waiting = len(state.kept(channel.channel_id, "waiting"))
 
 
-def refresh(desk: Desk, channel: ChannelRow) -> ChannelRow:
+def refresh(desk: Desk, channel: ChannelRow, news: Pulled | None = None) -> ChannelRow:
     """Bring the channel up to date before sealing into it.
+
+    Args:
+        news: takes up what the pull brought, for commands that tell of it.
 
     Raises:
         TransportError, AccessError: the hub is not there, or refuses.
     """
-    pull_channel(desk, channel, Pulled(channel.name))
+    pull_channel(desk, channel, news or Pulled(channel.name))
     return desk.home.state.channel(channel.channel_id)
 
 

@@ -219,8 +219,17 @@ def test_nothing_secret_stands_in_the_logs(work: Work) -> None:
 def test_a_removed_member_is_told(work: Work) -> None:
     work.run("lab", "channel", "remove", "circle", "Provider", "--yes")
     said = work.run("provider", "pull", code=4)
-    assert "has the owner removed this organisation" in said
-    assert work.json("provider", "status", code=EXPIRED)["level"] == "expired"
+    assert "no longer a member" in said
+    assert work.json("provider", "status", code=EXPIRED)["level"] == "pull failed"
+    # With a new invitation it comes back, on a new card and with another role.
+    words = ("--organisation", "Provider", "--role", "read", "--out", "back.invitation")
+    work.run("lab", "channel", "invite", "circle", *words)
+    given = ("--invitation-file", "back.invitation", "--token-file", "next.token")
+    work.run("provider", "join", *given)
+    assert work.json("provider", "status", code=ATTENTION)["level"] == "waiting"
+    work.run("lab", "channel", "approve", "circle", "--yes-words-match")
+    work.run("provider", "pull")
+    assert work.json("provider", "status")["channels"][0]["roles"] == ["read"]
 
 
 def test_exit_codes_are_told_apart() -> None:

@@ -100,7 +100,7 @@ def test_the_story_is_told(played: tuple[Path, str]) -> None:
         assert title in printed
     assert "Missed: 0; matched in excess: 0." in printed
     assert "0 of 54 values found." in printed
-    assert "messages are not for your keys" in printed
+    assert "sealed for other members, as is usual" in printed
 
 
 def test_the_script_does_the_same_by_hand(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub.channel.manifest import Policy
-from hub.client.health import ALARM, ATTENTION, EXPIRED, FINE, health
+from hub.client.health import ALARM, ATTENTION, EXPIRED, FAILED, FINE, health
 from hub.errors import TransportError
 from tests.unit.client.circle import Circle, write_files
 
@@ -79,7 +79,7 @@ def test_a_pull_that_failed(channel: Circle) -> None:
     channel.hub.fail = fail
     assert channel.pull("provider").problem is not None
     level, notes = _look(channel)
-    assert level == EXPIRED
+    assert level == FAILED
     assert "cannot be reached" in notes
     channel.hub.fail = lambda request: None
     channel.pull("provider")

@@ -235,7 +235,7 @@ def test_before_the_approval_there_is_nothing_to_read(circle: Circle) -> None:
     assert "has not approved" in str(result.problem)
     found = health(provider.home, now=circle.clock())
     assert found.channels[0].standing == "joining"
-    assert found.level == "expired"
+    assert found.level == "waiting"
     # On a server that lets everybody read, the newcomer verifies and opens nothing.
     circle.hub.readers = lambda account, collection: True
     (result,) = pull(provider)

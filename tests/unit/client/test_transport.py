@@ -9,6 +9,7 @@ import http.server
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,6 +31,9 @@ FAST = ClientSettings(
     max_response_bytes=4096,
     max_standing_pages=10,
 )
+
+
+SILENT = dataclasses.replace(FAST, attempts=50, notice_s=0.05, patience_s=0.6)
 
 
 @dataclasses.dataclass
@@ -388,3 +392,20 @@ def test_pages_that_lead_nowhere_end(script: Script) -> None:
     pages = itertools.islice(script.hub().collection("c1").pages(), 50)
     with pytest.raises(TransportError, match="lead nowhere"):
         list(pages)
+
+
+def test_a_silent_hub_is_told_of_and_given_up(
+    script: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    script.respond = lambda method, path: Answer(stall_s=5.0)
+    account = HubAccount(f"{script.url}root/", "lab", "secret")
+    begun = time.monotonic()
+    silent = connect(account, SILENT)
+    with (
+        contextlib.closing(silent),
+        pytest.raises(TransportError, match="did not answer in time"),
+    ):
+        silent.about()
+    assert time.monotonic() - begun < 4
+    assert len(script.asked) == 2
+    assert "no answer for 0 s, waiting on" in caplog.text

@@ -51,19 +51,29 @@ def needs(
         keys: whether there are fingerprint keys.
     """
     counts: Counter[tuple[str, str]] = Counter()
+    unread, foreign = 0, set[str]()
     for paths, ids in unanswerable.items():
         columns = list(dict.fromkeys(_COLUMN_OF.get(path, "") for path in paths))
         layers = {_LAYER_OF.get(column, "") for column in columns}
         layer = f"{layers.pop()} " if len(layers) == 1 and "" not in columns else ""
         if "" in columns:
-            lack = ", ".join(path for path in paths if path not in _COLUMN_OF)
-            counts[layer, f"{lack}, which no log here can show"] += len(ids)
+            unread += len(ids)
+            foreign.update(path for path in paths if path not in _COLUMN_OF)
         else:
             counts[layer, _lack(columns, customers=customers, keys=keys)] += len(ids)
-    return [
+    said = [
         f"{count:,} {layer}indicator{' needs' if count == 1 else 's need'} {lack}"
         for (layer, lack), count in counts.most_common()
     ]
+    if unread:
+        first, *others = sorted(foreign)
+        more = f" and {len(others)} more (see --json)" if others else ""
+        said.append(
+            f"{unread:,} indicator{' needs' if unread == 1 else 's need'} what is read of no log: "
+            + first
+            + more
+        )
+    return said
 
 
 def _lack(columns: Sequence[str], *, customers: bool, keys: bool) -> str:

@@ -155,6 +155,7 @@ class SourceReport:
             "layers": dict(self.coverage.layers),
             "columns": self.columns,
             "empty_columns": self.empty,
+            "unknown_fields": list(self.reader.unused),
             "unread_columns": sorted(self.reader.glimpsed),
             "answerable_indicators": self.coverage.answerable,
             "not_answerable_indicators": len(self.coverage.not_answerable),

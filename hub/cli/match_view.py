@@ -30,6 +30,7 @@ _MEANING: Final = {
     CANDIDATE: "candidate: prompts alone, which honest users share too",
 }
 _PLAIN_WIDTH: Final = 116
+_FIELDS: Final = 12
 
 
 def plain(value: str) -> str:
@@ -180,10 +181,14 @@ def _notes(report: MatchReport, examples: int) -> list[Text]:
         keys=bool(report.indicators.keys),
     )
     notes += [Text(f"not answerable: {plain(sentence)}") for sentence in lacking]
-    unusable = report.indicators.index.problems
-    if unusable:
-        shown = "; ".join(f"{p.indicator_id or 'one'}: {p.reason}" for p in unusable[:examples])
-        notes.append(Text(f"{_count(len(unusable), 'indicator')} not used: {plain(shown)}"))
+    reasons: dict[str, list[str]] = {}
+    for problem in report.indicators.index.problems:
+        reasons.setdefault(problem.reason, []).append(problem.indicator_id)
+    for reason, ids in reasons.items():
+        notes.append(Text(f"{_count(len(ids), 'indicator')} not used: {plain(reason)}"))
+        named = [plain(one) for one in ids if one][: min(2, examples)]
+        if named:
+            notes[-1].append(f" (such as {', '.join(named)})", style="dim")
     expired, pending = report.validity()
     if expired:
         count = _count(expired, "indicator")
@@ -215,6 +220,9 @@ def _source_notes(source: SourceReport) -> list[Text]:
         notes.append(
             Text(f"{name}: this format can show {', '.join(source.empty)}, but this file has none")
         )
+    if reader.unused:
+        shown = ", ".join(reader.unused[:_FIELDS]) + (", …" if len(reader.unused) > _FIELDS else "")
+        notes.append(Text(f"{name}: fields that mean nothing here without --map: {plain(shown)}"))
     if source.coverage.partly:
         count = _count(len(source.coverage.partly), "indicator")
         notes.append(Text(f"{name}: {count} answerable only in part"))

@@ -76,10 +76,13 @@ class Decoder(Protocol):
 
     Attributes:
         columns: TRAFFIC columns that the file can show as this format.
+        unused: fields of a generic format that fill no column.
     """
 
     @property
     def columns(self) -> frozenset[str]: ...
+    @property
+    def unused(self) -> tuple[str, ...]: ...
 
     def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
         """Raw columns of at most `rows` records and about `BATCH_BYTES` of log.
@@ -158,6 +161,7 @@ class LineDecoder:
     parse: Parse
     fields: Sequence[str]
     columns: frozenset[str]
+    unused: tuple[str, ...] = ()
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _lines: list[int] = field(default_factory=list)
 

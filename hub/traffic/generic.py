@@ -72,6 +72,13 @@ def listed(present: Collection[str]) -> str:
     return "; the file has " + ", ".join(names[:_LISTED]) + more
 
 
+def unused(present: Collection[str], used: Collection[str]) -> tuple[str, ...]:
+    """The fields of a source that fill no column; none are told where they may be values."""
+    if not all(map(_is_name, present)):
+        return ()
+    return tuple(name for name in present if name not in used)
+
+
 def _is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and sum(map(str.isdigit, text)) <= _DIGITS
 

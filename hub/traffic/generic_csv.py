@@ -109,6 +109,10 @@ class _Decoder:
     def columns(self) -> frozenset[str]:
         return frozenset(self.fields) | {"event_id"}
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        return generic.unused(self.names, self.fields.values())
+
     def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
         """Raw columns, chunk by chunk; malformed records are counted with their line."""
         # The first chunk is read whole, to tell which columns have values at all.

@@ -52,7 +52,8 @@ class _Jsonl:
             shown = {c for c, n in pairs if n.split(".")[0] in present}
             generic.check(head.mapping, shown, present, str(source.path))
         columns |= {"observed_at", "event_id"}
-        return LineDecoder(source, parse, [c for c, _ in pairs], frozenset(columns))
+        unused = generic.unused(present, tops)
+        return LineDecoder(source, parse, [c for c, _ in pairs], frozenset(columns), unused)
 
 
 def _walk(value: Any, rest: tuple[str, ...]) -> Any:

@@ -46,6 +46,7 @@ def _open(source: Source) -> pq.ParquetFile:
 class _Decoder:
     source: Source
     fields: dict[str, str]
+    unused: tuple[str, ...]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -217,7 +218,7 @@ class _Parquet:
         with _open(source) as file:
             schema = file.schema_arrow
             fields = generic.resolve(head.mapping, schema.names, str(source.path))
-        return _Decoder(source, fields)
+        return _Decoder(source, fields, generic.unused(schema.names, fields.values()))
 
 
 FORMAT: Final = _Parquet()

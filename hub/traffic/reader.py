@@ -51,6 +51,11 @@ class LogReader:
         return self._decoder.columns
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """Fields of a generic format that fill no column: perhaps `--map` should name them."""
+        return self._decoder.unused
+
+    @property
     def rejects(self) -> Problems:
         """Lines that gave no row: malformed, too long, without a usable time."""
         return self.tally.rejects

@@ -354,6 +354,16 @@ def test_what_came_before_damage_is_reported_and_the_damage_is_an_error(
     assert "cut.jsonl.gz: the gzip data ends early: an unknown part is missing" in printed
 
 
+def test_fields_that_mean_nothing_are_named(lab: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("timestamp,ip,prompt,user\n2026-11-20T00:00:00Z,203.0.113.7,hello,u1\n")
+    printed = _ok(log, "--indicators", lab)
+    assert "log.csv: fields that mean nothing here without --map: ip, user\n" in printed
+    mapped = json.loads(_ok(log, "--indicators", lab, "--map", "ip=client_ip", "--json"))
+    assert mapped["sources"][0]["unknown_fields"] == ["user"]
+    assert mapped["matched_exchanges"] == 1
+
+
 def test_files_of_options_are_no_logs(log: Path, lab: Path, tmp_path: Path) -> None:
     error = _error(log, "--indicators", lab, "--out", log)
     assert str(error) == f"--out {log}: this is the log itself"
@@ -381,6 +391,6 @@ def test_files_of_options_are_no_logs(log: Path, lab: Path, tmp_path: Path) -> N
 def test_an_indicator_without_an_id_is_told(log: Path, lab: Path, tmp_path: Path) -> None:
     nameless = [{"type": "indicator", "pattern_type": "stix"}] * 2
     lab.write_bytes(codec.dumps(bundle(_objects()) | {"objects": [*_objects(), *nameless]}))
-    assert "2 indicators not used: one: has no id; one: has no id" in _ok(log, "--indicators", lab)
+    assert "2 indicators not used: has no id\n" in _ok(log, "--indicators", lab)
     lab.write_bytes(b'{"a": 1}')
     assert "neither a STIX bundle nor a STIX object" in str(_error(log, "--indicators", lab))

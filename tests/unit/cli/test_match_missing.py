@@ -48,7 +48,13 @@ def test_both_families_of_address_are_one_column_and_layers_mix() -> None:
     ]
 
 
-def test_a_path_that_nothing_answers_is_shown() -> None:
-    assert needs({("file:name", *_PROMPT): _ids(1)}, customers=False, keys=False) == [
-        "1 indicator needs file:name, which no log here can show"
+def test_paths_that_nothing_answers_are_summed_up() -> None:
+    lacking: dict[tuple[str, ...], list[str]] = {("file:name", *_PROMPT): _ids(1)}
+    assert needs(lacking, customers=False, keys=False) == [
+        "1 indicator needs what is read of no log: file:name"
+    ]
+    lacking |= {("file:size", "a:b"): _ids(3), _PROMPT: _ids(1)}
+    assert needs(lacking, customers=False, keys=False) == [
+        "1 prompt indicator needs prompts, which these logs lack",
+        "4 indicators need what is read of no log: a:b and 2 more (see --json)",
     ]

@@ -294,7 +294,7 @@ def test_the_view_shows_all_of_it_and_no_control_characters(
         "one.jsonl:2: not JSON, or cut short",
         "one.jsonl: this format can show prompt, but this file has none",
         "no exchange names a customer of the customer table",
-        "not answerable: 1 indicator needs some:path, which no log here can show",
+        "not answerable: 1 indicator needs what is read of no log: some:path",
         "1 indicator expired before the first exchange",
         "3 indicators revoked, left out",
         "not read: x.bin",

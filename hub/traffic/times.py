@@ -15,6 +15,7 @@ TIME: Final = pa.timestamp("us", tz="UTC")
 _NAIVE: Final = pa.timestamp("us")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+_WHOLE: Final = r"^(?:[0-9]{1,18}|[1-8][0-9]{18})$"  # what a 64-bit integer holds
 _NUMBER: Final = re.compile(r"\d{1,20}(?:\.\d{1,12})?", re.ASCII)
 _CLF: Final = re.compile(
     r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII
@@ -131,6 +132,9 @@ def _floats(values: pa.Array) -> pa.Array:
 
 def _texts(values: pa.Array) -> tuple[pa.Array, int]:
     values = pc.if_else(pc.equal(values, ""), pa.scalar(None, values.type), values)
+    whole = pc.match_substring_regex(values, _WHOLE)
+    if pc.all(pc.fill_null(whole, True)).as_py():
+        return _integers(values.cast(pa.int64())), 0
     try:
         return values.cast(TIME).cast(pa.int64()), 0
     except pa.ArrowInvalid:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.traffic import times
@@ -103,3 +103,13 @@ def test_microseconds_survive_every_form(micros: int) -> None:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + micros * times.MICROSECOND
     for value in (moment.isoformat(), micros, micros * 1000, str(micros * 1000)):
         assert _one([value]) == (moment, 0)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.lists(st.none() | st.from_regex(r"[0-9]{1,20}|0[0-9]{0,18}", fullmatch=True), max_size=6))
+def test_a_column_of_whole_numbers_is_read_as_each_alone(texts: list[str | None]) -> None:
+    column, naive = times.column(pa.array(texts, pa.string()))
+    assert naive == 0
+    alone = [None if text is None else times.from_text(text)[0] for text in texts]
+    micros = [one if one is not None and 0 < one < times.LAST else None for one in alone]
+    assert column.cast(pa.int64()).to_pylist() == micros

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from hub.channel.card import card_message
+from hub.client import floor
 from hub.client.issue import new_fingerprint_key, new_manifest, next_epoch, quarter, send_keys
 from hub.client.subscriber import refresh
 from hub.client.work import Desk, Sealed, flush
@@ -35,7 +36,9 @@ def renew(
         channel = home.state.channel(name)
         result = Renewed(channel.name)
         if abandon:
-            count = home.state.abandon(channel.channel_id)
+            with home.state.transaction():
+                floor.keep(home, channel, now)
+                count = home.state.abandon(channel.channel_id)
             result.done.append(f"dropped {count} unsent messages; verified the channel anew")
             channel = home.state.channel(name)
         channel = refresh(desk, channel)

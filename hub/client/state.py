@@ -488,7 +488,8 @@ class State:
 
     def raise_alarm(self, channel_id: str | None, digest: str, text: str, at: int) -> bool:
         """Add an alarm; False when the same one is there, or too many are open."""
-        if len(self.alarms()) >= MAX_OPEN_ALARMS:
+        sql = "SELECT count(*) FROM alarm WHERE acknowledged_at IS NULL"
+        if int(self._run(sql).fetchone()[0]) >= MAX_OPEN_ALARMS:
             return False
         return (
             self._run(

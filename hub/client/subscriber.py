@@ -20,8 +20,9 @@ from hub.channel.open import open_data, open_keys
 from hub.channel.primitives.hash import digest
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import Accepted, NotYetError, TrustedChannel
-from hub.client import requests
+from hub.client import floor, requests
 from hub.client.answers import status_behind
+from hub.client.arrival import in_order
 from hub.client.home import Home
 from hub.client.rows import ChannelRow, MessageRow
 from hub.client.transport import Page
@@ -39,12 +40,6 @@ from hub.model.identifiers import parse_timestamp, timestamp
 
 _SEALED: Final = "sealed"
 _MAX_ROUNDS: Final = 64
-_RANK: Final = {
-    MessageType.MANIFEST: 0,
-    MessageType.CARD: 1,
-    MessageType.EPOCH: 2,
-    MessageType.KEYS: 3,
-}
 
 
 class NotApprovedError(AccessError):
@@ -124,7 +119,13 @@ def pull(
                 requests.look(desk, state.channel(channel.channel_id))
                 result.requests = requests.waiting(desk.home, channel)
                 result.standing = state.channel(channel.channel_id).standing
-            except (TransportError, AccessError, ConflictError, InputError) as error:
+            except (
+                TransportError,
+                AccessError,
+                ConflictError,
+                InputError,
+                VerificationError,
+            ) as error:
                 result.problem, result.error = str(error), error
                 # Who waits for an approval has nothing to mend.
                 noted = None if isinstance(error, NotApprovedError) else str(error)
@@ -174,6 +175,7 @@ def pull_channel(
             hint="tell the owner your words; pull again after the approval",
         ) from error
     channel = state.channel(channel.channel_id)
+    floor.check(desk.home, channel, desk.clock())
     state.set_pulled(channel.channel_id, desk.clock(), None)
     _heartbeat(desk, channel)
     result.sent += flush(desk, channel).sent
@@ -262,7 +264,7 @@ class Intake:
             message = self._message(each)
             if message is not None:
                 pending[message.digest] = message
-        ordered = _in_order(list(pending.values()))
+        ordered = in_order(list(pending.values()))
         # Rounds are bounded: each verifies anew what waits, and somebody may have made much wait.
         for _ in range(_MAX_ROUNDS):
             left = [each for each in ordered if not self._take(each)]
@@ -492,17 +494,3 @@ class Intake:
             raw=raw,
             reason=reason,
         )
-
-
-def _in_order(messages: Sequence[Message]) -> list[Message]:
-    """As they were probably made, and those of one sender as it numbered them."""
-    latest: dict[str | None, int] = {}
-    keys: dict[str, tuple[int, int, int, str]] = {}
-    for message in sorted(messages, key=lambda each: each.header.seq or 0):
-        header = message.header
-        # A sender's clock may go back; its numbers do not.
-        made = max(header.ts, latest.get(header.pub, 0)) if header.pub else header.ts
-        latest[header.pub] = made
-        rank = _RANK.get(header.t, 9)
-        keys[message.digest] = (made, rank, header.seq or 0, message.digest)
-    return sorted(messages, key=lambda each: keys[each.digest])

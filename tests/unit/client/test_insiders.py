@@ -244,3 +244,23 @@ def test_a_joiner_cannot_take_a_removed_members_id(pair: Circle) -> None:
     with pytest.raises(VerificationError, match="belongs to another root"):
         approve(lab, "circle", found)
     assert lab.home.trusted(lab.home.state.channel("circle")).manifest.member(gone) is None
+
+
+def test_who_verifies_anew_is_not_led_back_before_a_removal(pair: Circle) -> None:
+    pair.admit("removed", "read")
+    pair.pull("provider")
+    before = len(pair.hub.collections[C1].rows)
+    remove(pair.desks["lab"], "circle", pair.desks["removed"].home.member_id)
+    pair.pull("provider")
+    provider = pair.desks["provider"]
+    # The hub colludes with the removed member: it shows the channel as it was.
+    pair.hub.rewrite = lambda rows: rows[:before]
+    for _ in range(2):
+        with pytest.raises(VerificationError, match="less than before: a manifest, an epoch"):
+            renew(provider, "circle", abandon=True)
+    (result,) = pull(provider)
+    assert "less than before" in str(result.problem)
+    assert provider.home.state.alarms()
+    pair.hub.rewrite = lambda rows: rows
+    assert pair.pull("provider").problem is None
+    assert renew(provider, "circle", abandon=True).done

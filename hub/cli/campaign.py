@@ -94,5 +94,7 @@ def _sources(view: CampaignView) -> str:
 
 
 def _span(view: CampaignView) -> str:
-    first, last = (view.first_seen or "?")[:10], (view.last_seen or "?")[:10]
+    if view.first_seen is None and view.last_seen is None:
+        return "dates not told"
+    first, last = (view.first_seen or "not told")[:10], (view.last_seen or "not told")[:10]
     return f"{first} to {last}"

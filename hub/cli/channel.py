@@ -11,6 +11,7 @@ from hub.channel.card import fingerprint_text, fingerprint_words
 from hub.channel.manifest import Policy
 from hub.cli.channel_account import account_command
 from hub.cli.channel_admission import approve_command, remove_command
+from hub.cli.channel_forget import forget_command
 from hub.cli.channel_renew import renew_command
 from hub.cli.channel_requests import refuse_command, requests_command
 from hub.cli.hub_data import refuse_existing
@@ -202,6 +203,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
 
 command.add_command(account_command)
 command.add_command(approve_command)
+command.add_command(forget_command)
 command.add_command(refuse_command)
 command.add_command(remove_command)
 command.add_command(renew_command)

@@ -44,6 +44,11 @@ def command(
             campaign=campaign,
             kind=kind,
         )
+        held = any(
+            opened.state.count_objects(each.channel_id).get("indicator")
+            for each in opened.state.channels()
+        )
+        observes = opened.observes_only()
     if as_json:
         print_json({"indicators": [each.to_json() for each in found]})
     elif ids:
@@ -52,7 +57,13 @@ def command(
     elif found:
         _show(found)
     else:
-        click.echo("No such indicators; new ones come with: stillwatch pull")
+        if observes:
+            text = "A liaison's keys open no indicators, only campaigns: stillwatch campaign list"
+        elif held:
+            text = "No such indicators among those held; new ones come with: stillwatch pull"
+        else:
+            text = "No indicators yet; they come with: stillwatch pull"
+        click.echo(text)
 
 
 def _show(found: list[IndicatorView]) -> None:

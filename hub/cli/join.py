@@ -78,6 +78,11 @@ def command(
         if invitation.inbox is None and request_file is None:
             raise InputError("this server has no join inbox", hint="--request-file FILE")
         done = join(desk_of(opened), text, account, name, by_file=request_file is not None)
+        if name and done.channel.name != name:
+            click.echo(
+                f"stillwatch: warning: the channel is called {done.channel.name} here already",
+                err=True,
+            )
         if request_file is not None:
             write_private(request_file, done.request)
         _show(done, request_file, as_json=as_json)

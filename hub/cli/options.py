@@ -24,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 HOME_VARIABLE: Final = "STILLWATCH_HOME"
 UNLOCK_VARIABLE: Final = "STILLWATCH_PASSPHRASE_FILE"
+_MIN_PASSPHRASE: Final = 12
 _MAX_SECRET_BYTES: Final = 4096
 
 home_option: Final = click.option(
@@ -78,8 +79,15 @@ def new_unlock(*, key_file: bool, passphrase_file: Path | None) -> Unlock:
     if key_file:
         return Unlock.key_file()
     if passphrase_file is not None:
-        return Unlock.passphrase(read_secret(passphrase_file))
-    return Unlock.passphrase(_prompted(confirm=True))
+        chosen = read_secret(passphrase_file)
+    else:
+        chosen = _prompted(confirm=True)
+    if len(chosen) < _MIN_PASSPHRASE:
+        raise InputError(
+            f"the passphrase has fewer than {_MIN_PASSPHRASE} characters",
+            hint="it guards the organisation's identity: several random words",
+        )
+    return Unlock.passphrase(chosen)
 
 
 def _prompted(*, confirm: bool) -> bytes:

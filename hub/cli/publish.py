@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from phonenumbers import SUPPORTED_REGIONS
 
 from hub.cli.mapping import table_mapping
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
@@ -33,7 +34,7 @@ _SHOWN_ROWS = 40
 @click.argument(
     "files",
     nargs=-1,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
 )
 @click.option("--channel", "channel_name", default=None, help="Which channel, when in several.")
 @click.option(
@@ -107,6 +108,10 @@ def command(
         raise InputError("name files, or give --again without files")
     if out is not None and not dry_run:
         raise InputError("only a dry run writes what would be sent", where="--out")
+    if region is not None and region.upper() not in SUPPORTED_REGIONS:
+        raise InputError(
+            "not a region of the telephone network", where="--region", hint="two letters, as DE"
+        )
     level = TLP.from_label(tlp)
     assert level is not None
     options = Options(
@@ -114,7 +119,7 @@ def command(
         campaign=campaign,
         confidence=confidence,
         tlp=level,
-        region=region,
+        region=region.upper() if region else None,
         stated=read_stated(campaign_file) if campaign_file else {},
     )
     with load_home(home, passphrase_file) as opened:
@@ -125,6 +130,13 @@ def command(
             content = bundle([*prepared.aggregate, *prepared.detail])
             write_private(out, dumps(content))
     _show(prepared, published, as_json=as_json, verbose=verbose)
+    refused = prepared.counts()[str(Verdict.REFUSED)]
+    if refused and refused == len(prepared.reports):
+        raise InputError(
+            "every row was refused, nothing of them was published",
+            where=", ".join(path.name for path in files),
+            hint="the reasons stand beside each row; --map names columns of other names",
+        )
 
 
 def _run(
@@ -187,7 +199,8 @@ def _show(
     for name, columns in prepared.unused.items():
         if columns:
             click.echo(f"  {name}: columns not used, never sent: {', '.join(columns)}")
-    click.echo("Rows: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
+    if prepared.reports:
+        click.echo("Rows: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
     total = (
         f"{len(prepared.detail)} detail and {count_of(len(prepared.aggregate), 'aggregate object')}"
     )

@@ -69,6 +69,7 @@ def _follow(desk: Desk, channels: tuple[str, ...], interval: float, *, as_json: 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     spread = random.SystemRandom()
+    click.echo(f"Pulling about every {interval:g} s; end with Ctrl-C.", err=True)
     while not ended.is_set():
         try:
             results = [each for each in pull(desk, channels) if _worth_saying(each)]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Final
 
 import click
 
 from hub.cli.exits import ALARM, ATTENTION, EXPIRED, OK
-from hub.cli.options import home_options, json_option, load_home, print_json, utc
+from hub.cli.options import count_of, home_options, json_option, load_home, print_json, utc
 from hub.client import health as levels
 from hub.client.health import ChannelHealth, Health, health
 
+_SHOWN_SIGHTINGS: Final = 8
 _EXITS = {
     levels.FINE: OK,
     levels.WAITING: ATTENTION,
@@ -75,8 +77,13 @@ def _show_channel(each: ChannelHealth) -> None:
         click.echo(f"  {kinds}")
     for text in each.notes:
         click.echo(f"  ! {text}")
-    for report in each.reports["sightings"]:
-        click.echo(f"  seen {report['count']} times by {report['by']}: {report['of']}")
     for report in each.reports["opinions"]:
         said = f": {report['explanation']}" if report["explanation"] else ""
         click.echo(f"  {report['opinion']} by {report['by']} on {report['of']}{said}")
+    seen = sorted(each.reports["sightings"], key=lambda report: -int(report["count"] or 1))
+    for report in seen[:_SHOWN_SIGHTINGS]:
+        times = count_of(int(report["count"] or 1), "time")
+        what = f" ({report['kind']})" if report["kind"] else ""
+        click.echo(f"  seen {times} by {report['by']}: {report['of']}{what}")
+    if len(seen) > _SHOWN_SIGHTINGS:
+        click.echo(f"  … {len(seen) - _SHOWN_SIGHTINGS} more sightings: stillwatch status --json")

@@ -64,7 +64,9 @@ def count_range(count: int, method: str | None = None) -> CountRange | None:
         return None
     if count < _SMALL:
         return CountRange(low=1, high=_SMALL, method=method)
-    return CountRange.around(count, method=method)
+    found = CountRange.around(count, method=method)
+    # A count on a bound lies in the range that begins there: a range never tells the count.
+    return CountRange.around(count + 1, method=method) if found.low == found.high else found
 
 
 def day_of(moment: datetime) -> datetime:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -37,6 +39,7 @@ _TOKEN_KINDS: Final = {
 }
 _TEXT_KINDS: Final = frozenset({"minhash-lsh", "template", "sha256-norm", "sha256-raw", "literal"})
 _HASH_KINDS: Final = frozenset({"template", "sha256-norm", "sha256-raw"})
+_ASN: Final = re.compile(r"(?:AS)?\d{1,10}", re.IGNORECASE)
 _MAX_CAMPAIGN: Final = 120
 DEFAULT_CONFIDENCE: Final = 50
 
@@ -166,6 +169,8 @@ def _span(values: Mapping[str, str], author: Author, report: RowReport) -> _Span
         raise InputError("lies in the future", where="first_seen")
     if first is not None and last is not None and last < first:
         raise InputError("lies before first_seen", where="last_seen")
+    if last is not None and last > author.now + timedelta(days=1):
+        report.reasons.append("last_seen: lies in the future")
     start = first or author.now
     end = until or start + MAX_LIFETIME
     if end <= start:
@@ -243,7 +248,13 @@ def _tokens(field: str, raw: str, author: Author, options: Mapping[str, Any]) ->
     if not author.keys:
         raise InputError("the channel's fingerprint key is not here yet; stillwatch pull")
     kind = _TOKEN_KINDS[field]
-    value = normalise.of_kind(kind, raw, region=author.region)
+    try:
+        value = normalise.of_kind(kind, raw, region=author.region)
+    except InputError as error:
+        if kind != "phone" or author.region is not None:
+            raise
+        hint = "publish --region DE, say, names the country of numbers without a code"
+        raise InputError(f"{error.message}; {hint}") from None
     return account_token_indicator([token(key, kind, value) for key in author.keys], **options)
 
 
@@ -254,14 +265,29 @@ def _plain(field: str, value: str, options: Mapping[str, Any]) -> Json:
         return account_indicator("api-key-prefix", value, **options)
     if field == "user_agent":
         return network_indicator(value, kind="user-agent", **options)
+    if field == "asn" and not _ASN.fullmatch(value.strip()):
+        raise InputError("not the number of an autonomous system, such as AS64500")
     if field == "asn":
         return network_indicator(value if value[:2].upper() == "AS" else f"AS{value}", **options)
     if field in ("domain", "ja3", "ja4"):
         return network_indicator(value, kind=field, **options)
-    made = network_indicator(value, **options)
-    if not str(made["name"]).startswith(("network.ipv", "network.cidr")):
-        raise InputError("not an address or prefix")
-    return made
+    _check_address(value.strip())
+    return network_indicator(value, **options)
+
+
+def _check_address(value: str) -> None:
+    """Say of an address what is wrong with it as such; the builder decides how wide it may be."""
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        pass
+    else:
+        return
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise InputError("not an address or prefix") from None
+    raise InputError("host bits are set: a prefix begins with its network's own address")
 
 
 def _prompt(values: Mapping[str, str], options: Mapping[str, Any]) -> Json:

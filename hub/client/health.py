@@ -7,6 +7,7 @@ from typing import Final
 
 from hub.channel.renewal import due
 from hub.client import requests
+from hub.client.aggregate import kind_of
 from hub.client.home import Home
 from hub.client.membership import member_names
 from hub.client.rows import ChannelRow
@@ -178,6 +179,11 @@ def _reports(home: Home, channel: ChannelRow) -> Json:
     opinions: list[Json] = []
     names = member_names(home, channel)
     owners = home.state.owners(channel.channel_id)
+    kinds = {
+        row.id: kind_of(row.body)
+        for row in home.state.objects(channel.channel_id, types=("indicator",))
+        if row.member == home.member_id
+    }
     for row in home.state.objects(channel.channel_id, types=("sighting", "opinion")):
         if row.revoked or row.member == home.member_id:
             continue
@@ -187,7 +193,9 @@ def _reports(home: Home, channel: ChannelRow) -> Json:
         who = names.get(row.member, row.member)
         if row.type == "sighting":
             kept: tuple[str, ...] = ("count", "first_seen", "last_seen")
-            sighted.append({"of": subject, "by": who, **{k: row.body.get(k) for k in kept}})
+            kind = kinds.get(subject, "")
+            said = {k: row.body.get(k) for k in kept}
+            sighted.append({"of": subject, "by": who, "kind": kind, **said})
         else:
             kept = ("opinion", "explanation")
             opinions.append({"of": subject, "by": who, **{k: row.body.get(k) for k in kept}})

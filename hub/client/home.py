@@ -316,6 +316,15 @@ class Home:
             )
         return TrustedChannel.restore(channel.trusted)
 
+    def observes_only(self) -> bool:
+        """Whether this member is a liaison wherever it is in: its keys open aggregates alone."""
+        roles: set[str] = set()
+        for channel in self.state.channels():
+            if channel.trusted is not None:
+                entry = self.trusted(channel).manifest.member(self.member_id)
+                roles |= {str(each) for each in entry.roles} if entry else set()
+        return "liaison" in roles and "read" not in roles
+
     def indicator_objects(self) -> Iterator[Json]:
         """Latest version of every object opened, over all channels.
 

@@ -89,6 +89,8 @@ def open_table(path: Path, mapping: Mapping[str, str] | None = None) -> Table:
         size = path.stat().st_size
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if path.is_dir():
+        raise InputError("is a folder", where=str(path), hint="name the files in it")
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return _csv_table(path, renames, size)
@@ -155,7 +157,8 @@ def _csv_rows(path: Path, header: list[str], fields: Mapping[str, str]) -> Itera
             if not cells:
                 continue
             if len(cells) != len(header):
-                yield Row(where, {}, f"{len(cells)} cells under {len(header)} columns")
+                cell = "cell" if len(cells) == 1 else "cells"
+                yield Row(where, {}, f"{len(cells)} {cell}, where the header has {len(header)}")
                 continue
             if any("\udc80" <= character <= "\udcff" for cell in cells for character in cell):
                 yield Row(where, {}, "not UTF-8")

@@ -80,6 +80,7 @@ def join(
                     home.state.add_channel(_row(invitation, account, called, now))
                 else:
                     home.state.set_standing(channel.channel_id, JOINING)
+                    home.state.set_pulled(channel.channel_id, None, None)
                 home.put_secret(invitation.channel, "request", invitation.id, request, now)
                 if invitation.inbox is not None and not by_file:
                     home.state.enqueue(

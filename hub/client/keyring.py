@@ -169,6 +169,9 @@ class Keyring:
             raise AccessError(
                 f"the keyring opens with a {outer.get('unlock')}, not with a {wanted}",
                 where=str(path),
+                hint="without --passphrase-file, and with STILLWATCH_PASSPHRASE_FILE unset"
+                if unlock.secret is not None
+                else "--passphrase-file FILE",
             )
         try:
             sealed = _bytes(outer["sealed"])

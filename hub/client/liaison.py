@@ -7,6 +7,7 @@ also read detail get the same view.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -89,14 +90,15 @@ def campaign(home: Home, wanted: str) -> list[CampaignView]:
     Raises:
         InputError: there is none.
     """
-    found = [
-        each for each in campaigns(home) if wanted in (each.id, each.name) or _begins(each, wanted)
-    ]
+    known = campaigns(home)
+    found = [each for each in known if wanted in (each.id, each.name) or _begins(each, wanted)]
+    found = found or [each for each in known if each.name.casefold() == wanted.casefold()]
     if not found:
+        near = difflib.get_close_matches(wanted.upper(), [each.name for each in known], 1)
         raise InputError(
             "no such campaign among what your keys open",
             where=wanted[:100],
-            hint="stillwatch campaign list",
+            hint=f"did you mean {near[0]}?" if near else "stillwatch campaign list",
         )
     return found
 

@@ -18,7 +18,7 @@ from hub.client.issue import (
     owned,
     send_keys,
 )
-from hub.client.registration import find_collection, find_inbox, register
+from hub.client.registration import find_collection, find_inbox, is_uuid, register
 from hub.client.requests import Candidate
 from hub.client.rows import ChannelRow, InvitationRow
 from hub.client.subscriber import refresh
@@ -59,6 +59,12 @@ def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Poli
         if known and known[0].collection_id == wanted:
             flush(desk, known[0])
             return known[0]
+        if known and is_uuid(wanted):
+            raise ConflictError(
+                "another channel has this name here",
+                where=name,
+                hint=f"choose another NAME, or: stillwatch channel forget {name}",
+            )
         hub, account = register(desk, account)
         collection = find_collection(hub, wanted)
         collection_id = collection.collection_id
@@ -72,6 +78,13 @@ def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Poli
         if any(page.objects for page in collection.pages()):
             raise ConflictError(
                 "the collection is not empty", where=collection_id, hint="use a new collection"
+            )
+        inbox_id = find_inbox(hub, collection)
+        if inbox_id is None and home.is_stillwatch(account.api_root):
+            raise ConflictError(
+                "a plain collection: others may write to it, and nobody can ask to join",
+                where=collection.title,
+                hint="the hub's operator makes one for a channel: stillwatch hub collection add",
             )
         root, keys = home.keyring.root, home.keyring.current
         manifest = genesis(
@@ -95,7 +108,7 @@ def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Poli
             name=name,
             api_root=account.api_root,
             collection_id=collection_id,
-            inbox_id=find_inbox(hub, collection),
+            inbox_id=inbox_id,
             standing=OWNER,
             owner_roots=(root.public.id,),
             trusted=None,
@@ -266,6 +279,15 @@ def remove(desk: Desk, name: str, member: str) -> None:
             _change_key(sealed)
             sealed.store()
         flush(desk, channel)
+
+
+def forget(desk: Desk, name: str) -> None:
+    """Erase a channel from this home: its keys, and what was opened with them.
+
+    The hub and the other members are not told: an owner's channel goes on without an owner.
+    """
+    with desk.home.locked():
+        desk.home.state.forget(desk.home.state.channel(name).channel_id)
 
 
 def member_names(home: Home, channel: ChannelRow) -> dict[str, str]:

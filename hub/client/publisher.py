@@ -29,7 +29,7 @@ from hub.fingerprint.tokens import FingerprintKey
 from hub.model.bundle import bundle
 from hub.model.codec import Json, dumps
 from hub.model.fields import DistillationCampaign
-from hub.model.identifiers import parse_timestamp, timestamp
+from hub.model.identifiers import is_id, parse_timestamp, timestamp
 from hub.model.markings import TLP
 from hub.model.objects import MAX_LIFETIME, identity, note, relationship, revoke
 from hub.settings import ClientSettings
@@ -435,8 +435,13 @@ def retract(
         for object_id in dict.fromkeys(indicator_ids):
             row = home.state.object(object_id, channel.channel_id)
             if row is None:
+                whole = is_id(object_id)
                 raise InputError(
-                    "no such object in this channel", where=object_id, hint="stillwatch pull"
+                    "no such object in this channel" if whole else "not the whole id of an object",
+                    where=object_id[:100],
+                    hint="stillwatch pull"
+                    if whole
+                    else "stillwatch indicators --find TEXT --ids shows ids by value or beginning",
                 )
             if row.member != home.member_id:
                 raise AccessError(

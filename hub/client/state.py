@@ -187,7 +187,9 @@ class State:
                 raise ConflictError("this channel is already known here", where=other.name)
             if other.name == row.name:
                 raise ConflictError(
-                    "another channel has this name here", where=row.name, hint="--name NAME"
+                    "another channel has this name here",
+                    where=row.name,
+                    hint="give another name; stillwatch status lists those in use",
                 )
         values = dataclasses.asdict(row) | {
             "owner_roots": dumps({"ids": list(row.owner_roots)}).decode()
@@ -244,6 +246,20 @@ class State:
             " WHERE channel_id=?",
             (at, problem, channel_id),
         )
+
+    def forget(self, channel_id: str) -> None:
+        """Erase everything about a channel: keys, messages, objects, alarms."""
+        with self.transaction():
+            for table in (
+                "secret",
+                "invitation",
+                "outbox",
+                "message",
+                "object",
+                "alarm",
+                "channel",
+            ):
+                self._run(f"DELETE FROM {table} WHERE channel_id=?", (channel_id,))
 
     # Secrets
 

@@ -179,7 +179,11 @@ def checked_url(url: str, *, allow_plain_http: bool = False) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise InputError("the hub's address is not an http or https URL", where="api root")
+        raise InputError(
+            "the hub's address is not an http or https URL",
+            where="api root",
+            hint="such as https://hub.example/stillwatch/",
+        )
     if parts.username or parts.password:
         raise InputError(
             "the hub's address must not hold credentials",
@@ -236,8 +240,12 @@ def discover(account: HubAccount, settings: ClientSettings) -> str:
         TransportError: the address leads to no TAXII 2.1 server.
     """
     url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
-    if urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1] not in ("taxii2", ""):
+    path = urlsplit(url).path
+    if path.rstrip("/").rsplit("/", 1)[-1] not in ("taxii2", ""):
         return url
+    if path == "/":
+        # Where TAXII 2.1 puts the discovery of a server (section 4.1).
+        url += "taxii2/"
     hub = connect(account, settings)
     assert isinstance(hub, HttpHub)
     with contextlib.closing(hub), wrapped(url):

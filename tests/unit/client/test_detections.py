@@ -81,7 +81,7 @@ def test_plain_kinds_are_accepted(values: dict[str, str], kind: str) -> None:
         ({"address": "::1"}, "reserved range"),
         ({"address": "203.0.112.0/22"}, "too many"),
         ({"address": "2001:db8::/32"}, "too many"),
-        ({"address": "203.0.113.65/27"}, "not an address"),
+        ({"address": "203.0.113.65/27"}, "host bits"),
         ({"address": "8.8.8.8"}, "public DNS resolver"),
         ({"address": "1.1.1.0/24"}, "public DNS resolver"),
         ({"address": "2001:4860:4860::/48"}, "public DNS resolver"),
@@ -177,3 +177,27 @@ def test_a_row_without_campaign_stands_alone() -> None:
 )
 def test_free_text_holds_no_identifier(text: str, found: bool) -> None:
     assert (guards.free_text(text) is not None) is found
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"address": "203.0.113.999"}, "address: not an address or prefix"),
+        ({"address": "proxy.example"}, "address: not an address or prefix"),
+        ({"address": "203.0.113.5/24"}, "address: host bits are set"),
+        ({"address": "2001:db8::/16"}, "address: host bits are set"),
+        ({"asn": "banana"}, "asn: not the number of an autonomous system"),
+        ({"phone": "030 1234567"}, "--region"),
+    ],
+)
+def test_a_refusal_speaks_of_its_own_field(values: dict[str, str], said: str) -> None:
+    kinds, verdict, reasons = _detect(**values)
+    assert (kinds, verdict) == ([], Verdict.REFUSED)
+    assert said in reasons
+    assert "domain name" not in reasons
+
+
+def test_a_last_sight_in_the_future_is_warned_of() -> None:
+    _, verdict, reasons = _detect(domain="proxy.example", last_seen="2199-01-01")
+    assert verdict is Verdict.WARNED
+    assert "last_seen: lies in the future" in reasons

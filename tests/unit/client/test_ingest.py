@@ -34,8 +34,8 @@ def test_csv_rows_carry_their_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("a@b.example,X,extra", "3 cells under 2 columns"),
-        ("a@b.example", "1 cells under 2 columns"),
+        ("a@b.example,X,extra", "3 cells, where the header has 2"),
+        ("a@b.example", "1 cell, where the header has 2"),
         ('"a@b.example"x,Z', "not CSV"),
     ],
 )

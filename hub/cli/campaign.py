@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from hub.cli.options import home_options, json_option, load_home, print_json, utc
+from hub.cli.names import campaign_names, channel_names
+from hub.cli.options import home_options, iso, json_option, load_home, print_json, utc
 from hub.client.liaison import CampaignView, campaign, campaigns
 from hub.model.codec import Json
 
@@ -17,7 +18,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--channel", default=None, help="Only this channel.")
+@click.option("--channel", default=None, help="Only this channel.", shell_complete=channel_names)
 @home_options
 @json_option
 def list_command(
@@ -27,7 +28,7 @@ def list_command(
     with load_home(home, passphrase_file) as opened:
         found = campaigns(opened, channel)
     if as_json:
-        print_json({"campaigns": [each.to_json() for each in found]})
+        print_json({"campaigns": [_document(each) for each in found]})
         return
     if not found:
         click.echo("No campaigns yet: stillwatch pull")
@@ -39,7 +40,7 @@ def list_command(
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=campaign_names)
 @home_options
 @json_option
 def show_command(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
@@ -47,10 +48,17 @@ def show_command(name: str, home: Path, passphrase_file: Path | None, as_json: b
     with load_home(home, passphrase_file) as opened:
         found = campaign(opened, name)
     if as_json:
-        print_json({"campaigns": [each.to_json() for each in found]})
+        print_json({"campaigns": [_document(each) for each in found]})
         return
     for each in found:
         _show(each)
+
+
+def _document(view: CampaignView) -> Json:
+    document = view.to_json()
+    for entry in document["provenance"]:
+        entry["sent_at"], entry["verified_at"] = iso(entry["sent_at"]), iso(entry["verified_at"])
+    return document
 
 
 def _show(view: CampaignView) -> None:

@@ -16,11 +16,13 @@ from hub.cli.channel_renew import renew_command
 from hub.cli.channel_requests import refuse_command, requests_command
 from hub.cli.hub_data import refuse_existing
 from hub.cli.init import words_text
+from hub.cli.names import channel_names
 from hub.cli.options import (
     account_of,
     account_options,
     desk_of,
     home_options,
+    iso,
     json_option,
     load_home,
     print_json,
@@ -113,7 +115,7 @@ def create_command(
 
 
 @command.command("invite")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @click.option("--organisation", required=True, help="Whom the invitation is for.")
 @click.option(
     "--role",
@@ -154,7 +156,7 @@ def invite_command(
                 "invitation_id": made.id,
                 "organisation": organisation,
                 "role": role,
-                "expires": made.expires,
+                "expires": iso(made.expires),
                 "file": str(out) if out else None,
             }
             print_json(document if out else document | {"invitation": made.text})
@@ -167,7 +169,7 @@ def invite_command(
 
 
 @command.command("members")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @home_options
 @json_option
 def members_command(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
@@ -188,7 +190,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
                     "fingerprint": fingerprint_text(member.root),
                     "words": list(fingerprint_words(member.root)),
                     "card": card.number if card else None,
-                    "card_expires": card.not_after if card else None,
+                    "card_expires": iso(card.not_after) if card else None,
                 }
             )
         if as_json:
@@ -198,7 +200,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
             roles = ", ".join((["owner"] if row["owner"] else []) + row["roles"])
             click.echo(f"{row['name'] or 'name not told'}: {roles}")
             click.echo(f"  {row['member']}")
-            click.echo(f"  card {row['card']}, until {utc(row['card_expires'])}")
+            click.echo(f"  card {row['card']}, until {row['card_expires']}")
 
 
 command.add_command(account_command)

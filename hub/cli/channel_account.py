@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from hub.cli.names import channel_names
 from hub.cli.options import account_of, account_options, desk_of, home_options, load_home
 from hub.client.registration import register
 
 
 @click.command("account")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @account_options
 @home_options
 def account_command(

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hub.cli.init import words_text
+from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
 from hub.client.membership import approve, member_names, remove
 from hub.client.requests import Candidate, PassedOver, candidates, refuse
@@ -19,7 +20,7 @@ _MAX_REQUEST: int = 4 * 1024 * 1024
 
 
 @click.command("approve")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @click.option("--organisation", default=None, help="Which request, when there are several.")
 @click.option(
     "--request",
@@ -174,7 +175,7 @@ def _confirm(chosen: Candidate, words: str | None, *, yes: bool) -> None:
 
 
 @click.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @click.argument("member")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @home_options

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
 from hub.client.membership import forget
 from hub.errors import AccessError
 
 
 @click.command("forget")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @home_options
 @json_option

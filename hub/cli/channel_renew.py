@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from hub.cli.exits import ATTENTION
+from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
 from hub.client.health import FINE, health
 from hub.client.renewal import Renewed, renew
 
 
 @click.command("renew")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=channel_names)
 @click.option("--if-needed", is_flag=True, help="Only what is due; without it the epoch rotates.")
 @click.option("--quiet", is_flag=True, help="Say something only when there is something to say.")
 @click.option("--new-card", is_flag=True, help="Make a new card; it also heals a forked chain.")

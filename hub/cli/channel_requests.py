@@ -8,13 +8,14 @@ import click
 
 from hub.cli.channel_admission import choose
 from hub.cli.init import words_text
-from hub.cli.options import desk_of, home_options, json_option, load_home, print_json, utc
+from hub.cli.names import channel_names
+from hub.cli.options import desk_of, home_options, iso, json_option, load_home, print_json, utc
 from hub.client.requests import candidates, refuse
 from hub.errors import InputError
 
 
 @click.command("requests")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @home_options
 @json_option
 def requests_command(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
@@ -31,7 +32,7 @@ def requests_command(name: str, home: Path, passphrase_file: Path | None, as_jso
                         "organisation": each.invitation.organisation,
                         "roles": list(each.invitation.roles),
                         "member": each.request.member,
-                        "created": each.request.created,
+                        "created": iso(each.request.created),
                         "fingerprint": each.fingerprint,
                         "words": list(each.words),
                     }
@@ -53,7 +54,7 @@ def requests_command(name: str, home: Path, passphrase_file: Path | None, as_jso
 
 
 @click.command("refuse")
-@click.argument("name")
+@click.argument("name", shell_complete=channel_names)
 @click.argument("request_id", required=False)
 @click.option("--organisation", default=None, help="Whose request, when it is the only one.")
 @click.option("--words", default=None, help="The words of the request to delete.")

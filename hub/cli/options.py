@@ -215,6 +215,13 @@ def count_of(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
+def iso(seconds: int | None) -> str | None:
+    """A time for JSON documents: ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def utc(seconds: int | None) -> str:
     """A time for people."""
     if seconds is None:

@@ -9,6 +9,7 @@ import click
 from phonenumbers import SUPPORTED_REGIONS
 
 from hub.cli.mapping import table_mapping
+from hub.cli.names import channel_names
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
 from hub.cli.pull import announce
@@ -36,7 +37,13 @@ _SHOWN_ROWS = 40
     nargs=-1,
     type=click.Path(path_type=Path),
 )
-@click.option("--channel", "channel_name", default=None, help="Which channel, when in several.")
+@click.option(
+    "--channel",
+    "channel_name",
+    default=None,
+    help="Which channel, when in several.",
+    shell_complete=channel_names,
+)
 @click.option(
     "--map",
     "maps",

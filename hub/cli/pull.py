@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from hub.cli.exits import ALARM
+from hub.cli.names import channel_names
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
 from hub.client.subscriber import NotApprovedError, Pulled, pull
@@ -19,7 +20,7 @@ from hub.errors import ConflictError, StillwatchError
 
 
 @click.command("pull")
-@click.argument("channels", nargs=-1)
+@click.argument("channels", nargs=-1, shell_complete=channel_names)
 @click.option("--follow", is_flag=True, help="Go on pulling until told to end.")
 @click.option(
     "--interval",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
 from hub.cli.pull import announce
 from hub.client.publisher import retract
@@ -15,7 +16,13 @@ from hub.client.subscriber import Pulled, refresh
 
 @click.command("retract")
 @click.argument("indicators", nargs=-1, required=True)
-@click.option("--channel", "channel_name", default=None, help="Which channel, when in several.")
+@click.option(
+    "--channel",
+    "channel_name",
+    default=None,
+    help="Which channel, when in several.",
+    shell_complete=channel_names,
+)
 @click.option("--reason", default=None, help="Why, for the members; name nobody.")
 @home_options
 @json_option

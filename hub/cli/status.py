@@ -9,9 +9,10 @@ from typing import Final
 import click
 
 from hub.cli.exits import ALARM, ATTENTION, EXPIRED, OK
-from hub.cli.options import count_of, home_options, json_option, load_home, print_json, utc
+from hub.cli.options import count_of, home_options, iso, json_option, load_home, print_json, utc
 from hub.client import health as levels
 from hub.client.health import ChannelHealth, Health, health
+from hub.model.codec import Json
 
 _SHOWN_SIGHTINGS: Final = 8
 _EXITS = {
@@ -48,10 +49,19 @@ def command(
             with opened.locked():
                 opened.state.acknowledge_alarms(now)
     if as_json:
-        print_json(found.to_json())
+        print_json(_document(found))
     else:
         _show(found)
     ctx.exit(_EXITS[found.level])
+
+
+def _document(found: Health) -> Json:
+    document = found.to_json()
+    document["card_expires"] = iso(found.card_expires)
+    for each in document["channels"]:
+        for field in ("pulled_at", "manifest_expires"):
+            each[field] = iso(each[field])
+    return document
 
 
 def _show(found: Health) -> None:

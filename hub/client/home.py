@@ -26,7 +26,6 @@ from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json, canonical, loads
 from hub.settings import ClientSettings
 
-_STATE_FILE: Final = "state.sqlite"
 _LOCK_FILE: Final = "lock"
 _POLL_S: Final = 0.1
 
@@ -37,6 +36,8 @@ class Home:
     Make one with `create` or `open`; use it as a context manager. The folder has mode 0700, its
     files 0600.
     """
+
+    STATE_FILE: Final = "state.sqlite"
 
     def __init__(
         self, path: Path, keyring: Keyring, unlock: Unlock, state: State, settings: ClientSettings
@@ -108,8 +109,8 @@ class Home:
             make_key_file(path)
         # The keyring comes last: without it the folder is no home, and `init` may run again.
         with contextlib.suppress(FileNotFoundError):
-            (path / _STATE_FILE).unlink()
-        State.open(path / _STATE_FILE, create=True).close()
+            (path / cls.STATE_FILE).unlink()
+        State.open(path / cls.STATE_FILE, create=True).close()
         keyring.save(path, unlock)
         return cls.open(path, unlock, settings=settings)
 
@@ -123,7 +124,7 @@ class Home:
             StoreError: the state cannot be read.
         """
         keyring = Keyring.load(path, unlock)
-        state = State.open(path / _STATE_FILE)
+        state = State.open(path / cls.STATE_FILE)
         return cls(path, keyring, unlock, state, settings or ClientSettings())
 
     def close(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from hub.cli.main import cli
 from hub.cli.pull import announce
 from hub.client.aggregate import count_range
 from hub.client.subscriber import Pulled
@@ -183,3 +186,38 @@ def test_many_sightings_are_summed_up(shell: Shell, tmp_path: Path) -> None:
     assert "4 more sightings" in lines[-1]
     disputed = next(n for n, line in enumerate(lines) if "strongly-disagree" in line)
     assert disputed < lines.index(seen[0])
+
+
+def _completed(shell: Shell, *words: str) -> list[str]:
+    *before, incomplete = words
+    home = ["--home", str(shell.folder / "lab")]
+    found = ShellComplete(cli, {}, "stillwatch", "_STILLWATCH_COMPLETE")
+    # The home stands first where it can: completion knows only what is typed already.
+    return [each.value for each in found.get_completions([*before, *home], incomplete)]
+
+
+def test_names_are_completed_without_keys(shell: Shell, tmp_path: Path) -> None:
+    shell.admit()
+    shell.run("lab", "publish", *[str(path) for path in write_files(tmp_path)])
+    assert _completed(shell, "channel", "members", "ci") == ["circle"]
+    assert _completed(shell, "pull", "") == ["circle"]
+    assert _completed(shell, "campaign", "show", "lan") == ["LANTERN"]
+    assert _completed(shell, "campaign", "show", "x") == []
+    (shell.folder / "lab" / "keyring.json").unlink()
+    assert _completed(shell, "pull", "") == []
+
+
+def test_times_in_documents_are_iso(shell: Shell, tmp_path: Path) -> None:
+    shell.admit()
+    shell.run("lab", "publish", *[str(path) for path in write_files(tmp_path)])
+    status = shell.json("lab", "status")
+    (view,) = shell.json("lab", "campaign", "list")["campaigns"]
+    members = shell.json("lab", "channel", "members", "circle")["members"]
+    for text in (
+        status["card_expires"],
+        status["channels"][0]["pulled_at"],
+        status["channels"][0]["manifest_expires"],
+        view["provenance"][0]["sent_at"],
+        members[0]["card_expires"],
+    ):
+        assert datetime.fromisoformat(text).utcoffset() == timedelta(0)

@@ -12,7 +12,8 @@ import pytest
 
 from hub.client.home import Home
 from hub.client.keyring import KEY_FILE, KEYRING_FILE, Unlock
-from hub.client.state import SCHEMA_VERSION, State
+from hub.client.schema import SCHEMA_VERSION
+from hub.client.state import State
 from hub.client.transport import HubAccount
 from hub.errors import AccessError, ConflictError, InputError, StoreError
 from tests.unit.client.circle import SETTINGS, START, Circle, write_files

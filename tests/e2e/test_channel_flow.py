@@ -224,7 +224,9 @@ def test_a_removed_member_is_told(work: Work) -> None:
     # With a new invitation it comes back, on a new card and with another role.
     words = ("--organisation", "Provider", "--role", "read", "--out", "back.invitation")
     work.run("lab", "channel", "invite", "circle", *words)
-    given = ("--invitation-file", "back.invitation", "--token-file", "next.token")
+    token = ("hub", "token", "issue", "provider", "--data", "hub", "--out", "back.token")
+    work.run("none", *token)
+    given = ("--invitation-file", "back.invitation", "--token-file", "back.token")
     work.run("provider", "join", *given)
     assert work.json("provider", "status", code=ATTENTION)["level"] == "waiting"
     work.run("lab", "channel", "approve", "circle", "--yes-words-match")

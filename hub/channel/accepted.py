@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hub.channel.card import Card
 from hub.channel.header import Audience, Message
 from hub.channel.manifest import Role
-from hub.errors import InputError, VerificationError
+from hub.errors import VerificationError
 
 
 class NotYetError(VerificationError):
@@ -91,18 +91,3 @@ class Epoch:
     commitments: Mapping[Audience, str]
     kems: Mapping[Audience, frozenset[str]]
     superseded: int | None = None
-
-
-@dataclass
-class Batch:
-    """The outcome of several messages.
-
-    Args:
-        accepted: in an order in which each could be accepted.
-        waiting: what waits for something that is not there: try it again with the next batch.
-        refused: what is wrong, with the reason.
-    """
-
-    accepted: list[Accepted] = field(default_factory=list)
-    waiting: list[tuple[bytes, NotYetError]] = field(default_factory=list)
-    refused: list[tuple[bytes, InputError | VerificationError]] = field(default_factory=list)

@@ -28,11 +28,11 @@ Source: schemas/channel-v1.md, "Verification".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from hub.channel.accepted import Accepted, Alarm, Batch, Epoch, NotYetError, RefusedError
+from hub.channel.accepted import Accepted, Alarm, Epoch, NotYetError, RefusedError
 from hub.channel.card import Card
 from hub.channel.chains import Chains
 from hub.channel.header import (
@@ -51,12 +51,10 @@ from hub.channel.roster import Roster
 from hub.errors import InputError, VerificationError
 from hub.model.codec import Json, canonical, loads_canonical
 
-__all__ = ["Accepted", "Alarm", "Batch", "Epoch", "NotYetError", "RefusedError", "TrustedChannel"]
+__all__ = ["Accepted", "Alarm", "Epoch", "NotYetError", "RefusedError", "TrustedChannel"]
 
 _STATE_VERSION: Final = 1
 _MAX_STATE: Final = 2**30
-
-_STRUCTURE: Final = frozenset({MessageType.CARD, MessageType.MANIFEST, MessageType.EPOCH})
 
 
 class TrustedChannel:
@@ -226,49 +224,6 @@ class TrustedChannel:
             raise refusal
         return accepted
 
-    def accept_many(self, raws: Iterable[bytes], *, now: int) -> Batch:
-        """Accept messages that may have arrived in any order.
-
-        They are taken by the time in their headers, and what waits for a predecessor is tried
-        again as soon as that may have come.
-
-        Args:
-            raws: the messages; put the `waiting` of the last batch in front.
-            now: seconds UTC.
-        """
-        batch = Batch()
-        for raw in sorted(raws, key=_when_made):
-            accepted = self._try(raw, batch, now)
-            while accepted is not None:
-                accepted = self._retry(accepted, batch, now)
-        return batch
-
-    def _try(self, raw: bytes, batch: Batch, now: int) -> Accepted | None:
-        try:
-            accepted = self.accept(raw, now=now)
-        except NotYetError as error:
-            batch.waiting.append((raw, error))
-            return None
-        except (InputError, VerificationError) as error:
-            batch.refused.append((raw, error))
-            return None
-        batch.accepted.append(accepted)
-        return accepted
-
-    def _retry(self, news: Accepted, batch: Batch, now: int) -> Accepted | None:
-        """Try again what may have waited for `news`; return the first that is accepted."""
-        waiting, batch.waiting = batch.waiting, []
-        for index, (raw, error) in enumerate(waiting):
-            header = parse_message(raw).header
-            if news.message.header.t in _STRUCTURE or header.pub == news.message.header.pub:
-                accepted = self._try(raw, batch, now)
-                if accepted is not None:
-                    batch.waiting += waiting[index + 1 :]
-                    return accepted
-            else:
-                batch.waiting.append((raw, error))
-        return None
-
     def note_deletion(self, raw: bytes, *, now: int) -> None:
         """Learn from a tombstone which messages are gone, before its own turn in the chain.
 
@@ -371,15 +326,6 @@ class TrustedChannel:
         except (KeyError, TypeError, ValueError):
             raise InputError("not a state of a channel", where="state") from None
         return cls(Ledger(Roster.from_json(roster), Chains.from_json(chains), alarms, time))
-
-
-def _when_made(raw: bytes) -> tuple[int, int]:
-    """Sorts messages as they were probably made; what cannot be read comes first."""
-    try:
-        header = parse_message(raw).header
-    except (InputError, VerificationError):
-        return (-1, 0)
-    return (header.ts, header.seq or 0)
 
 
 def _alarm(row: Any) -> Alarm:

@@ -7,6 +7,7 @@ comes again is known by its digest.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -264,15 +265,32 @@ class Intake:
             message = self._message(each)
             if message is not None:
                 pending[message.digest] = message
-        ordered = in_order(list(pending.values()))
+        left = self._rounds(in_order(list(pending.values())))
+        if self._learn_deletions(left):
+            left = self._rounds(left)
+        self._keep(left)
+
+    def _rounds(self, ordered: Sequence[Message]) -> list[Message]:
+        """Take what can be taken, again while it helps; the rest waits."""
+        left = list(ordered)
         # Rounds are bounded: each verifies anew what waits, and somebody may have made much wait.
         for _ in range(_MAX_ROUNDS):
-            left = [each for each in ordered if not self._take(each)]
-            if not left or len(left) == len(ordered):
-                ordered = left
+            before = len(left)
+            left = [each for each in left if not self._take(each)]
+            if not left or len(left) == before:
                 break
-            ordered = left
-        self._keep(ordered)
+        return left
+
+    def _learn_deletions(self, early: Sequence[Message]) -> bool:
+        """Let tombstones that wait behind a gap say that what is missing there was deleted."""
+        learned = False
+        for message in early:
+            if self.trusted is not None and message.header.t is MessageType.TOMBSTONE:
+                # One that is wrong is refused with its reason when its turn comes.
+                with contextlib.suppress(InputError, VerificationError):
+                    self.trusted.note_deletion(message.raw, now=self.now)
+                    learned = True
+        return learned
 
     def store(self) -> None:
         """Write the verified state back."""

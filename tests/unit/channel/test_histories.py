@@ -24,6 +24,7 @@ from hub.channel.epoch import unwrap
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import TrustedChannel
 from hub.errors import VerificationError
+from tests.unit.channel.arrival import accept_many
 from tests.unit.channel.cast import PUBLISHER, Person, indicator, opening_scene
 
 
@@ -113,7 +114,7 @@ class ChannelMachine(RuleBasedStateMachine):
     def pull(self, random: Any, twice: bool) -> None:
         batch = self.backlog * (2 if twice else 1)
         random.shuffle(batch)
-        outcome = self.patient.accept_many(batch, now=self.scene.now)
+        outcome = accept_many(self.patient, batch, now=self.scene.now)
         assert [str(error) for _, error in outcome.refused] == []
         self.backlog = list(dict.fromkeys(raw for raw, _ in outcome.waiting))
 
@@ -136,7 +137,7 @@ class ChannelMachine(RuleBasedStateMachine):
         """In the end everything arrives, and the patient reader has caught up."""
         if not hasattr(self, "scene"):
             return
-        outcome = self.patient.accept_many(self.scene.wire[1:], now=self.scene.now)
+        outcome = accept_many(self.patient, self.scene.wire[1:], now=self.scene.now)
         assert [str(error) for _, error in (*outcome.waiting, *outcome.refused)] == []
         assert self.patient.manifest == self.scene.manifest
         assert self.patient.epoch == self.scene.trusted.epoch

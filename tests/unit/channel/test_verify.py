@@ -25,6 +25,7 @@ from hub.channel.renewal import due
 from hub.channel.seal import FingerprintSecret, seal_heartbeat, seal_keys, seal_tombstone
 from hub.channel.verify import NotYetError, RefusedError, TrustedChannel
 from hub.errors import InputError, VerificationError
+from tests.unit.channel.arrival import accept_many
 from tests.unit.channel.cast import (
     NOW,
     PUBLISHER,
@@ -102,7 +103,7 @@ def test_a_shuffled_batch_ends_in_the_same_state() -> None:
     shuffled = scene.wire[1:]
     random.Random(4).shuffle(shuffled)
     reader = TrustedChannel.from_genesis(scene.wire[0], owner_roots=None, now=scene.now)
-    batch = reader.accept_many(shuffled, now=scene.now)
+    batch = accept_many(reader, shuffled, now=scene.now)
     assert [str(error) for _, error in (*batch.waiting, *batch.refused)] == []
     assert len(batch.accepted) == len(shuffled)
     assert reader.manifest == scene.manifest
@@ -115,10 +116,10 @@ def test_a_batch_keeps_what_waits_and_sorts_out_what_is_wrong() -> None:
     reader = scene.reader()
     first = scene.publish(lab, [indicator(lab)]).message.raw
     second = scene.publish(lab, [indicator(lab, "192.0.2.2")]).message.raw
-    batch = reader.accept_many([second, b"junk"], now=NOW)
+    batch = accept_many(reader, [second, b"junk"], now=NOW)
     assert [raw for raw, _ in batch.waiting] == [second]
     assert [raw for raw, _ in batch.refused] == [b"junk"]
-    batch = reader.accept_many([second, first], now=NOW)
+    batch = accept_many(reader, [second, first], now=NOW)
     assert [accepted.message.raw for accepted in batch.accepted] == [first, second]
 
 
@@ -236,7 +237,7 @@ def test_a_deleted_message_leaves_a_bridge() -> None:
     scene.post(tombstone)
     scene.wire.remove(gone.raw)
     reader = TrustedChannel.from_genesis(scene.wire[0], owner_roots=None, now=NOW)
-    batch = reader.accept_many(scene.wire[1:], now=NOW)
+    batch = accept_many(reader, scene.wire[1:], now=NOW)
     assert len(batch.waiting) == 2
     reader.note_deletion(tombstone, now=NOW)
     assert reader.accept(kept.raw, now=NOW).member == lab.id
@@ -365,9 +366,9 @@ def test_a_card_that_comes_after_its_members_removal_still_explains_the_past() -
     scene.remove(other)
     late = card_message(scene.trusted.channel, other.card_raw)
     reader = TrustedChannel.from_genesis(scene.wire[0], owner_roots=None, now=NOW)
-    batch = reader.accept_many([raw for raw in scene.wire[1:] if raw != late], now=NOW)
+    batch = accept_many(reader, [raw for raw in scene.wire[1:] if raw != late], now=NOW)
     assert len(batch.waiting) == 3
-    rest = reader.accept_many([late, *(raw for raw, _ in batch.waiting)], now=NOW)
+    rest = accept_many(reader, [late, *(raw for raw, _ in batch.waiting)], now=NOW)
     assert (rest.waiting, rest.refused) == ([], [])
     assert reader.last(other.pub) == (1, said.message.digest)
     assert reader.epoch == scene.trusted.epoch

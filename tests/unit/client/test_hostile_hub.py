@@ -16,13 +16,15 @@ import pytest
 from hub.channel.carriage import from_artifact, to_artifact
 from hub.channel.header import Audience, parse_message
 from hub.channel.manifest import Role
+from hub.channel.notices import Deleted
+from hub.channel.seal import seal_tombstone
 from hub.channel.verify import TrustedChannel
 from hub.client.home import Home
 from hub.client.keyring import Unlock
 from hub.client.publisher import seal_objects
 from hub.client.renewal import renew
 from hub.client.subscriber import pull
-from hub.client.work import Desk, flush
+from hub.client.work import Desk, Sealed, flush
 from hub.errors import ConflictError, InputError, TransportError, VerificationError
 from hub.model.codec import Json
 from hub.model.objects import network_indicator, revoke
@@ -100,6 +102,30 @@ def test_a_withheld_message_holds_back_what_follows(published: Circle) -> None:
     result = published.pull("provider")
     assert (result.waiting, result.alarms) == (0, [])
     assert _count(published) == 7
+
+
+def test_a_tombstone_bridges_the_gap_of_what_it_deleted(published: Circle) -> None:
+    lab = published.desks["lab"]
+    waiting = [body for _, body in _new(published, published.hub.collections[C1].rows)]
+    details = [parse_message(from_artifact(each)) for each in waiting]
+    gone = next(each for each in details if each.header.aud is Audience.DETAIL)
+    first = waiting[details.index(gone)]
+    assert gone.header.seq is not None
+    with lab.home.locked():
+        channel = lab.home.state.channel("circle")
+        trusted = lab.home.trusted(channel)
+        deleted = Deleted(str(gone.header.pub), gone.header.seq, gone.digest)
+        sealed = Sealed(lab.home, channel, trusted, published.clock())
+        signing = lab.home.keyring.current.signing
+        sealed.add(
+            seal_tombstone(trusted, signing, [deleted], reason="error", now=published.clock())
+        )
+        sealed.store()
+    flush(lab, channel)
+    published.hub.rewrite = lambda rows: [each for each in rows if each[1]["id"] != first["id"]]
+    result = published.pull("provider")
+    assert (result.waiting, result.alarms) == (0, [])
+    assert 0 < _count(published) < 7
 
 
 def test_a_flood_of_early_messages_is_bounded(published: Circle) -> None:

@@ -59,6 +59,8 @@ def command(
     """
     text = _invitation(invitation_file)
     invitation = parse_invitation(text)
+    # The token goes where the invitation says: whoever reads this can still stop.
+    click.echo(f"Joining over {invitation.api_root}", err=True)
     with load_home(home, passphrase_file) as opened:
         if opened.organisation.casefold() != invitation.organisation.casefold():
             click.echo(

@@ -39,9 +39,18 @@ def renew(
             with home.state.transaction():
                 floor.keep(home, channel, now)
                 count = home.state.abandon(channel.channel_id)
-            result.done.append(f"dropped {count} unsent messages; verified the channel anew")
+            result.done.append(
+                f"dropped {count} unsent message{'' if count == 1 else 's'} and verified the "
+                "channel anew; now publish your files again, and withdraw again what you withdrew"
+            )
             channel = home.state.channel(name)
         channel = refresh(desk, channel)
+        if abandon:
+            lost = home.state.drop_lost(channel.channel_id, home.member_id)
+            if lost:
+                result.done.append(
+                    f"{lost} of your own objects are on the hub no more, and count as unpublished"
+                )
         trusted = home.trusted(channel)
         soon = now + home.settings.warn_before_s
         newest = home.keyring.current.card

@@ -333,6 +333,18 @@ class State:
             )
         return dropped
 
+    def drop_lost(self, channel_id: str, member: str) -> int:
+        """Drop a member's objects whose message is not there; returns how many.
+
+        After a channel was verified anew these are what its hub has lost: publishing them again
+        must not find them published already.
+        """
+        return self._run(
+            "DELETE FROM object WHERE channel_id=? AND member=?"
+            " AND digest NOT IN (SELECT digest FROM message WHERE channel_id=?)",
+            (channel_id, member, channel_id),
+        ).rowcount
+
     # Messages
 
     def put_message(self, row: MessageRow) -> None:

@@ -327,9 +327,7 @@ def test_two_machines_with_one_key_are_told_apart_and_healed(
                 continue
             with pytest.raises(ConflictError, match="refused a message") as caught:
                 flush(desk, channel)
-            assert "renew --new-card --abandon-outbox" in str(caught.value.hint).replace(
-                "channel ", ""
-            )
+            assert "--new-card --abandon-outbox" in str(caught.value.hint)
     # The twin's own message is the fork that it then sees.
     (result,) = pull(published.desks["twin"])
     assert result.alarms
@@ -363,6 +361,27 @@ def test_a_message_that_came_too_late_is_given_up(published: Circle, tmp_path: P
     assert result.alarms == []
     assert result.objects["indicator"] == 1
     assert desk.home.state.alarms() == []
+
+
+def test_what_a_restored_hub_lost_is_published_again(published: Circle, tmp_path: Path) -> None:
+    lab = published.desks["lab"]
+    kept = list(published.hub.collections[C1].rows)
+    path = tmp_path / "later.csv"
+    path.write_text("address,campaign\n198.51.100.7,LANTERN\n")
+    published.publish("lab", path)
+    published.hub.collections[C1].rows = kept
+    done = renew(lab, "circle", new_card=True, abandon=True).done
+    assert any("on the hub no more" in each for each in done)
+    renew(lab, "circle")
+    assert published.publish("lab", path).messages > 0
+    result = published.pull("provider")
+    assert result.alarms == []
+    values = [
+        row.body["pattern"]
+        for row in published.desks["provider"].home.state.objects()
+        if row.type == "indicator"
+    ]
+    assert any("198.51.100.7" in each for each in values)
 
 
 def test_a_server_that_calls_a_repetition_a_failure(published: Circle, tmp_path: Path) -> None:

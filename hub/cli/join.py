@@ -22,7 +22,8 @@ from hub.cli.options import (
 )
 from hub.client.joining import Joining, join
 from hub.client.keyring import write_private
-from hub.errors import AccessError, InputError
+from hub.client.transport import checked_url
+from hub.errors import AccessError, InputError, VerificationError
 
 
 @click.command("join")
@@ -34,6 +35,12 @@ from hub.errors import AccessError, InputError
     help="File holding the invitation, - for standard input; else you are asked.",
 )
 @click.option("--name", default="", help="What to call the channel here.")
+@click.option(
+    "--hub",
+    "expected",
+    default=None,
+    help="URL of the hub, as its operator gave it: refuse an invitation to another one.",
+)
 @click.option(
     "--request-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -50,6 +57,7 @@ def command(
     allow_plain_http: bool,
     invitation_file: Path | None,
     name: str,
+    expected: str | None,
     request_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -61,6 +69,14 @@ def command(
     invitation = parse_invitation(text)
     # The token goes where the invitation says: whoever reads this can still stop.
     click.echo(f"Joining over {invitation.api_root}", err=True)
+    if expected is not None and checked_url(expected, allow_plain_http=True) != checked_url(
+        invitation.api_root, allow_plain_http=True
+    ):
+        raise VerificationError(
+            f"the invitation leads to {invitation.api_root}, not to {expected}",
+            where="invitation",
+            hint="ask the inviting organisation; the token was not sent",
+        )
     with load_home(home, passphrase_file) as opened:
         if opened.organisation.casefold() != invitation.organisation.casefold():
             click.echo(

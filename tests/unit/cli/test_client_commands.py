@@ -109,6 +109,19 @@ def test_an_invitation_that_expired(shell: Shell, monkeypatch: pytest.MonkeyPatc
     assert "new one" in str(error.hint)
 
 
+def test_an_invitation_to_another_hub_gets_no_token(shell: Shell) -> None:
+    shell.create()
+    shell.init("provider")
+    path = shell.invite()
+    asked = len(shell.hub.requests)
+    words = ("--invitation-file", path, "--token-file", shell.path("provider.token"))
+    theirs = ("--hub", "https://other-hub.example/stillwatch/")
+    error = shell.fails(VerificationError, "provider", "join", *words, *theirs)
+    assert "the token was not sent" in str(error.hint)
+    assert len(shell.hub.requests) == asked
+    shell.run("provider", "join", *words, "--hub", API_ROOT)
+
+
 def test_a_join_request_of_another_channel_or_a_swapped_card(shell: Shell) -> None:
     shell.create()
     request = shell.path("request")

@@ -192,7 +192,7 @@ def test_json_traps_4xx_and_nothing_stored(peer: Peer, which: str) -> None:
     answer = peer.send("rw1", TRAPS[which])
     assert answer.status in (400, 422)
     assert answer.json["http_status"] == str(answer.status)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 5
     assert peer.get(peer.objects("rw1"), [("added_after", after)]).json == {}
 
 
@@ -212,7 +212,7 @@ def test_a_gzip_bomb_413(peer: Peer) -> None:
     began = time.perf_counter()
     answer = peer.send("rw1", bomb, ("Content-Encoding", "gzip"))
     assert answer.status == 413
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 10
 
 
 def test_other_encodings_are_refused(peer: Peer) -> None:

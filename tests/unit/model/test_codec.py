@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from hub.errors import InputError
 from hub.model import codec
-from hub.resources import samples
 
 INTEGERS = st.integers(-codec.MAX_INTEGER, codec.MAX_INTEGER)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -132,19 +131,6 @@ def test_depth_bombs_are_refused_at_once(bomb: bytes) -> None:
     with pytest.raises(InputError):
         codec.loads(bomb)
     assert time.process_time() - begin < 0.1
-
-
-def test_an_envelope_of_1000_objects_is_read_at_50_megabytes_a_second() -> None:
-    sample = json.loads((samples() / "indicators" / "prompt.regex.json").read_bytes())
-    objects = [{**obj, "x_number": number} for number in range(200) for obj in sample["objects"]]
-    data = codec.dumps({"more": False, "objects": objects[:1000]})
-    rates = []
-    for _ in range(3):
-        begin = time.process_time()
-        envelope = codec.loads(data)
-        rates.append(len(data) / (time.process_time() - begin))
-    assert len(envelope["objects"]) == 1000
-    assert max(rates) > 50e6
 
 
 def test_the_depth_limit_is_exact() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.errors import InputError, PatternError
-from hub.model.codec import Json, dumps, loads
+from hub.model.codec import dumps, loads
 from hub.model.extension import INDICATOR_CONTROLS, register, unpack
 from hub.model.fields import IndicatorControls
 from hub.model.indicators import (
@@ -179,23 +178,3 @@ def test_whatever_a_fast_builder_makes_stix2_accepts(value: str, kind: str) -> N
         return
     assert stix2.parse(found, allow_custom=False)["id"] == found["id"]
     assert loads(dumps(found)) == found
-
-
-@pytest.mark.parametrize("kind", ["account", "network", "prompt"])
-def test_fast_builders_make_5000_objects_a_second(kind: str) -> None:
-    tokens = [f"email:k-1.2026q4:{number:064x}" for number in range(500)]
-
-    def build(number: int) -> Json:
-        if kind == "account":
-            return account_token_indicator([tokens[number]], **options(confidence=70))
-        if kind == "network":
-            return network_indicator(f"198.18.{number % 256}.7", **options(confidence=70))
-        return prompt_indicator("sha256-norm", f"{number:064x}", **options(confidence=70))
-
-    rates = []
-    for _ in range(3):
-        begin = time.process_time()
-        found = [build(number) for number in range(500)]
-        rates.append(500 / (time.process_time() - begin))
-    assert len(found) == 500
-    assert max(rates) > 5000

@@ -65,7 +65,7 @@ def test_json_traps(house: House, rw: str, name: str) -> None:
     answer = house.ask("POST", objects(rw), body=TRAPS[name])
     assert answer.status in (400, 422)
     assert answer.json["title"]
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5
     assert house.store.count(rw) == 0
 
 
@@ -146,7 +146,7 @@ def test_a_slow_body_is_given_up(tmp_path: Path) -> None:
 
         began = time.perf_counter()
         house.runner.run(request())
-        assert time.perf_counter() - began < 2
+        assert time.perf_counter() - began < 5
         assert sent[0]["status"] == 408
 
 

@@ -119,11 +119,10 @@ def _sealing(lab: Desk, indicators: list[Json]) -> list[Row]:
         return raws
 
     def open_all() -> int:
-        return sum(
-            len(open_data(receiver, receiver.accept(raw, now=now), secrets).objects) for raw in raws
-        )
+        return sum(len(open_data(receiver, each, secrets).objects) for each in accepted)
 
     sealing, raws = _timed(seal)
+    verifying, accepted = _timed(lambda: [receiver.accept(raw, now=now) for raw in raws])
     opening, count = _timed(open_all)
     assert count == INDICATORS
     sealed = sum(len(raw) for raw in raws) / 1000
@@ -137,11 +136,13 @@ def _sealing(lab: Desk, indicators: list[Json]) -> list[Row]:
             _SEAL_MS / (sealing * 1000),
             "",
         ),
+        Row(f"verify their {len(parts)} messages", f"{verifying * 1000:,.1f} ms", "", None, ""),
+        # The prototype's figure is for verifying and decrypting; it parsed and checked nothing.
         Row(
-            f"verify and open {INDICATORS:,} indicators ({stix:,.0f} kB of STIX)",
+            f"decrypt, read strictly and bind ({stix:,.0f} kB of STIX)",
             f"{opening * 1000:,.1f} ms",
-            f"{_OPEN_MS:,.0f} ms (prototype)",
-            _OPEN_MS / (opening * 1000),
+            f"{_OPEN_MS:,.0f} ms (prototype, without reading)",
+            _OPEN_MS / (verifying * 1000 + opening * 1000),
             "",
         ),
     ]

@@ -43,5 +43,5 @@ def render(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    ratio = "" if row.ratio is None else f"{row.ratio:,.1f}x"
+    ratio = "" if row.ratio is None else f"{row.ratio:,.{1 if row.ratio >= 1 else 2}f}x"
     return (row.work, row.ours, row.theirs, ratio, row.floor)

@@ -14,8 +14,6 @@ from click.testing import CliRunner
 from hub.cli.main import cli
 from tests.interop.medallion_process import PASSWORD, USER, medallion, stock_backend
 
-pytest.importorskip("medallion")
-
 ACCOUNTS = """email,campaign,first_seen,confidence
 ann@mailbox-farm.example,LANTERN,2026-11-01T00:00:00Z,80
 bob@mailbox-farm.example,LANTERN,2026-11-01T00:00:00Z,70

@@ -112,10 +112,6 @@ class Keyring:
         keys = CardKeys(parse_card(raw), signing, kem)
         return dataclasses.replace(self, cards=(*self.cards, keys))
 
-    def by_kem_id(self, kem_id: str) -> CardKeys | None:
-        """The card with this encryption key."""
-        return next((each for each in self.cards if each.card.kem_id == kem_id), None)
-
     def save(self, folder: Path, unlock: Unlock) -> None:
         """Write the file anew: complete, or not at all.
 

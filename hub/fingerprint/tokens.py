@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,38 +75,3 @@ def token(key: FingerprintKey, kind: str, normalised: str) -> str:
         raise InputError("an empty value has no token", where=kind)
     digest = hmac.digest(key.secret, prefix + _lp(normalised.encode()), "sha256")
     return f"{kind}:{key.key_id}:{digest.hex()}"
-
-
-def tokens_of(
-    values: Mapping[str, str | None],
-    keys: Sequence[FingerprintKey],
-    *,
-    region: str | None = None,
-) -> list[str]:
-    """Normalise an account's identifiers and tokenise each under every live key.
-
-    Args:
-        values: token kind to the value as it was found; `None` and blank text are left out.
-        keys: live fingerprint keys, any order.
-        region: ISO 3166 region of phone numbers that are written without a country code.
-    Returns:
-        Tokens by kind in the order of `TOKEN_KINDS`, then by key in the order given.
-    Raises:
-        InputError: a value cannot be normalised; names the kind, never the value.
-    """
-    unknown = values.keys() - normalise.TOKEN_KINDS
-    if unknown:
-        raise InputError("not a kind of token", where="kind")
-    return list(_tokens(values, keys, region))
-
-
-def _tokens(
-    values: Mapping[str, str | None], keys: Sequence[FingerprintKey], region: str | None
-) -> Iterable[str]:
-    for kind in normalise.TOKEN_KINDS:
-        raw = values.get(kind)
-        if raw is None or not raw.strip():
-            continue
-        value = normalise.of_kind(kind, raw, region=region)
-        for key in keys:
-            yield token(key, kind, value)

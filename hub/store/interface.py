@@ -173,12 +173,6 @@ class CollectionStore(Protocol):
         """The inbox beside a channel collection."""
         ...
 
-    def describe_collection(
-        self, collection_id: str, *, title: str, description: str | None
-    ) -> Collection:
-        """Change title and description."""
-        ...
-
     def bind_channel(self, collection_id: str, channel_id: str) -> None:
         """Remember the channel that a collection carries; the same again is fine.
 

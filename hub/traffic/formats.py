@@ -31,11 +31,6 @@ def format_names() -> tuple[str, ...]:
     return tuple(known.name for known in _FORMATS)
 
 
-def format_titles() -> dict[str, str]:
-    """Name to the title that an operator reads."""
-    return {known.name: known.title for known in _FORMATS}
-
-
 def open_log(
     path: Path,
     *,

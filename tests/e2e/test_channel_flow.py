@@ -206,7 +206,8 @@ def test_a_token_is_rotated(work: Work) -> None:
     tokens = work.json("none", "hub", "token", "list", "provider", "--data", "hub")
     first = next(each["id"] for each in tokens if each["id"] != issued["id"])
     work.run("none", "hub", "token", "revoke", first, "--data", "hub")
-    work.run("provider", "pull")
+    (pulled,) = work.json("provider", "pull")["channels"]
+    assert pulled["problem"] is None
 
 
 def test_nothing_secret_stands_in_the_logs(work: Work) -> None:

@@ -27,9 +27,6 @@ def test_collections_are_found_by_id_and_alias(store: Store, org: str) -> None:
     assert store.collections() == [made, channel, inbox]
     assert store.inbox(channel.id) == inbox
     assert store.inbox(made.id) is None
-    changed = store.describe_collection(made.id, title="New", description=None)
-    assert (changed.title, changed.description) == ("New", None)
-    assert store.collection(made.id) == changed
 
 
 def test_a_given_id_is_kept_and_taken_once(store: Store, org: str) -> None:
@@ -70,8 +67,6 @@ def test_one_inbox_each(store: Store, org: str) -> None:
     store.create_collection(Kind.INBOX, "i", owner_org=org, inbox_of=channel)
     with pytest.raises(ConflictError):
         store.create_collection(Kind.INBOX, "j", owner_org=org, inbox_of=channel)
-    with pytest.raises(InputError):
-        store.describe_collection(_NOWHERE, title="x", description=None)
 
 
 def test_a_channel_is_bound_once(store: Store, org: str) -> None:

@@ -91,19 +91,6 @@ class Collections:
         row = self._database.row(_BY_INBOX, (collection_id,))
         return None if row is None else _collection(row)
 
-    def describe_collection(
-        self, collection_id: str, *, title: str, description: str | None
-    ) -> Collection:
-        """See `CollectionStore.describe_collection`."""
-        with self._database.write() as connection:
-            changed = connection.execute(
-                "UPDATE collection SET title = ?, description = ? WHERE id = ?",
-                (title, description, collection_id),
-            )
-            if not changed.rowcount:
-                raise _unknown(collection_id)
-            return _collection(connection.execute(_BY_ID, (collection_id,)).fetchone())
-
     def bind_channel(self, collection_id: str, channel_id: str) -> None:
         """See `CollectionStore.bind_channel`."""
         with self._database.write() as connection:

@@ -94,7 +94,8 @@ def test_invitations_that_are_none(shell: Shell, content: str) -> None:
     shell.init("provider")
     path = shell.folder / "invitation"
     path.write_text(content)
-    shell.fails(InputError, "provider", "join", "--invitation-file", str(path))
+    error = shell.fails(InputError, "provider", "join", "--invitation-file", str(path))
+    assert error.message
 
 
 def test_an_invitation_that_expired(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hub.errors import InputError
 from hub.fingerprint.normalise import TOKEN_KINDS
-from hub.fingerprint.tokens import FingerprintKey, token, tokens_of
+from hub.fingerprint.tokens import FingerprintKey, token
 
 KEY = FingerprintKey("0123456789abcdef.2026q4", bytes(range(32)))
 OTHER = FingerprintKey("0123456789abcdef.2026q4-2", bytes(32))
@@ -55,23 +55,6 @@ def test_key_ids_of_other_forms_are_refused(key_id: str) -> None:
 def test_secrets_of_other_lengths_are_refused(length: int) -> None:
     with pytest.raises(InputError):
         FingerprintKey("0123456789abcdef.2026q4", bytes(length))
-
-
-def test_tokens_of_an_account_come_by_kind_then_key() -> None:
-    values = {"phone": "+1 202 555 0143", "email": "A@One.example", "device": None, "name": "  "}
-    assert tokens_of(values, [KEY, OTHER]) == [
-        token(KEY, "email", "a@one.example"),
-        token(OTHER, "email", "a@one.example"),
-        token(KEY, "phone", "+12025550143"),
-        token(OTHER, "phone", "+12025550143"),
-    ]
-
-
-@pytest.mark.parametrize("values", [{"passport": "x"}, {"email": "secret-person"}])
-def test_bad_values_are_refused_without_being_shown(values: dict[str, str]) -> None:
-    with pytest.raises(InputError) as caught:
-        tokens_of(values, [KEY])
-    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "value"), [("passport", "x"), ("email", "")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hub.errors import InputError
-from hub.fingerprint.tokens import FingerprintKey, tokens_of
+from hub.fingerprint import normalise
+from hub.fingerprint.tokens import FingerprintKey, token
 from hub.match.schema import TRAFFIC_SCHEMA
 from hub.traffic.accounts import AccountTable
 
@@ -28,6 +30,15 @@ ROW = {
     "name": "Ada Abel",
     "signup_time": "2026-01-05T01:02:03+01:00",
 }
+
+
+def tokens_of(values: Mapping[str, str], keys: Sequence[FingerprintKey]) -> list[str]:
+    """The tokens of one account, one identifier and one key at a time."""
+    return [
+        token(key, kind, normalise.of_kind(kind, raw))
+        for kind, raw in values.items()
+        for key in keys
+    ]
 
 
 def batch(*events: dict[str, object]) -> pa.RecordBatch:

@@ -12,7 +12,7 @@ import pytest
 
 from hub.errors import InputError
 from hub.match.schema import TRAFFIC_SCHEMA
-from hub.traffic.formats import format_names, format_titles, open_log
+from hub.traffic.formats import format_names, open_log
 from tests.unit.traffic.exchanges import (
     PACKERS,
     WRITERS,
@@ -38,7 +38,7 @@ _SHARED = {
 
 
 def test_every_format_has_a_writer_here_and_a_title() -> None:
-    assert set(format_names()) == set(WRITERS) == set(_SHARED) == set(format_titles())
+    assert set(format_names()) == set(WRITERS) == set(_SHARED)
 
 
 @pytest.mark.parametrize("packing", PACKERS)

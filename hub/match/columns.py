@@ -19,7 +19,7 @@ from hub.match.compare import Test
 from hub.match.index.buffers import Rows
 from hub.match.index.cidr import Addresses, parse_addresses
 from hub.match.plan import Atom, Field, Kind, microseconds
-from hub.match.schema import TRAFFIC_SCHEMA
+from hub.match.schema import STORED_FEATURES, TRAFFIC_SCHEMA
 from hub.match.syntax import Operator
 from hub.model.identifiers import timestamp
 
@@ -59,13 +59,26 @@ class Batch:
     def column(self, name: str) -> Any:
         """A column in its TRAFFIC type, or None where the source shows nothing in it."""
         if name not in self._columns:
-            self._columns[name] = self._typed(name)
+            self._columns[name] = self._typed(name, TRAFFIC_SCHEMA.field(name).type)
         return self._columns[name]
 
-    def _typed(self, name: str) -> Any:
+    def stored(self, feature: str) -> Any:
+        """A feature of the prompts that the source holds itself, or None."""
+        kept = STORED_FEATURES[feature]
+        if kept.name not in self._columns:
+            self._columns[kept.name] = self._typed(kept.name, kept.type)
+        return self._columns[kept.name]
+
+    def shows(self, field: Field) -> bool:
+        """Whether the source shows anything in a field."""
+        if field.derived is not None and self.stored(field.derived) is not None:
+            return True
+        return self.column(field.column) is not None
+
+    def _typed(self, name: str, wanted: pa.DataType) -> Any:
         if self._events.schema.get_field_index(name) < 0:
             return None
-        column, wanted = self._events.column(name), TRAFFIC_SCHEMA.field(name).type
+        column = self._events.column(name)
         if column.null_count == len(column) and len(column):
             return None
         if column.type == wanted:
@@ -83,7 +96,13 @@ class Batch:
     @cached_property
     def bands(self) -> NDArray[np.uint64]:
         """The near-duplicate bands of each prompt, (N, 16); zero: none."""
-        return prompts.bands_batch(self._normalised)
+        kept = self.stored("lsh_bands[*]")
+        if kept is None:
+            return prompts.bands_batch(self._normalised)
+        zeros = pa.scalar([0] * prompts.BANDS, kept.type)
+        values = (kept.fill_null(zeros) if kept.null_count else kept).flatten()
+        table: NDArray[np.uint64] = values.to_numpy(zero_copy_only=False)
+        return table.reshape(-1, prompts.BANDS)
 
     @cached_property
     def _normalised(self) -> Any:
@@ -98,6 +117,9 @@ class Batch:
         return self._strings[field]
 
     def _derived(self, feature: str) -> Any:
+        kept = self.stored(feature)
+        if kept is not None:
+            return kept
         if feature == "template_sha256":
             return prompts.sha256_batch(prompts.template_batch(self._normalised))
         return prompts.sha256_batch(
@@ -107,7 +129,7 @@ class Batch:
     def passes(self, atom: Atom, test: Test, rows: Rows) -> Mask:
         """Which of `rows` have a value of the atom's field that passes its test."""
         field = atom.field
-        if self.column(field.column) is None:
+        if not self.shows(field):
             return np.zeros(len(rows), dtype=np.bool_)
         if field.kind in {Kind.NUMBER, Kind.TIME}:
             quick = self._ordered(atom, rows)
@@ -146,7 +168,7 @@ class Batch:
 
     def values(self, field: Field, rows: Rows) -> list[list[Any]]:
         """The values of a field in each of `rows`, as observations would hold them."""
-        if self.column(field.column) is None:
+        if not self.shows(field):
             return [[] for _ in rows]
         if field.kind is Kind.BANDS:
             return [

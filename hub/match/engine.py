@@ -18,6 +18,7 @@ from hub.match.index.text import safe_test
 from hub.match.indicators import Indicator, Problem, collect
 from hub.match.mask import masked
 from hub.match.plan import (
+    FIELDS,
     Atom,
     Both,
     Field,
@@ -272,7 +273,7 @@ class IndicatorIndex:
         counts = np.zeros(len(rows), dtype=np.int64)
         found = (self._planner.atoms[number] for number in _atoms(node))
         named = {pair for atom in found if _names_bands(atom) for pair in bands_of(atom.comparison)}
-        if named and batch.column("prompt") is not None:
+        if named and batch.shows(FIELDS["llm-exchange:prompt.lsh_bands[*]"]):
             table = batch.bands[rows]
             for band, value in named:
                 counts += table[:, band] == np.uint64(value)

@@ -29,7 +29,7 @@ _TEXT_SEARCH = frozenset({Operator.LIKE, Operator.MATCHES})
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    column: str
+    field: Field
     probe: Probe
     postings: Postings
 
@@ -59,7 +59,7 @@ class Probes:
         rows: list[Rows] = [np.zeros(0, dtype=np.int64)]
         anchors: list[Keys] = [np.zeros(0, dtype=np.int32)]
         for group in self._groups:
-            if len(batch) and batch.column(group.column) is not None:
+            if len(batch) and batch.shows(group.field):
                 found = group.postings.expand(group.probe(batch))
                 rows.append(found[0])
                 anchors.append(found[1])
@@ -82,13 +82,13 @@ def _exact(field: Field, anchors: Sequence[Anchor]) -> _Group | None:
         pairs = ((one, number) for number, atom in anchors for one in bands_of(atom.comparison))
         bands, postings = _keyed(pairs)
         index = BandIndex(bands)
-        return _Group(field.column, lambda batch: index.probe(batch.bands), postings)
+        return _Group(field, lambda batch: index.probe(batch.bands), postings)
     if field.kind is Kind.NUMBER:
         return _numbers(field, anchors)
     literals = ((str(v), number) for number, atom in anchors for v in atom.comparison.values)
     strings, postings = _keyed(literals)
     table = ExactIndex(strings)
-    return _Group(field.column, _over_strings(field, table.probe), postings)
+    return _Group(field, _over_strings(field, table.probe), postings)
 
 
 def _numbers(field: Field, anchors: Sequence[Anchor]) -> _Group | None:
@@ -102,7 +102,7 @@ def _numbers(field: Field, anchors: Sequence[Anchor]) -> _Group | None:
     if not numbers:
         return None
     index = NumberIndex(numbers)
-    return _Group(field.column, lambda batch: index.probe(batch.column(field.column)), postings)
+    return _Group(field, lambda batch: index.probe(batch.column(field.column)), postings)
 
 
 def _over_strings(field: Field, probe: Callable[[Any], Hits]) -> Probe:
@@ -121,7 +121,7 @@ def _over_strings(field: Field, probe: Callable[[Any], Hits]) -> Probe:
 def _search(field: Field, anchors: Sequence[Anchor]) -> _Group:
     comparisons, postings = _keyed((atom.comparison, number) for number, atom in anchors)
     index = TextIndex(comparisons)
-    return _Group(field.column, _over_strings(field, index.probe), postings)
+    return _Group(field, _over_strings(field, index.probe), postings)
 
 
 def _prefixes(anchors: Sequence[Anchor]) -> _Group | None:
@@ -134,7 +134,7 @@ def _prefixes(anchors: Sequence[Anchor]) -> _Group | None:
     if not blocks:
         return None
     index = PrefixIndex(blocks)
-    return _Group("client_ip", lambda batch: index.probe(batch.addresses), postings)
+    return _Group(anchors[0][1].field, lambda batch: index.probe(batch.addresses), postings)
 
 
 def _blocks(field: Field, comparison: Comparison) -> list[Block]:

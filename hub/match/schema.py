@@ -46,6 +46,15 @@ TRAFFIC_SCHEMA: Final = pa.schema(
 """One row per exchange; `observed_at` in UTC microseconds; `event_id` is the source's own request
 id, else `file:row`."""
 
+STORED_FEATURES: Final[dict[str, pa.Field]] = {
+    "sha256_raw": pa.field("prompt_sha256_raw", pa.string()),
+    "sha256_norm": pa.field("prompt_sha256_norm", pa.string()),
+    "template_sha256": pa.field("prompt_template_sha256", pa.string()),
+    "lsh_bands[*]": pa.field("prompt_bands", pa.list_(pa.uint64(), 16)),
+}
+"""Features of a prompt that an event store may hold in columns of their own, in its stead: the last
+step of the STIX path to the column. Bands: 16 values a prompt, all zero if it has none."""
+
 MATCH_SCHEMA: Final = pa.schema(
     [
         pa.field("event_id", pa.string(), nullable=False),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -12,7 +12,7 @@ import numpy as np
 
 from hub.traffic.assemble import Piece
 from hub.traffic.problems import RejectError, Tally
-from hub.traffic.source import Source
+from hub.traffic.source import Block, Source, split
 
 BATCH_BYTES: Final = 64 << 20
 """A batch ends when it holds this much of the log, however few rows that is."""
@@ -71,6 +71,12 @@ class Head:
         return found
 
 
+Task = Callable[[Tally], Iterator[Piece]]
+"""Decodes one block into raw columns of bounded pieces, counting in the tally that it is given.
+
+It may run once, in any thread, beside the others of its file."""
+
+
 class Decoder(Protocol):
     """One file opened as one format.
 
@@ -84,10 +90,11 @@ class Decoder(Protocol):
     @property
     def unused(self) -> tuple[str, ...]: ...
 
-    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
-        """Raw columns of at most `rows` records and about `BATCH_BYTES` of log.
+    def tasks(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Task]:
+        """Cut the file, in order, into tasks that give pieces of at most `rows` records.
 
-        Of columns that are not `wanted` it may only say in `tally.glimpsed` that they have values.
+        Cutting counts in `tally`, such as the damage that ends a stream. Of columns that are not
+        `wanted` a task may only say in `glimpsed` that they have values.
         """
         ...
 
@@ -162,49 +169,67 @@ class LineDecoder:
     fields: Sequence[str]
     columns: frozenset[str]
     unused: tuple[str, ...] = ()
-    _rows: list[tuple[Any, ...]] = field(default_factory=list)
-    _lines: list[int] = field(default_factory=list)
 
-    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
-        """Raw columns of at most `rows` records and about `BATCH_BYTES` of log."""
-        size = 0
-        for group in self.source.lines(tally.rejects):
-            for number, data in group:
-                if data is None:
-                    limit = self.source.line_bytes >> 20
-                    tally.rejects.add(number, f"the line is longer than {limit} MiB")
-                    continue
-                try:
-                    found = self.parse(data)
-                except RejectError as reason:
-                    if data.strip():
-                        tally.rejects.add(number, str(reason))
-                    continue
-                if not found:
-                    tally.skipped += 1
-                self._rows.extend(found)
-                self._lines.extend([number] * len(found))
-                size += len(data)
-                if len(self._rows) >= rows or size >= BATCH_BYTES:
-                    yield from self._flush(rows, tally, wanted)
-                    size = 0
-        yield from self._flush(rows, tally, wanted)
+    def tasks(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Task]:
+        """One task for each block of whole lines."""
+        for block in self.source.cut(tally.rejects):
+            yield partial(self._pieces, block, rows, wanted)
 
-    def _flush(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
-        for start in range(0, len(self._rows), rows):
-            columns: dict[str, Sequence[Any]] = {}
-            part = self._rows[start : start + rows]
-            for name, values in zip(self.fields, zip(*part, strict=True), strict=True):
-                first = columns.get(name)
-                columns[name] = values if first is None else _coalesce(first, values)
-            lines = np.array(self._lines[start : start + rows], np.int64)
-            for name in self.columns - tally.glimpsed:
-                if name not in wanted and any(v is not None for v in columns.get(name, ())):
-                    tally.glimpsed.add(name)
-            used = self.columns.intersection(wanted)
-            yield Piece({n: v for n, v in columns.items() if n in used}, lines)
-        self._rows.clear()
-        self._lines.clear()
+    def _pieces(
+        self, block: Block, rows: int, wanted: Collection[str], tally: Tally
+    ) -> Iterator[Piece]:
+        held: list[tuple[Any, ...]] = []
+        lines: list[int] = []
+        for number, data in split(block, self.source.line_bytes):
+            if data is None:
+                limit = self.source.line_bytes >> 20
+                tally.rejects.add(number, f"the line is longer than {limit} MiB")
+                continue
+            try:
+                found = self.parse(data)
+            except RejectError as reason:
+                if data.strip():
+                    tally.rejects.add(number, str(reason))
+                continue
+            if not found:
+                tally.skipped += 1
+            held.extend(found)
+            lines.extend([number] * len(found))
+            while len(held) >= rows:
+                yield self._piece(held[:rows], lines[:rows], tally, wanted)
+                del held[:rows], lines[:rows]
+        if held:
+            yield self._piece(held, lines, tally, wanted)
+
+    def _piece(
+        self,
+        found: list[tuple[Any, ...]],
+        lines: list[int],
+        tally: Tally,
+        wanted: Collection[str],
+    ) -> Piece:
+        columns: dict[str, Sequence[Any]] = {}
+        for name, values in zip(self.fields, zip(*found, strict=True), strict=True):
+            first = columns.get(name)
+            columns[name] = values if first is None else _coalesce(first, values)
+        for name in self.columns - tally.glimpsed:
+            if name not in wanted and any(v is not None for v in columns.get(name, ())):
+                tally.glimpsed.add(name)
+        used = self.columns.intersection(wanted)
+        return Piece(
+            {name: values for name, values in columns.items() if name in used},
+            np.array(lines, np.int64),
+        )
+
+
+def in_order(pieces: Iterable[Piece]) -> Iterator[Task]:
+    """Tasks of a decoder that cannot decode its parts apart: they are decoded as they are cut."""
+    for piece in pieces:
+        yield partial(_one, piece)
+
+
+def _one(piece: Piece, _tally: Tally) -> Iterator[Piece]:
+    yield piece
 
 
 def _coalesce(first: Sequence[Any], second: Sequence[Any]) -> Sequence[Any]:

@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ import pyarrow.csv as pa_csv
 from hub.errors import InputError
 from hub.traffic import generic
 from hub.traffic.assemble import Piece
-from hub.traffic.decode import Head
+from hub.traffic.decode import Head, Task
 from hub.traffic.problems import Tally, wrong_width
 from hub.traffic.source import LINE_BYTES, Source
 
@@ -113,19 +114,30 @@ class _Decoder:
     def unused(self) -> tuple[str, ...]:
         return generic.unused(self.names, self.fields.values())
 
-    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
-        """Raw columns, chunk by chunk; malformed records are counted with their line."""
+    def tasks(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Task]:
+        """One task for each chunk of whole records."""
         # The first chunk is read whole, to tell which columns have values at all.
         fields, header = self.fields, True
         used = {column: field for column, field in fields.items() if column in wanted}
         for chunk in _chunks(self.source, tally):
-            table = self._fast(chunk, header, fields, tally) if chunk.whole else None
-            if table is None:
-                pieces = self._slow(chunk, header, fields, rows, tally)
-            else:
-                pieces = _slices(*table, rows)
-            yield from (_glimpsed(piece, used, tally) for piece in pieces)
+            yield partial(self._pieces, chunk, header, fields, rows, used)
             fields, header = used, False
+
+    def _pieces(
+        self,
+        chunk: _Chunk,
+        header: bool,
+        fields: Mapping[str, str],
+        rows: int,
+        used: Collection[str],
+        tally: Tally,
+    ) -> Iterator[Piece]:
+        table = self._fast(chunk, header, fields, tally) if chunk.whole else None
+        if table is None:
+            pieces = self._slow(chunk, header, fields, rows, tally)
+        else:
+            pieces = _slices(*table, rows)
+        yield from (_glimpsed(piece, used, tally) for piece in pieces)
 
     def _fast(
         self, chunk: _Chunk, header: bool, fields: Mapping[str, str], tally: Tally

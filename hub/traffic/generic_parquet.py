@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from hub.errors import InputError
 from hub.traffic import generic
 from hub.traffic.assemble import Piece
-from hub.traffic.decode import BATCH_BYTES, Head
+from hub.traffic.decode import BATCH_BYTES, Head, Task, in_order
 from hub.traffic.problems import Tally
 from hub.traffic.source import Source
 
@@ -51,6 +51,10 @@ class _Decoder:
     @property
     def columns(self) -> frozenset[str]:
         return frozenset(self.fields) | {"event_id"}
+
+    def tasks(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Task]:
+        """One task for each piece."""
+        return in_order(self.pieces(rows, tally, wanted))
 
     def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
         """Raw columns; a damaged row group is counted and left out."""

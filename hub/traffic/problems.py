@@ -54,13 +54,25 @@ class Problems:
     def add(self, line: int, reason: str, times: int = 1) -> None:
         """Count `times` problems of one kind, the first of them at `line`."""
         self.count += times
+        self._tell(reason, times)
+        if len(self.examples) < self.limit:
+            self.examples.append(Problem(line, reason))
+            self.examples.sort(key=lambda problem: problem.line)
+
+    def merge(self, later: Problems) -> None:
+        """Add what a later part of the same file came upon."""
+        self.damage = self.damage or later.damage
+        self.count += later.count
+        for reason, times in later.by_reason.items():
+            self._tell(reason, times)
+        self.examples = [*self.examples, *later.examples[: self.limit - len(self.examples)]]
+        self.examples.sort(key=lambda problem: problem.line)
+
+    def _tell(self, reason: str, times: int) -> None:
         if reason in self.by_reason or len(self.by_reason) < _REASONS:
             self.by_reason[reason] += times
         else:
             self.by_reason["other reasons"] += times
-        if len(self.examples) < self.limit:
-            self.examples.append(Problem(line, reason))
-            self.examples.sort(key=lambda problem: problem.line)
 
 
 @dataclass(slots=True)
@@ -85,3 +97,11 @@ class Tally:
     def showing(cls, examples: int) -> Tally:
         """An empty tally that keeps this many examples of each kind."""
         return cls(Problems(examples), Problems(examples))
+
+    def merge(self, later: Tally) -> None:
+        """Add what a later part of the same file came upon."""
+        self.rejects.merge(later.rejects)
+        self.field_problems.merge(later.field_problems)
+        self.skipped += later.skipped
+        self.naive_times += later.naive_times
+        self.glimpsed |= later.glimpsed

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +13,7 @@ import pyarrow as pa
 
 from hub.match.schema import TRAFFIC_SCHEMA
 from hub.traffic.assemble import assemble
-from hub.traffic.decode import Decoder
+from hub.traffic.decode import Decoder, Task
 from hub.traffic.problems import EXAMPLES, Problems, Tally
 from hub.traffic.source import Source
 
@@ -24,19 +27,14 @@ class LogReader:
 
     Attributes:
         path, format_name: the file and the format it is read as.
-        tally: what was left out; the properties below show its parts.
-        seen: non-null values per TRAFFIC column, so far.
-        rows: rows given out so far.
     """
 
     def __init__(
         self, source: Source, decoder: Decoder, format_name: str, *, examples: int = EXAMPLES
     ) -> None:
         self.format_name = format_name
-        self.tally = Tally.showing(examples)
         self._examples = examples
-        self.seen: dict[str, int] = {}
-        self.rows = 0
+        self._counts = _Counts(examples)
         self._source = source
         self._decoder = decoder
 
@@ -44,6 +42,21 @@ class LogReader:
     def path(self) -> Path:
         """The file."""
         return self._source.path
+
+    @property
+    def tally(self) -> Tally:
+        """What was left out; the properties below show its parts."""
+        return self._counts.total.tally
+
+    @property
+    def seen(self) -> dict[str, int]:
+        """Non-null values per TRAFFIC column, so far."""
+        return self._counts.total.seen
+
+    @property
+    def rows(self) -> int:
+        """Rows given out so far."""
+        return self._counts.total.rows
 
     @property
     def columns(self) -> frozenset[str]:
@@ -108,16 +121,83 @@ class LogReader:
         Raises:
             InputError: the disk fails, or the file was exchanged for one that is no log.
         """
-        self.tally = Tally.showing(self._examples)
-        self.seen = {}
-        self.rows = 0
+        for task in self.tasks(rows, columns):
+            yield from task()
+
+    def tasks(
+        self, rows: int = BATCH_ROWS, columns: Collection[str] | None = None
+    ) -> Iterator[Callable[[], list[pa.RecordBatch]]]:
+        """Cut the log into tasks that give the batches of `batches`, each those of one block.
+
+        Cutting is sequential and cheap; a task decodes its block without touching the others, so
+        that several threads may run tasks while the next are cut. The order of the rows is that
+        of the tasks. The counts of the reader (`rows`, `seen`, `rejects` and so on) are whole,
+        and the same as those of sequential reading, when the iterator has ended and every task
+        was run; meanwhile they cover an unbroken part of the log from its beginning. A task that
+        is never run leaves out its own block and the counts after it.
+
+        Args:
+            rows, columns: as for `batches`.
+        Raises:
+            InputError: while cutting: the disk fails, or the file was exchanged for one that is
+                no log.
+        """
+        counts = self._counts = _Counts(self._examples)
         wanted = TRAFFIC_SCHEMA.names if columns is None else {*_ALWAYS, *columns}
-        for piece in self._decoder.pieces(rows, self.tally, wanted):
-            batch = assemble(piece, self.tally, self.path.name)
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                shown = len(column) - column.null_count
-                if shown:
-                    self.seen[name] = self.seen.get(name, 0) + shown
-            self.rows += batch.num_rows
+        cut = Tally.showing(self._examples)
+        number = 0
+        for task in self._decoder.tasks(rows, cut, wanted):
+            yield partial(self._run, task, number, counts)
+            number += 1
+        # What ends a stream is told after what was read of it.
+        counts.put(number, _Part(cut))
+
+    def _run(self, task: Task, number: int, counts: _Counts) -> list[pa.RecordBatch]:
+        part = _Part(Tally.showing(self._examples))
+        found = []
+        for piece in task(part.tally):
+            batch = assemble(piece, part.tally, self.path.name)
+            part.add(batch)
             if batch.num_rows:
-                yield batch
+                found.append(batch)
+        counts.put(number, part)
+        return found
+
+
+@dataclass
+class _Part:
+    """What was counted in one block, or in a run of blocks."""
+
+    tally: Tally
+    rows: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.rows += batch.num_rows
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            shown = len(column) - column.null_count
+            if shown:
+                self.seen[name] = self.seen.get(name, 0) + shown
+
+    def merge(self, later: _Part) -> None:
+        self.tally.merge(later.tally)
+        self.rows += later.rows
+        for name, shown in later.seen.items():
+            self.seen[name] = self.seen.get(name, 0) + shown
+
+
+class _Counts:
+    """The counts of one pass, put together in the order of the blocks whoever ends first."""
+
+    def __init__(self, examples: int) -> None:
+        self.total = _Part(Tally.showing(examples))
+        self._waiting: dict[int, _Part] = {}
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def put(self, number: int, part: _Part) -> None:
+        with self._lock:
+            self._waiting[number] = part
+            while (ready := self._waiting.pop(self._next, None)) is not None:
+                self.total.merge(ready)
+                self._next += 1

@@ -13,6 +13,8 @@ from hub.errors import InputError
 from hub.traffic.problems import Problems
 
 BLOCK_BYTES: Final = 1 << 20
+CUT_BYTES: Final = 8 << 20
+"""About how much of a log one task decodes."""
 LINE_BYTES: Final = 8 << 20
 """A longer line is dropped and counted; it is never held in memory."""
 WINDOW_BYTES: Final = 128 << 20
@@ -33,6 +35,16 @@ _FOREIGN: Final = (
     (b"\xfe\xff", "UTF-16 text", _RECODE),
 )
 _BEFORE: Final = "what came before was read"
+
+
+class Block(NamedTuple):
+    """Whole lines, of which `line` is the 1-based number of the first.
+
+    The last line of a file may lack its end. `data` is None for one line that was too long.
+    """
+
+    data: bytes | None
+    line: int
 
 
 class Line(NamedTuple):
@@ -121,35 +133,44 @@ class Source:
         except OSError as error:
             raise InputError(f"cannot read: {error.strerror}", where=str(self.path)) from error
 
+    def cut(self, problems: Problems, size: int | None = None) -> Iterator[Block]:
+        """Cut the unpacked stream at line ends into blocks of about `size` bytes, else `CUT_BYTES`.
+
+        A line that goes on past `line_bytes` is dropped as it streams by, unless it lies whole in
+        one block: whoever splits the block leaves it out.
+
+        Raises:
+            InputError: the disk fails.
+        """
+        size = CUT_BYTES if size is None else size
+        line = 1
+        held = _Held()
+        dropping = False
+        for data in self.blocks(problems):
+            if dropping:
+                end = data.find(b"\n") + 1
+                if not end:
+                    continue
+                yield Block(None, line)
+                line, dropping, data = line + 1, False, data[end:]
+            held.add(data)
+            if held.size < size:
+                continue
+            if whole := held.lines():
+                yield Block(whole, line)
+                line += whole.count(b"\n")
+            elif held.size > self.line_bytes:
+                dropping = True
+                held.clear()
+        if rest := held.rest():
+            yield Block(rest, line)
+        elif dropping:
+            yield Block(None, line)
+
     def lines(self, problems: Problems) -> Iterator[list[Line]]:
         """Lines in groups of about one block, ended by LF or CR LF; the last may lack its end."""
-        number = 1
-        carry = bytearray()
-        dropping = False
-        for block in self.blocks(problems):
-            parts = block.split(b"\n")
-            group: list[Line] = []
-            for part in parts[:-1]:
-                if dropping or len(carry) + len(part) > self.line_bytes:
-                    group.append(Line(number, None))
-                elif carry:
-                    group.append(Line(number, _chomp(bytes(carry) + part)))
-                else:
-                    group.append(Line(number, _chomp(part)))
-                number += 1
-                dropping = False
-                carry.clear()
-            carry += parts[-1]
-            if len(carry) > self.line_bytes:
-                dropping = True
-            if dropping:
-                carry.clear()
-            if group:
-                yield group
-        if dropping:
-            yield [Line(number, None)]
-        elif carry:
-            yield [Line(number, _chomp(bytes(carry)))]
+        for block in self.cut(problems, self._block_bytes):
+            yield split(block, self.line_bytes)
 
     def _piece(self, file: BinaryIO, size: int) -> bytes:
         piece = file.read(size)
@@ -214,6 +235,51 @@ class Source:
         yield b"".join(held)
         if not unpacker.eof:
             problems.broken(0, "the zstd data ends early", _BEFORE)
+
+
+class _Held:
+    """Pieces of the stream that are not given out yet, joined once."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        self._parts.append(data)
+        self.size += len(data)
+
+    def clear(self) -> None:
+        self._parts, self.size = [], 0
+
+    def rest(self) -> bytes:
+        return b"".join(self._parts)
+
+    def lines(self) -> bytes:
+        """Take all up to the last line end; nothing where there is none."""
+        last = self._parts[-1]
+        if not (end := last.rfind(b"\n") + 1) and len(self._parts) > 1:
+            last = self.rest()
+            self._parts = [last]
+            end = last.rfind(b"\n") + 1
+        if not end:
+            return b""
+        whole = b"".join((*self._parts[:-1], last[:end]))
+        self._parts = [last[end:]]
+        self.size = len(last) - end
+        return whole
+
+
+def split(block: Block, longest: int) -> list[Line]:
+    """The lines of a block; those longer than `longest` bytes come without their data."""
+    if block.data is None:
+        return [Line(block.line, None)]
+    parts = block.data.split(b"\n")
+    if not parts[-1]:
+        parts.pop()
+    return [
+        Line(number, _chomp(part) if len(part) <= longest else None)
+        for number, part in enumerate(parts, block.line)
+    ]
 
 
 def _chomp(line: bytes) -> bytes:

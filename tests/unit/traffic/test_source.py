@@ -128,3 +128,25 @@ def test_bomb_is_read_in_bounded_blocks(tmp_path: Path, packing: str) -> None:
     assert len(data) < 1 << 20
     assert max(len(block) for block in source.blocks(Problems())) <= 2 << 20
     assert _lines(source) == [Line(1, None)]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.binary(max_size=12).filter(lambda b: b"\n" not in b), max_size=12),
+    st.integers(1, 9),
+    st.integers(1, 40),
+)
+def test_cutting_loses_no_line_and_numbers_each_block(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], block: int, size: int
+) -> None:
+    data = b"x" + b"\n".join(parts)
+    source = Source(
+        written(tmp_path_factory.mktemp("cut"), "log", data), block_bytes=block, line_bytes=14
+    )
+    seen = b""
+    for cut in source.cut(Problems(), size):
+        assert cut.data is not None
+        assert cut.line == seen.count(b"\n") + 1
+        seen += cut.data
+        assert cut.data.endswith(b"\n") or seen == data
+    assert seen == data

@@ -165,6 +165,7 @@ class SourceReport:
             "rejected_fields": _problems(fields),
             "skipped_records": self.reader.skipped,
             "naive_times_read_as_utc": self.reader.naive_times,
+            "times_from_file": self.reader.file_times,
         }
 
 

@@ -22,6 +22,7 @@ from hub.cli.match_report import (
     Span,
 )
 from hub.match.schema import LAYERS
+from hub.traffic.reader import LogReader
 
 _STYLES: Final = {EVIDENCE: "bold red", LEAD: "yellow", CANDIDATE: "cyan"}
 _MEANING: Final = {
@@ -230,12 +231,18 @@ def _source_notes(source: SourceReport) -> list[Text]:
         notes.append(
             Text(f"{name}: no exchange names a customer of the customer table", style="yellow")
         )
-    if reader.skipped:
-        notes.append(Text(f"{name}: {_count(reader.skipped, 'record')} of no model request"))
-    if reader.naive_times:
-        count = _count(reader.naive_times, "time")
-        notes.append(Text(f"{name}: {count} without a zone, read as UTC"))
+    notes += _reading_notes(name, reader)
     if source.outside:
         count = _count(source.outside, "exchange")
         notes.append(Text(f"{name}: {count} outside --since and --until"))
     return notes
+
+
+def _reading_notes(name: str, reader: LogReader) -> list[Text]:
+    """How records were read that are no exchange, or whose time is not whole."""
+    said = (
+        (reader.skipped, "record", "of no model request"),
+        (reader.naive_times, "time", "without a zone, read as UTC"),
+        (reader.file_times, "exchange", "dated by the file's name or date, not by the log"),
+    )
+    return [Text(f"{name}: {_count(n, noun)} {rest}") for n, noun, rest in said if n]

@@ -31,6 +31,17 @@ _NUMBERS: Final = frozenset(f.name for f in TRAFFIC_SCHEMA if pa.types.is_intege
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A value that the source has but does not show; becomes null and is counted.
+
+    Args:
+        reason: such as "prompt is kept in S3, not in this log".
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Some records of a log, column by column.
 
@@ -132,7 +143,9 @@ def _texts(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally
         rows = _listed(values)
         for row, value in enumerate(rows):
             text = None
-            if value is not None:
+            if value.__class__ is Withheld:
+                _note(tally, lines, [row], value.reason)
+            elif value is not None:
                 try:
                     text = _scalar(value)
                     if text is not None:

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 import numpy as np
 
-from hub.traffic.assemble import Piece
+from hub.traffic.assemble import Piece, Withheld
 from hub.traffic.problems import RejectError, Tally
 from hub.traffic.source import Block, Source, split
 
@@ -40,6 +40,7 @@ class Row(NamedTuple):
     prompt: Any = None
     input_tokens: Any = None
     output_tokens: Any = None
+    asn: Any = None
 
 
 @dataclass(frozen=True)
@@ -208,18 +209,7 @@ class LineDecoder:
         tally: Tally,
         wanted: Collection[str],
     ) -> Piece:
-        columns: dict[str, Sequence[Any]] = {}
-        for name, values in zip(self.fields, zip(*found, strict=True), strict=True):
-            first = columns.get(name)
-            columns[name] = values if first is None else _coalesce(first, values)
-        for name in self.columns - tally.glimpsed:
-            if name not in wanted and any(v is not None for v in columns.get(name, ())):
-                tally.glimpsed.add(name)
-        used = self.columns.intersection(wanted)
-        return Piece(
-            {name: values for name, values in columns.items() if name in used},
-            np.array(lines, np.int64),
-        )
+        return gathered(self.fields, found, lines, self.columns, wanted, tally)
 
 
 def in_order(pieces: Iterable[Piece]) -> Iterator[Task]:
@@ -230,6 +220,28 @@ def in_order(pieces: Iterable[Piece]) -> Iterator[Task]:
 
 def _one(piece: Piece, _tally: Tally) -> Iterator[Piece]:
     yield piece
+
+
+def gathered(
+    fields: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    lines: Sequence[int],
+    shown: frozenset[str],
+    wanted: Collection[str],
+    tally: Tally,
+) -> Piece:
+    """Rows as columns, those that are `shown` and `wanted`; of others, whether they have values."""
+    columns: dict[str, Sequence[Any]] = {}
+    for name, values in zip(fields, zip(*rows, strict=True), strict=True):
+        first = columns.get(name)
+        columns[name] = values if first is None else _coalesce(first, values)
+    for name in shown - tally.glimpsed:
+        if name not in wanted and any(
+            v is not None and v.__class__ is not Withheld for v in columns.get(name, ())
+        ):
+            tally.glimpsed.add(name)
+    used = shown.intersection(wanted)
+    return Piece({n: v for n, v in columns.items() if n in used}, np.array(lines, np.int64))
 
 
 def _coalesce(first: Sequence[Any], second: Sequence[Any]) -> Sequence[Any]:

@@ -84,6 +84,7 @@ class Tally:
         field_problems: fields of kept rows that were set to null (bad address, bad number).
         skipped: well-formed records that describe no exchange, such as foreign spans.
         naive_times: rows whose time named no zone and was read as UTC.
+        file_times: rows whose time rests on that of the file, such as a year that no line has.
         glimpsed: TRAFFIC columns that nobody asked for, of which some value was seen.
     """
 
@@ -91,6 +92,7 @@ class Tally:
     field_problems: Problems = field(default_factory=Problems)
     skipped: int = 0
     naive_times: int = 0
+    file_times: int = 0
     glimpsed: set[str] = field(default_factory=set)
 
     @classmethod
@@ -104,4 +106,5 @@ class Tally:
         self.field_problems.merge(later.field_problems)
         self.skipped += later.skipped
         self.naive_times += later.naive_times
+        self.file_times += later.file_times
         self.glimpsed |= later.glimpsed

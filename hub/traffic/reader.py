@@ -94,6 +94,11 @@ class LogReader:
         return self.tally.naive_times
 
     @property
+    def file_times(self) -> int:
+        """Rows whose time rests on that of the file, such as a year that no line has."""
+        return self.tally.file_times
+
+    @property
     def bytes_total(self) -> int:
         """Size of the file as stored (compressed)."""
         return self._source.size

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from hub.errors import InputError
+from hub.match.anchors import anchors, answerable, floods, is_sure
 from hub.match.columns import Batch, Mask
 from hub.match.compare import Test
 from hub.match.index.buffers import Keys, Rows
@@ -27,13 +28,12 @@ from hub.match.plan import (
     Node,
     Plan,
     Planner,
-    anchors,
-    answerable,
+    atoms_of,
     bands_of,
-    is_sure,
 )
 from hub.match.probes import Probes
 from hub.match.schema import LAYERS, MATCH_SCHEMA, PATHS
+from hub.match.segment import FormulaInfo, Hits, LeafHits
 from hub.match.syntax import Operator
 from hub.model.codec import Json
 
@@ -41,6 +41,9 @@ ROWS: Final = 65_536
 """Events looked at together; what bounds the memory of a match."""
 MAX_SCANS: Final = 1_000
 """Formulas without any indexable test; each costs a pass over its columns."""
+
+FLOODS: Final = "describes nearly every event: too short a prefix or an empty value"
+"""Why a pattern that no index should look for is not used."""
 
 # Operators whose literal may be of no use: their tests are compiled while the index is built.
 _CHECKED: Final = frozenset(
@@ -122,13 +125,17 @@ class IndicatorIndex:
 
     def _add(self, indicator: Indicator) -> None:
         plan = self._planner.plan(indicator.pattern)
+        if plan.pattern is not None:
+            raise InputError("needs observation operators, not answerable by this engine")
         atoms = self._planner.atoms
         chosen = [(formula, anchors(formula.node, atoms)) for formula in plan.formulas]
         scans = sum(anchor is None for _, anchor in chosen)
         if scans and len(self._scans) + scans > MAX_SCANS:
             raise InputError("has no indexable test, and the list of such indicators is full")
+        if any(floods(formula.node, atoms) for formula in plan.formulas):
+            raise InputError(FLOODS)
         for formula in plan.formulas:
-            for atom in _atoms(formula.node):
+            for atom in atoms_of(formula.node):
                 if atoms[atom].comparison.operator in _CHECKED:
                     self._test(atom)
         number = len(self._indicators)
@@ -164,7 +171,7 @@ class IndicatorIndex:
         self._owner: Keys = np.asarray([one.indicator for one in formulas], dtype=np.int32)
         self._formula_of: Keys = np.asarray(self._anchor_formula, dtype=np.int32)
         self._atom_of: Keys = np.asarray(self._anchor_atom, dtype=np.int32)
-        used = {atom for formula in formulas for atom in _atoms(formula.node)}
+        used = {atom for formula in formulas for atom in atoms_of(formula.node)}
         columns = {self._planner.atoms[atom].field.column for atom in used}
         self.columns = frozenset(columns | {"observed_at", "event_id", "account_id"})
 
@@ -191,17 +198,43 @@ class IndicatorIndex:
         return pa.Table.from_batches(parts, schema=MATCH_SCHEMA)
 
     def _match_batch(self, batch: Batch, source: str, *, show_values: bool) -> pa.RecordBatch:
-        rows, owners, atoms = self._hits(batch)
+        return self.report(batch, self.hits(batch), source=source, show_values=show_values)
+
+    def report(
+        self, batch: Batch, hits: Hits, *, source: str, show_values: bool = False
+    ) -> pa.RecordBatch:
+        """One row for each event and indicator among the hits, by event row then indicator id."""
         # Owners are numbered by id, and atoms in the order of the pattern.
-        order = np.lexsort((atoms, owners, rows))
-        rows, owners, atoms = rows[order], owners[order], atoms[order]
+        owners = self._owner[hits.formula]
+        order = np.lexsort((hits.atom, owners, hits.rows))
+        rows, owners = hits.rows[order], owners[order]
         first = np.ones(len(rows), dtype=np.bool_)
         first[1:] = (rows[1:] != rows[:-1]) | (owners[1:] != owners[:-1])
-        return self._report(
-            batch, rows[first], owners[first], atoms[first], source, show_values=show_values
-        )
+        return self.rows(batch, hits.at(order[first]), source=source, show_values=show_values)
 
-    def _hits(self, batch: Batch) -> tuple[Rows, Keys, Keys]:
+    def rows(
+        self, batch: Batch, hits: Hits, *, source: str, show_values: bool = False
+    ) -> pa.RecordBatch:
+        """The MATCH row of each hit, in the order of the hits."""
+        owners = self._owner[hits.formula]
+        return self._report(batch, hits.rows, owners, hits.atom, source, show_values=show_values)
+
+    def split(self, hits: Hits) -> tuple[Hits, LeafHits]:
+        """Part hits of formulas that decide alone from those of leaves."""
+        none = np.zeros(0, dtype=np.int32)
+        return hits, LeafHits(hits.at(none), none, none)
+
+    def formula(self, number: int) -> FormulaInfo:
+        """Tell whose a formula is."""
+        return FormulaInfo(int(self._owner[number]), -1, -1)
+
+    def indicator_ids(self, indicators: Keys) -> Any:
+        """The ids (Arrow strings) of indicators by their rows."""
+        ids = [self._indicators[number].indicator_id for number in indicators.tolist()]
+        return pa.array(ids, pa.string())
+
+    def hits(self, batch: Batch) -> Hits:
+        """Find the events in which a formula holds that is in force at the event's time."""
         rows, anchor = self._probes.hits(batch)
         formula, atom = self._formula_of[anchor], self._atom_of[anchor]
         times = batch.times[rows]
@@ -211,8 +244,7 @@ class IndicatorIndex:
         parts = [(rows[sure], formula[sure], atom[sure])]
         parts += self._verified(batch, rows[~sure], formula[~sure], atom[~sure])
         parts += self._scanned(batch)
-        joined = [np.concatenate([part[k] for part in parts]) for k in range(3)]
-        return joined[0], self._owner[joined[1]], joined[2]
+        return Hits(*(np.concatenate([part[k] for part in parts]) for k in range(3)))
 
     def _verified(
         self, batch: Batch, rows: Rows, formulas: Keys, atoms: Keys
@@ -235,7 +267,7 @@ class IndicatorIndex:
             rows: Rows = np.flatnonzero(in_force)
             if len(rows):
                 rows = rows[self._holds(batch, number, rows)]
-                for atom in _atoms(formula.node):
+                for atom in atoms_of(formula.node):
                     passed = rows[self._passes(batch, atom, rows)]
                     yield passed, _constant(passed, number), _constant(passed, atom)
 
@@ -271,7 +303,7 @@ class IndicatorIndex:
     def _band_hits(self, batch: Batch, node: Node, rows: Rows) -> NDArray[np.int64]:
         """How many of the bands that a formula names each prompt has."""
         counts = np.zeros(len(rows), dtype=np.int64)
-        found = (self._planner.atoms[number] for number in _atoms(node))
+        found = (self._planner.atoms[number] for number in atoms_of(node))
         named = {pair for atom in found if _names_bands(atom) for pair in bands_of(atom.comparison)}
         if named and batch.shows(FIELDS["llm-exchange:prompt.lsh_bands[*]"]):
             table = batch.bands[rows]
@@ -358,14 +390,6 @@ def _names_bands(atom: Atom) -> bool:
 
 def _constant(rows: Rows, number: int) -> Keys:
     return np.full(len(rows), number, dtype=np.int32)
-
-
-def _atoms(node: Node) -> Iterator[int]:
-    if isinstance(node, int):
-        yield node
-    else:
-        for operand in node.operands:
-            yield from _atoms(operand)
 
 
 __all__ = ["Coverage", "IndicatorIndex", "Problem"]

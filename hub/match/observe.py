@@ -34,7 +34,15 @@ def observe(event: Mapping[str, Any]) -> Json:
 
     An autonomous system that is known without its address hangs on an address without a value.
     """
-    objects = [one for one in (_account(event), _exchange(event)) if one]
+    account, exchange = _account(event), _exchange(event)
+    if account is not None:
+        account["id"] = deterministic_id("user-account", str(event["event_id"]))
+        exchange["account_ref"] = account["id"]
+    objects = [account] if account else []
+    if exchange:
+        extensions = {LLM_EXCHANGE: {"extension_type": "new-sco"}}
+        exchange |= {"type": "llm-exchange", "spec_version": "2.1", "extensions": extensions}
+        objects.append(exchange)
     objects += _network(event)
     for one in objects:
         one.setdefault("id", deterministic_id(one["type"], str(event["event_id"])))
@@ -74,7 +82,7 @@ def _account(event: Mapping[str, Any]) -> Json | None:
     return {"type": "user-account", "spec_version": "2.1", **account} if account else None
 
 
-def _exchange(event: Mapping[str, Any]) -> Json | None:
+def _exchange(event: Mapping[str, Any]) -> Json:
     exchange: Json = {
         new: event[old] for old, new in _EXCHANGE.items() if event.get(old) is not None
     }
@@ -89,10 +97,7 @@ def _exchange(event: Mapping[str, Any]) -> Json | None:
             "template_sha256": found.template_sha256,
             "lsh_bands": list(found.lsh_bands),
         }
-    if not exchange:
-        return None
-    exchange["extensions"] = {LLM_EXCHANGE: {"extension_type": "new-sco"}}
-    return {"type": "llm-exchange", "spec_version": "2.1", **exchange}
+    return exchange
 
 
 def _network(event: Mapping[str, Any]) -> list[Json]:

@@ -8,23 +8,24 @@ chosen such that the formula can hold only where one of them does.
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from hub.errors import InputError
 from hub.fingerprint.prompts import PROFILE
-from hub.match.compare import network, quad
+from hub.match.compare import network
+from hub.match.fields import FIELDS, Field, Kind
 from hub.match.pattern import parse
-from hub.match.schema import PATHS, TRAFFIC_SCHEMA
 from hub.match.syntax import (
     AllOf,
     AnyOf,
     Comparison,
+    EachOf,
     Expression,
+    FollowedBy,
     ObjectPath,
     Observation,
     OneOf,
@@ -39,6 +40,8 @@ ALWAYS: Final = -(2**62)
 """A time before every event, in microseconds since 1970."""
 NEVER: Final = 2**62
 """A time after every event."""
+MAX_TESTS: Final = 10_000
+"""Comparisons in one pattern; a list of values in IN is one."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BAND: Final = re.compile(rf"{re.escape(PROFILE)}:(0\d|1[0-5]):([0-9a-f]{{16}})", re.ASCII)
@@ -47,58 +50,8 @@ _BY_TEXT: Final = frozenset(
     | {Operator.LT, Operator.LE, Operator.GT, Operator.GE}
 )
 """Operators that read an address as mere text."""
-_SIMPLE_OPERATORS: Final = {"=": Operator.EQ, "ISSUBSET": Operator.ISSUBSET}
-_COMMON_COLUMNS: Final = frozenset(
-    {"provider_name", "request_model", "capability_focus", "email_domain_class"}
-)
-
-
-class Kind(enum.Enum):
-    """How the values of a field are held and looked up."""
-
-    TEXT = enum.auto()
-    TEXTS = enum.auto()
-    NUMBER = enum.auto()
-    TIME = enum.auto()
-    ADDRESS = enum.auto()
-    BANDS = enum.auto()
-
-
-_SIMPLE_KINDS: Final = frozenset({Kind.TEXT, Kind.TEXTS, Kind.ADDRESS})
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A STIX path that a TRAFFIC column answers.
-
-    Attributes:
-        derived: which feature of the column's value, or None for the value itself.
-    """
-
-    path: str
-    object_type: str
-    column: str
-    kind: Kind
-    derived: str | None = None
-
-
-def _field(column: str, path: str) -> Field:
-    object_type = path.partition(":")[0]
-    if column == "client_ip":
-        return Field(path, object_type, column, Kind.ADDRESS)
-    if column == "prompt":
-        feature = path.rpartition(".")[2]
-        kind = Kind.BANDS if feature == "lsh_bands[*]" else Kind.TEXT
-        return Field(path, object_type, column, kind, None if feature == "text" else feature)
-    stored = str(TRAFFIC_SCHEMA.field(column).type)
-    kinds = {"int64": Kind.NUMBER, "timestamp[us, tz=UTC]": Kind.TIME, "string": Kind.TEXT}
-    return Field(path, object_type, column, kinds.get(stored, Kind.TEXTS))
-
-
-FIELDS: Final[dict[str, Field]] = {
-    path: _field(column, path) for column, paths in PATHS.items() for path in paths
-}
-"""The fields by the canonical spelling of their path."""
+_OBJECT_TYPES: Final = frozenset(field.object_type for field in FIELDS.values())
+_WINDOW: Final = "llm-exchange:window."
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +82,16 @@ Node: TypeAlias = int | Both | Either
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """One way for an event in [start, stop) (microseconds since 1970) to satisfy a pattern."""
+    """One way for an event in [start, stop) (microseconds since 1970) to satisfy a pattern.
+
+    Attributes:
+        leaf: -1 if the event alone satisfies it, else which `[ ]` of the pattern, in reading order.
+    """
 
     node: Node
     start: int
     stop: int
+    leaf: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +101,12 @@ class Plan:
     Attributes:
         formulas: any of them suffices; none if no TRAFFIC column can answer the pattern.
         paths: all object paths of the pattern, in its order.
+        pattern: the tree over the formulas' leaves, if one observation cannot satisfy it.
     """
 
     formulas: tuple[Formula, ...]
     paths: tuple[str, ...]
+    pattern: Pattern | None = None
 
 
 class Planner:
@@ -155,56 +115,35 @@ class Planner:
     def __init__(self) -> None:
         self.atoms: list[Atom] = []
         self._numbers: dict[object, int] = {}
-        self._paths: dict[str, ObjectPath] = {}
 
     def plan(self, text: str) -> Plan:
         """Compile one pattern.
 
         Raises:
             PatternError: the text is not a pattern.
-            InputError: the pattern needs more than one observation, or can never hold.
+            InputError: the pattern can never hold, or is too wide to judge.
         """
-        simple = self._simple(text)
-        if simple is not None:
-            return simple
         pattern = parse(text)
         formulas: list[Formula] = []
         paths: dict[str, None] = {}
-        possible = False
-        for written, start, stop in _observations(pattern):
+        possible: list[bool] = []
+        alone = _is_plain(pattern)
+        found = _observations(pattern)
+        if sum(_size(expression) for expression, _, _ in found) > MAX_TESTS:
+            raise InputError(f"has more than {MAX_TESTS:,} tests")
+        for leaf, (written, start, stop) in enumerate(found):
             expression = _canonical(written)
             comparisons = list(_comparisons(expression))
             paths |= dict.fromkeys(_asked(comparison) for comparison in comparisons)
-            for object_type in dict.fromkeys(one.path.object_type for one in comparisons):
-                possible = possible or _possible(expression, object_type)
+            possible.append(bool(_possible(expression)))
+            types = dict.fromkeys(one.path.object_type for one in comparisons)
+            for object_type in (one for one in types if one in _OBJECT_TYPES):
                 node = self._node(expression, object_type)
                 if node is not None:
-                    formulas.append(Formula(node, start, stop))
-        if not possible:
+                    formulas.append(Formula(node, start, stop, -1 if alone else leaf))
+        if not satisfiable(pattern, iter(possible)):
             raise InputError("AND joins tests of different objects: no observation satisfies it")
-        return Plan(tuple(formulas), tuple(paths))
-
-    # One `=` or ISSUBSET is what nearly all indicators are; a full parse costs ten times as much.
-    _SIMPLE: Final = re.compile(
-        r"\[([a-z0-9-]+:[\w.]+(?:'[\w.-]+'[\w.]*)?(?:\[\*\][\w.]*)?) (=|ISSUBSET) '([^'\\]*)'\]",
-        re.ASCII,
-    )
-
-    def _simple(self, text: str) -> Plan | None:
-        found = self._SIMPLE.fullmatch(text)
-        field = FIELDS.get(found[1]) if found else None
-        if found is None or field is None or field.kind not in _SIMPLE_KINDS:
-            return None
-        if field.kind is Kind.ADDRESS and not _is_canonical(found[3], found[2], field):
-            return None
-        if field.path not in self._paths:
-            read = parse(text)
-            assert isinstance(read, Observation)
-            assert isinstance(read.expression, Comparison)
-            self._paths[field.path] = read.expression.path
-        path, operator = self._paths[field.path], _SIMPLE_OPERATORS[found[2]]
-        atom = self._number(field, Comparison(path, operator, False, (found[3],), 1))
-        return Plan((Formula(atom, ALWAYS, NEVER),), (field.path,))
+        return Plan(tuple(formulas), tuple(paths), None if alone else pattern)
 
     def _node(self, expression: Expression, object_type: str) -> Node | None:
         """What remains when tests of other objects and of unseen paths never hold."""
@@ -239,38 +178,69 @@ class Planner:
         return number
 
 
-def _is_canonical(literal: str, operator: str, field: Field) -> bool:
-    """Tell quickly that an address or a block needs no other spelling; False if in doubt."""
-    address, _, length = literal.partition("/")
-    if length and (operator == "=" or not length.isdecimal() or int(length) > 32):
-        return False
-    if field.object_type == "ipv4-addr":
-        return quad(address) is not None
-    block = network(address) if field.object_type == "ipv6-addr" else None
-    return block is not None and f"{address}/128" == str(block)
+def _is_plain(pattern: Pattern) -> bool:
+    """Tell whether one observation alone can satisfy the pattern, whatever way it is satisfied."""
+    match pattern:
+        case Observation():
+            return True
+        case OneOf(operands):
+            return all(map(_is_plain, operands))
+        case StartStop(inner) | Within(inner) | Repeats(inner, 1):
+            return _is_plain(inner)
+        case _:
+            return False
 
 
 def _observations(pattern: Pattern) -> list[tuple[Expression, int, int]]:
-    """The expressions that one observation may satisfy, each with the times in which it may."""
+    """The expressions in `[ ]`, in reading order, each with the times in which it may hold.
+
+    An event is a moment, so START and STOP around several observations bind each of them.
+    """
     match pattern:
         case Observation(expression):
             return [(expression, ALWAYS, NEVER)]
-        case OneOf(operands):
+        case OneOf(operands) | EachOf(operands):
             return [found for operand in operands for found in _observations(operand)]
+        case FollowedBy(left, right):
+            return [*_observations(left), *_observations(right)]
         case StartStop(inner, start, stop):
             return [
                 (expression, max(first, microseconds(start)), min(last, microseconds(stop)))
                 for expression, first, last in _observations(inner)
             ]
-        case Within(inner, _) | Repeats(inner, 1):
+        case Within(inner) | Repeats(inner):
             return _observations(inner)
-        case _:
-            raise InputError("needs observation operators, not answerable by this engine")
+
+
+def satisfiable(pattern: Pattern, leaves: Iterator[bool]) -> bool:
+    """Tell whether a pattern can hold, given which of its `[ ]` can, in reading order."""
+    match pattern:
+        case Observation():
+            return next(leaves)
+        case OneOf(operands):
+            verdicts = [satisfiable(operand, leaves) for operand in operands]
+            return any(verdicts)
+        case EachOf(operands):
+            verdicts = [satisfiable(operand, leaves) for operand in operands]
+            return all(verdicts)
+        case FollowedBy(left, right):
+            # Both are asked, so that the leaves stay in step.
+            first, second = satisfiable(left, leaves), satisfiable(right, leaves)
+            return first and second
+        case StartStop(inner) | Within(inner) | Repeats(inner):
+            return satisfiable(inner, leaves)
 
 
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _size(expression: Expression) -> int:
+    """How many tests an expression has."""
+    if isinstance(expression, Comparison):
+        return 1
+    return sum(map(_size, expression.operands))
 
 
 def _comparisons(expression: Expression) -> Iterator[Comparison]:
@@ -304,14 +274,15 @@ def _canonical(expression: Expression) -> Expression:
     return replace(expression, values=values)
 
 
-def _possible(expression: Expression, object_type: str) -> bool:
+def _possible(expression: Expression) -> frozenset[str]:
+    """The object types of which one object could satisfy all of the expression."""
     match expression:
         case Comparison(path):
-            return path.object_type == object_type
+            return frozenset({path.object_type})
         case AllOf(operands):
-            return all(_possible(operand, object_type) for operand in operands)
+            return frozenset.intersection(*map(_possible, operands))
         case AnyOf(operands):
-            return any(_possible(operand, object_type) for operand in operands)
+            return frozenset.union(*map(_possible, operands))
 
 
 def answered(comparison: Comparison) -> bool:
@@ -335,9 +306,20 @@ def _foreign_bands(comparison: Comparison, field: Field) -> bool:
     )
 
 
+def atoms_of(node: Node) -> Iterator[int]:
+    """The numbers of a formula's atoms, in the order of the pattern."""
+    if isinstance(node, int):
+        yield node
+    else:
+        for operand in node.operands:
+            yield from atoms_of(operand)
+
+
 def _asked(comparison: Comparison) -> str:
     """The path as a report names it."""
     path = comparison.path.text
+    if path.startswith(_WINDOW):
+        return f"{path} (windows of accounts: stillwatch cluster answers it)"
     if answered(comparison) or path not in FIELDS:
         return path
     if comparison.operator is Operator.EXISTS:
@@ -351,57 +333,23 @@ def bands_of(comparison: Comparison) -> list[tuple[int, int]]:
     return [(int(match[1]), int(match[2], 16)) for match in found if match]
 
 
-def answerable(node: Node, atoms: list[Atom], columns: Collection[str]) -> bool:
-    """Tell whether the formula can hold on a source that fills only `columns`."""
-    match node:
-        case int():
-            return atoms[node].field.column in columns
-        case Both(operands):
-            return all(answerable(operand, atoms, columns) for operand in operands)
-        case Either(operands):
-            return any(answerable(operand, atoms, columns) for operand in operands)
-
-
-def anchors(node: Node, atoms: list[Atom]) -> tuple[int, frozenset[int]] | None:
-    """Choose indexable atoms of which one must hold wherever the formula does.
-
-    Returns:
-        Their cost (the less, the more selective) and the atoms; None if there are none.
-    """
-    match node:
-        case int():
-            cost = _cost(atoms[node])
-            return None if cost is None else (cost, frozenset({node}))
-        case Both(operands):
-            found = [anchors(operand, atoms) for operand in operands]
-            return min((one for one in found if one), key=lambda one: one[0], default=None)
-        case Either(operands):
-            found = [anchors(operand, atoms) for operand in operands]
-            known = [one for one in found if one]
-            if len(known) < len(found):
-                return None
-            return max(cost for cost, _ in known), frozenset().union(*(a for _, a in known))
-
-
-def is_sure(node: Node) -> bool:
-    """Tell whether a hit on any anchor proves the formula."""
-    return isinstance(node, int) or (
-        isinstance(node, Either) and all(is_sure(operand) for operand in node.operands)
-    )
-
-
-def _cost(atom: Atom) -> int | None:
-    comparison, kind = atom.comparison, atom.field.kind
-    if comparison.negated:
-        return None
-    if comparison.operator in {Operator.LIKE, Operator.MATCHES}:
-        return 5 if kind in {Kind.TEXT, Kind.TEXTS} else None
-    if comparison.operator is Operator.ISSUBSET:
-        return 2 if kind is Kind.ADDRESS else None
-    if comparison.operator not in {Operator.EQ, Operator.IN}:
-        return None
-    wanted = (int, float) if kind is Kind.NUMBER else (str,)
-    typed = all(isinstance(v, wanted) and not isinstance(v, bool) for v in comparison.values)
-    if kind is Kind.TIME or not typed:
-        return None
-    return 4 if atom.field.column in _COMMON_COLUMNS else 1
+__all__ = [
+    "ALWAYS",
+    "FIELDS",
+    "MAX_TESTS",
+    "NEVER",
+    "Atom",
+    "Both",
+    "Either",
+    "Field",
+    "Formula",
+    "Kind",
+    "Node",
+    "Plan",
+    "Planner",
+    "answered",
+    "atoms_of",
+    "bands_of",
+    "microseconds",
+    "satisfiable",
+]

@@ -78,7 +78,7 @@ STIX identity id of the indicator's author; `marking` the TLP 2.0 label, such as
 _EA: Final = f"user-account:extensions.'{LLM_ACCOUNT}'."
 _EN: Final = f"network-traffic:extensions.'{NET_FINGERPRINT}'."
 
-PATHS: Final[dict[str, tuple[str, ...]]] = {
+_PATHS: Final[dict[str, tuple[str, ...]]] = {
     "account_id": ("user-account:user_id",),
     "org_id": (f"{_EA}org_id",),
     "api_key_id": (f"{_EA}api_key_id",),
@@ -111,6 +111,17 @@ PATHS: Final[dict[str, tuple[str, ...]]] = {
     "input_tokens": ("llm-exchange:usage_input_tokens",),
     "output_tokens": ("llm-exchange:usage_output_tokens",),
     "canary_ids": ("llm-exchange:output.canary_ids[*]",),
+}
+
+
+def _seen_from_exchange(path: str) -> str:
+    """An account's property, as a pattern reaches it from the exchange that the account made."""
+    return path.replace("user-account:", "llm-exchange:account_ref.")
+
+
+PATHS: Final[dict[str, tuple[str, ...]]] = {
+    column: (*paths, *map(_seen_from_exchange, paths)) if "account:" in paths[0] else paths
+    for column, paths in _PATHS.items()
 }
 """Each TRAFFIC column and the STIX object paths that it answers."""
 

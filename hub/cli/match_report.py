@@ -287,7 +287,7 @@ class MatchReport:
             "first_seen": self.span.to_json()["first_seen"],
             "last_seen": self.span.to_json()["last_seen"],
             "campaigns_by_grade": {name: grades[name] for name in _GRADES},
-            "campaigns": [self._campaign(campaign) for campaign in self.ordered()],
+            "campaigns": [self.campaign_to_json(campaign) for campaign in self.ordered()],
             "sources": [source.to_json() for source in self.sources],
             "unread_files": [{"source": n, "reason": r} for n, r in self.unread],
             "indicators": {
@@ -305,7 +305,8 @@ class MatchReport:
             },
         }
 
-    def _campaign(self, campaign: Campaign) -> dict[str, Any]:
+    def campaign_to_json(self, campaign: Campaign) -> dict[str, Any]:
+        """One campaign under its stable keys."""
         grades = campaign.graded()
         return {
             "campaign_id": campaign.campaign_id or None,

@@ -39,7 +39,8 @@ def plain(value: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the plural where it needs one."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
@@ -49,7 +50,7 @@ def show(report: MatchReport, examples: int) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
     for campaign in report.ordered():
-        console.print(_campaign(report, campaign, examples))
+        console.print(campaign_panel(report, campaign, examples))
     console.print(_summary(report))
     if report.campaigns:
         console.print(Text("\n".join(f"  {line}" for line in _MEANING.values()), style="dim"))
@@ -65,10 +66,10 @@ def _summary(report: MatchReport) -> Text:
     if report.campaigns:
         known = [c for c in report.campaigns if c != NO_CAMPAIGN]
         customers = {a for c in report.campaigns.values() for a in c.customers}
-        text.append(f": {_count(len(known), 'campaign')}, {_count(len(customers), 'customer')}")
+        text.append(f": {counted(len(known), 'campaign')}, {counted(len(customers), 'customer')}")
     if report.span.first:
         text.append(f"; {_period(report.span)}")
-    text.append(f"; {_count(len(report.indicators.index), 'indicator')} in use.")
+    text.append(f"; {counted(len(report.indicators.index), 'indicator')} in use.")
     return text
 
 
@@ -78,7 +79,8 @@ def _period(span: Span) -> str:
     return f"{iso(span.first)[:19]}Z to {iso(span.last)[:19]}Z"
 
 
-def _campaign(report: MatchReport, campaign: Campaign, examples: int) -> RenderableType:
+def campaign_panel(report: MatchReport, campaign: Campaign, examples: int) -> RenderableType:
+    """What was hit of one campaign, framed."""
     name = report.indicators.names.get(campaign.campaign_id, "")
     if campaign.campaign_id == NO_CAMPAIGN:
         title = Text("indicators without a campaign")
@@ -90,7 +92,7 @@ def _campaign(report: MatchReport, campaign: Campaign, examples: int) -> Rendera
         parts.append(Text(campaign.campaign_id, style="dim"))
     parts.append(
         Text(
-            f"{_count(campaign.span.exchanges, 'exchange')}, {_period(campaign.span)}; "
+            f"{counted(campaign.span.exchanges, 'exchange')}, {_period(campaign.span)}; "
             f"{campaign.corroborated:,} hit on two or more layers; in "
             + ", ".join(plain(source) for source in sorted(campaign.sources))
         )
@@ -129,13 +131,13 @@ def _layers(report: MatchReport, campaign: Campaign, examples: int) -> Table:
 
 def _customers(report: MatchReport, campaign: Campaign, examples: int) -> RenderableType:
     grades = campaign.graded()
-    text = Text(f"{_count(len(campaign.customers), 'customer')} affected", style="bold")
+    text = Text(f"{counted(len(campaign.customers), 'customer')} affected", style="bold")
     counts = [f"{grades[grade]:,} {grade}" for grade in _STYLES if grades[grade]]
     if counts:
         text.append(": " + ", ".join(counts), style="not bold")
     if campaign.unattributed:
         text.append(
-            f"; {_count(campaign.unattributed, 'exchange')} without an account", style="not bold"
+            f"; {counted(campaign.unattributed, 'exchange')} without an account", style="not bold"
         )
     if not campaign.customers:
         return text
@@ -168,7 +170,7 @@ def _sources(report: MatchReport) -> Table:
             source.format,
             f"{source.rows:,}",
             *("yes" if source.coverage.layers.get(layer) else "no" for layer in LAYERS),
-            "damaged" if source.reader.damage else _count(left, "line") if left else "-",
+            "damaged" if source.reader.damage else counted(left, "line") if left else "-",
         )
     return table
 
@@ -186,19 +188,19 @@ def _notes(report: MatchReport, examples: int) -> list[Text]:
     for problem in report.indicators.index.problems:
         reasons.setdefault(problem.reason, []).append(problem.indicator_id)
     for reason, ids in reasons.items():
-        notes.append(Text(f"{_count(len(ids), 'indicator')} not used: {plain(reason)}"))
+        notes.append(Text(f"{counted(len(ids), 'indicator')} not used: {plain(reason)}"))
         named = [plain(one) for one in ids if one][: min(2, examples)]
         if named:
             notes[-1].append(f" (such as {', '.join(named)})", style="dim")
     expired, pending = report.validity()
     if expired:
-        count = _count(expired, "indicator")
+        count = counted(expired, "indicator")
         notes.append(Text(f"{count} expired before the first exchange"))
     if pending:
-        count = _count(pending, "indicator")
+        count = counted(pending, "indicator")
         notes.append(Text(f"{count} not yet valid at the last exchange"))
     if report.indicators.revoked:
-        notes.append(Text(f"{_count(report.indicators.revoked, 'indicator')} revoked, left out"))
+        notes.append(Text(f"{counted(report.indicators.revoked, 'indicator')} revoked, left out"))
     return notes
 
 
@@ -213,7 +215,7 @@ def _source_notes(source: SourceReport) -> list[Text]:
         ("field", reader.field_problems),
     ):
         if problems.count:
-            notes.append(Text(f"{name}: {_count(problems.count, kind)} left out", style="yellow"))
+            notes.append(Text(f"{name}: {counted(problems.count, kind)} left out", style="yellow"))
             for problem in problems.examples:
                 at = f"{name}:{problem.line}" if problem.line else name
                 notes.append(Text(f"  {at}: {problem.reason}"))
@@ -225,7 +227,7 @@ def _source_notes(source: SourceReport) -> list[Text]:
         shown = ", ".join(reader.unused[:_FIELDS]) + (", …" if len(reader.unused) > _FIELDS else "")
         notes.append(Text(f"{name}: fields that mean nothing here without --map: {plain(shown)}"))
     if source.coverage.partly:
-        count = _count(len(source.coverage.partly), "indicator")
+        count = counted(len(source.coverage.partly), "indicator")
         notes.append(Text(f"{name}: {count} answerable only in part"))
     if source.joined == 0:
         notes.append(
@@ -233,7 +235,7 @@ def _source_notes(source: SourceReport) -> list[Text]:
         )
     notes += _reading_notes(name, reader)
     if source.outside:
-        count = _count(source.outside, "exchange")
+        count = counted(source.outside, "exchange")
         notes.append(Text(f"{name}: {count} outside --since and --until"))
     return notes
 
@@ -245,4 +247,4 @@ def _reading_notes(name: str, reader: LogReader) -> list[Text]:
         (reader.naive_times, "time", "without a zone, read as UTC"),
         (reader.file_times, "exchange", "dated by the file's name or date, not by the log"),
     )
-    return [Text(f"{name}: {_count(n, noun)} {rest}") for n, noun, rest in said if n]
+    return [Text(f"{name}: {counted(n, noun)} {rest}") for n, noun, rest in said if n]

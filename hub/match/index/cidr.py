@@ -1,342 +1,363 @@
-"""Lookup of addresses in prefixes, and the columnar parse of addresses.
+"""Lookup of addresses in prefixes.
 
-Prefixes either nest or are disjoint, so they cut the address space into intervals with one
-innermost prefix each, and every other prefix that holds an address is an ancestor of it. An exact
-address is a prefix of full length. IPv4-mapped IPv6 is IPv4.
+Single addresses, which most prefixes are, go to a hash table. The others either nest or are
+disjoint, so they cut the address space into intervals with one innermost prefix each, and every
+other prefix that holds an address is an ancestor of it; equal ones nest as well. IPv4 intervals are
+found from a table over the first bits, IPv6 intervals by bisection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hub.fingerprint.jit import kernel
-from hub.match.compare import network, quad
-from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, string_buffers
+from hub.match.index.addresses import (
+    Addresses,
+    Block,
+    Small,
+    block_of,
+    clear,
+    parse_addresses,
+    parse_blocks,
+)
+from hub.match.index.buffers import NO_HITS, Hits, Keys, Rows, Whole, Words64, frozen, growing
+from hub.match.index.table import Table, chain, fill_words, find_word, first_of_word, following
+from hub.match.index.words import SECRET
 
-Words64: TypeAlias = NDArray[np.uint64]
-Block: TypeAlias = tuple[int, int, int]
-"""A prefix: family (4 or 6), first address, length."""
-
-_JUMP_BITS: Final = 16
+_JUMP_BITS: Final = (16, 22)
+_HALF: Final = np.uint64(32)
+_NONE: Final = np.int64(-1)
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """N parsed addresses.
+class _Hosts(NamedTuple):
+    """Single addresses of one family: a table of words, and their keys in the index."""
 
-    Attributes:
-        family: 4, 6, or 0 where the text is no address.
-        high, low: the 128 bits; of IPv4 only the lowest 32 of `low` are used.
-    """
-
-    family: NDArray[np.uint8]
+    bits: Words64
+    slots: Words64
+    links: Keys
     high: Words64
     low: Words64
+    keys: Keys
 
 
-# Numba gives uint64 with int64 a float, so bytes become int64 before they are counted with.
-@kernel
-def _parse_v4(data: Bytes, start: int, end: int) -> np.int64:
-    """The 32 bits of a dotted quad, or -1."""
-    wrong = np.int64(-1)
-    value = np.int64(0)
-    part = np.int64(0)
-    digits = 0
-    dots = 0
-    if end - start < 7 or end - start > 15:
-        return wrong
-    for i in range(start, end):
-        byte = np.int64(data[i])
-        if byte == 46:
-            if digits == 0 or dots == 3:
-                return wrong
-            value = (value << 8) | part
-            part = np.int64(0)
-            digits = 0
-            dots += 1
-            continue
-        if byte < 48 or byte > 57 or (digits == 1 and part == 0):
-            return wrong
-        part = part * 10 + byte - 48
-        digits += 1
-        if part > 255:
-            return wrong
-    return (value << 8) | part if dots == 3 and digits > 0 else wrong
+class _Blocks(NamedTuple):
+    """Prefixes of one family, sorted, and the intervals into which they cut the addresses.
+
+    Attributes:
+        jump: of each value of the first bits of an IPv4 address, how many intervals begin before.
+        high, low: where intervals begin, in 128 bits with the prefix first; `low` is empty for
+            IPv4, where the highest 32 bits are all.
+        inner: the innermost prefix of each interval, or -1.
+        parent: the innermost other prefix that holds each prefix, or -1.
+        keys: the keys in the index.
+    """
+
+    jump: Keys
+    high: Words64
+    low: Words64
+    inner: Keys
+    parent: Keys
+    keys: Keys
 
 
 @kernel
-def _hex_digit(byte: np.int64) -> np.int64:
-    if 48 <= byte <= 57:
-        return byte - 48
-    if 97 <= byte <= 102:
-        return byte - 87
-    if 65 <= byte <= 70:
-        return byte - 55
-    return np.int64(-1)
+def _last(high: np.uint64, low: np.uint64, length: Whole) -> tuple[np.uint64, np.uint64]:
+    """The last address of a prefix."""
+    ones = ~np.uint64(0)
+    if length >= 64:
+        return high, low | (ones >> np.uint64(length - 64) if length < 128 else np.uint64(0))
+    return high | (ones >> np.uint64(length)), ones
 
 
 @kernel
-def _group(data: Bytes, start: int, end: int) -> tuple[np.int64, int]:
-    """Read one group of hex digits: its value and where it ends."""
-    value = np.int64(0)
-    i = start
-    while i < end and i - start < 5:
-        digit = _hex_digit(np.int64(data[i]))
-        if digit < 0:
-            break
-        value = (value << 4) | digit
-        i += 1
-    return value, i
-
-
-@kernel
-def _groups(data: Bytes, start: int, end: int, groups: Rows) -> tuple[int, int]:
-    """Read the groups of an IPv6 address: their number (-1: none) and where `::` stands (or -1)."""
-    count = 0
-    gap = -1
-    i = start
-    if data[start] == 58:
-        if data[start + 1] != 58:
-            return -1, -1
-        gap = 0
-        i = start + 2
-    while i < end and count < 8:
-        first = i
-        value, i = _group(data, first, end)
-        if i < end and data[i] == 46:
-            quad = _parse_v4(data, first, end)
-            if quad < 0 or count > 6:
-                return -1, -1
-            groups[count] = quad >> 16
-            groups[count + 1] = quad & 0xFFFF
-            return count + 2, gap
-        if i == first or i - first > 4:
-            return -1, -1
-        groups[count] = value
+def _begin(
+    high: np.uint64, low: np.uint64, key: Whole, count: Whole, out: tuple[Words64, Words64, Keys]
+) -> Whole:
+    """Begin an interval, or rename the one that begins there; how many there are then."""
+    if count == 0 or out[0][count - 1] != high or out[1][count - 1] != low:
         count += 1
-        if i == end:
-            return count, gap
-        i += _colons(data, i, end)
-        if data[i - 1] == 58 and data[i - 2] == 58:
-            if gap >= 0:
-                return -1, -1
-            gap = count
-        elif i == end or data[i - 1] != 58:
-            return -1, -1
-    return (count, gap) if i == end else (-1, -1)
+    out[0][count - 1] = high
+    out[1][count - 1] = low
+    out[2][count - 1] = key
+    return count
 
 
 @kernel
-def _colons(data: Bytes, at: int, end: int) -> int:
-    """How many characters of `:` or `::` to step over; at least one, to come to an end."""
-    return 2 if data[at] == 58 and at + 1 < end and data[at + 1] == 58 else 1
+def _close(
+    high: np.uint64,
+    low: np.uint64,
+    every: bool,
+    depth: Whole,
+    count: Whole,
+    last: tuple[Words64, Words64],
+    nest: Keys,
+    out: tuple[Words64, Words64, Keys],
+) -> tuple[Whole, Whole]:
+    """Close the open prefixes that end before an address, or every one."""
+    while depth > 0:
+        top = nest[depth - 1]
+        if not every and (last[0][top] > high or (last[0][top] == high and last[1][top] >= low)):
+            break
+        depth -= 1
+        next_low = last[1][top] + np.uint64(1)
+        next_high = last[0][top] + np.uint64(1) if next_low == 0 else last[0][top]
+        # The last prefix may reach to the end of all addresses.
+        if next_high != 0 or next_low != 0:
+            outer = np.int64(nest[depth - 1]) if depth > 0 else _NONE
+            count = _begin(next_high, next_low, outer, count, out)
+    return depth, count
 
 
 @kernel
-def _parse(
-    data: Bytes, offsets: Offsets, family: NDArray[np.uint8], high: Words64, low: Words64
-) -> None:
-    groups = np.zeros(9, np.int64)
-    for row in range(offsets.size - 1):
-        start, end = offsets[row], offsets[row + 1]
-        family[row] = 0
-        quad = _parse_v4(data, start, end)
-        if quad >= 0:
-            family[row] = 4
-            high[row] = 0
-            low[row] = quad
-            continue
-        if end - start < 2 or end - start > 45:
-            continue
-        count, gap = _groups(data, start, end, groups)
-        if count < 0 or (gap < 0 and count != 8) or (gap >= 0 and count > 7):
-            continue
-        words = np.zeros(2, np.uint64)
-        for k in range(count):
-            at = k if gap < 0 or k < gap else 8 - count + k
-            words[at >> 2] |= np.uint64(groups[k]) << np.uint64(16 * (3 - (at & 3)))
-        mapped = words[0] == 0 and words[1] >> np.uint64(32) == np.uint64(0xFFFF)
-        family[row] = 4 if mapped else 6
-        high[row] = words[0]
-        low[row] = words[1] & np.uint64(0xFFFFFFFF) if mapped else words[1]
-
-
-def parse_addresses(values: Any) -> Addresses:
-    """Parse N strings as Python's `ipaddress` does, without zones; null has family 0."""
-    data, offsets = string_buffers(values)
-    family = np.zeros(len(values), dtype=np.uint8)
-    high, low = (np.zeros(len(values), dtype=np.uint64) for _ in range(2))
-    _parse(data, offsets, family, high, low)
-    if values.null_count:
-        family[values.is_null().to_numpy(zero_copy_only=False)] = 0
-    return Addresses(family, high, low)
+def _cut(
+    high: Words64, low: Words64, length: Small, parent: Keys, out: tuple[Words64, Words64, Keys]
+) -> Whole:
+    """Cut the address space at the sorted prefixes; how many intervals there are."""
+    nest = np.empty(high.size, np.int32)
+    last = (np.empty_like(high), np.empty_like(low))
+    depth: Whole = 0
+    count: Whole = 0
+    for key in range(high.size):
+        last[0][key], last[1][key] = _last(high[key], low[key], np.int64(length[key]))
+        depth, count = _close(high[key], low[key], False, depth, count, last, nest, out)
+        parent[key] = np.int64(nest[depth - 1]) if depth > 0 else _NONE
+        nest[depth] = key
+        depth += 1
+        count = _begin(high[key], low[key], key, count, out)
+    return _close(np.uint64(0), np.uint64(0), True, depth, count, last, nest, out)[1]
 
 
 @kernel
-def _innermost_v4(
-    family: NDArray[np.uint8],
-    low: Words64,
-    jump: Keys,
-    bounds: Words64,
-    inner: Keys,
-    out: Keys,
-) -> None:
-    for row in range(family.size):
-        if family[row] != 4:
-            continue
-        value = low[row]
-        bucket = np.int64(value >> np.uint64(32 - _JUMP_BITS))
+def _innermost(
+    high: np.uint64, low: np.uint64, jump: Keys, bounds: Words64, lows: Words64, inner: Keys
+) -> Whole:
+    """The innermost prefix that holds an address, or -1."""
+    left, right = np.int64(0), np.int64(bounds.size)
+    if jump.size > 1:
+        # The table has a power of two of buckets: this one is of the address's first bits.
+        bucket = np.int64(((high >> _HALF) * np.uint64(jump.size - 1)) >> _HALF)
         left, right = np.int64(jump[bucket]), np.int64(jump[bucket + 1])
-        while left < right:
-            middle = (left + right) >> 1
-            if bounds[middle] <= value:
-                left = middle + 1
-            else:
-                right = middle
-        if left > 0:
-            out[row] = inner[left - 1]
+    while left < right:
+        middle = (left + right) >> 1
+        bound = bounds[middle]
+        if bound < high or (bound == high and (lows.size == 0 or lows[middle] <= low)):
+            left = middle + 1
+        else:
+            right = middle
+    return np.int64(inner[left - 1]) if left > 0 else np.int64(-1)
 
 
 @kernel
-def _innermost_v6(
-    family: NDArray[np.uint8],
-    high: Words64,
-    low: Words64,
-    bounds_high: Words64,
-    bounds_low: Words64,
-    inner: Keys,
-    out: Keys,
-) -> None:
-    for row in range(family.size):
-        if family[row] != 6:
-            continue
-        left, right = 0, bounds_high.size
-        while left < right:
-            middle = (left + right) >> 1
-            if bounds_high[middle] < high[row] or (
-                bounds_high[middle] == high[row] and bounds_low[middle] <= low[row]
-            ):
-                left = middle + 1
-            else:
-                right = middle
-        if left > 0:
-            out[row] = inner[left - 1]
+def _find_innermost(
+    high: Whole, low: Whole, jump: Keys, bounds: Words64, lows: Words64, inner: Keys
+) -> Whole:
+    return _innermost(np.uint64(high), np.uint64(low), jump, bounds, lows, inner)
 
 
 @kernel
-def _climb(innermost: Keys, parent: Keys, rows: Rows, keys: Keys) -> int:
-    found = 0
-    for row in range(innermost.size):
-        key = innermost[row]
-        while key >= 0:
-            if found < rows.size:
-                rows[found] = row
-                keys[found] = key
-            found += 1
-            key = parent[key]
+def _hosts_of(
+    high: np.uint64,
+    low: np.uint64,
+    row: Whole,
+    found: Whole,
+    secret: Words64,
+    hosts: _Hosts,
+    rows: Rows,
+    keys: Keys,
+) -> Whole:
+    """Write the single addresses that are this one; how many hits there are then."""
+    if hosts.keys.size == 0:
+        return found
+    host = first_of_word(high, low, secret, hosts.bits, hosts.slots, hosts.high, hosts.low)
+    while host >= 0:
+        if found < rows.size:
+            rows[found] = row
+            keys[found] = hosts.keys[host]
+        found += 1
+        host = following(host, hosts.links)
     return found
 
 
-def block_of(text: str) -> Block | None:
-    """Read an address or a CIDR block, IPv4-mapped IPv6 as IPv4; None if it is neither."""
-    address, slash, length = text.partition("/")
-    first = quad(address)
-    if first is None:
-        block = network(text)
-        if block is None:
-            return None
-        return block.version, int(block.network_address), block.prefixlen
-    if not slash:
-        return 4, first, 32
-    if not (length.isascii() and length.isdecimal()) or int(length) > 32:
-        return None
-    spare = 32 - int(length)
-    return 4, first >> spare << spare, int(length)
+@kernel
+def _blocks_of(
+    high: np.uint64,
+    low: np.uint64,
+    row: Whole,
+    found: Whole,
+    blocks: _Blocks,
+    rows: Rows,
+    keys: Keys,
+) -> Whole:
+    """Write the prefixes that hold an address; how many hits there are then."""
+    if blocks.inner.size == 0:
+        return found
+    block = _innermost(high, low, blocks.jump, blocks.high, blocks.low, blocks.inner)
+    while block >= 0:
+        if found < rows.size:
+            rows[found] = row
+            keys[found] = blocks.keys[block]
+        found += 1
+        block = np.int64(blocks.parent[block])
+    return found
+
+
+@kernel
+def _probe(
+    family: Small,
+    high: Words64,
+    low: Words64,
+    secret: Words64,
+    hosts4: _Hosts,
+    blocks4: _Blocks,
+    hosts6: _Hosts,
+    blocks6: _Blocks,
+    rows: Rows,
+    keys: Keys,
+) -> Whole:
+    found: Whole = 0
+    none = np.uint64(0)
+    for row in range(family.size):
+        second = low[row]
+        if family[row] == 4:
+            found = _hosts_of(none, second, row, found, secret, hosts4, rows, keys)
+            found = _blocks_of(second << _HALF, none, row, found, blocks4, rows, keys)
+        elif family[row] == 6:
+            first = high[row]
+            found = _hosts_of(first, second, row, found, secret, hosts6, rows, keys)
+            found = _blocks_of(first, second, row, found, blocks6, rows, keys)
+    return found
 
 
 class PrefixIndex:
-    """A set of distinct prefixes of both families; key k is the k-th of them."""
+    """N prefixes of both families, which may nest and repeat; key k is the k-th of them."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
-        self._parent: Keys = np.full(len(blocks), -1, dtype=np.int32)
-        bounds, inner = self._cut(4, 32, blocks)
-        self._bounds4: Words64 = np.asarray(bounds, dtype=np.uint64)
-        self._inner4: Keys = np.asarray(inner, dtype=np.int32)
-        edges = np.arange(1, (1 << _JUMP_BITS) + 1, dtype=np.uint64) << np.uint64(32 - _JUMP_BITS)
-        # jump[b] tells how many intervals begin before the first address of bucket b.
-        self._jump: Keys = np.zeros((1 << _JUMP_BITS) + 1, dtype=np.int32)
-        self._jump[1:] = np.searchsorted(self._bounds4, edges, side="left")
-        bounds, inner = self._cut(6, 128, blocks)
-        self._high6: Words64 = np.asarray([b >> 64 for b in bounds], dtype=np.uint64)
-        self._low6: Words64 = np.asarray([b & (2**64 - 1) for b in bounds], dtype=np.uint64)
-        self._inner6: Keys = np.asarray(inner, dtype=np.int32)
-
-    def _cut(self, family: int, bits: int, blocks: Sequence[Block]) -> tuple[list[int], list[int]]:
-        """Where intervals begin, and the innermost prefix of each (-1: none)."""
-        spans = sorted(
-            (first, -(first + (1 << (bits - length)) - 1), key)
-            for key, (version, first, length) in enumerate(blocks)
-            if version == family
+        count = len(blocks)
+        columns = (
+            np.fromiter((family for family, _, _ in blocks), np.uint8, count),
+            np.fromiter((first >> 64 for _, first, _ in blocks), np.uint64, count),
+            np.fromiter((first & (2**64 - 1) for _, first, _ in blocks), np.uint64, count),
+            np.fromiter((length for _, _, length in blocks), np.uint8, count),
         )
-        bounds: list[int] = []
-        inner: list[int] = []
-        open_spans: list[tuple[int, int]] = []
+        self._hold(*columns)
 
-        def begin(address: int, key: int) -> None:
-            if bounds and bounds[-1] == address:
-                inner[-1] = key
-            else:
-                bounds.append(address)
-                inner.append(key)
+    @classmethod
+    def of(cls, family: Small, high: Words64, low: Words64, length: Small) -> PrefixIndex:
+        """Index prefixes.
 
-        def close(before: int | None) -> None:
-            while open_spans and (before is None or open_spans[-1][0] < before):
-                last, _ = open_spans.pop()
-                begin(last + 1, open_spans[-1][1] if open_spans else -1)
+        Args:
+            family: 4 or 6; a prefix of another family holds nothing.
+            high, low: 128 bits of an address, of IPv4 the lowest 32 of `low`; those beyond
+                `length` count for nothing.
+            length: 0 to 32, or 128.
+        """
+        index = cls.__new__(cls)
+        index._hold(family, high, low, length)
+        return index
 
-        for first, negative_last, key in spans:
-            close(first)
-            self._parent[key] = open_spans[-1][1] if open_spans else -1
-            open_spans.append((-negative_last, key))
-            begin(first, key)
-        close(None)
-        if bounds and bounds[-1] == 1 << bits:
-            bounds.pop()
-            inner.pop()
-        return bounds, inner
+    def _hold(self, family: Small, high: Words64, low: Words64, length: Small) -> None:
+        self._count = len(family)
+        columns = (family, high, low, length)
+        self._hosts4, self._blocks4 = _hosts(4, 32, *columns), _blocks(4, 32, *columns)
+        self._hosts6, self._blocks6 = _hosts(6, 128, *columns), _blocks(6, 128, *columns)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        arrays = (*self._hosts4, *self._blocks4, *self._hosts6, *self._blocks6)
+        return sum(array.nbytes for array in arrays)
 
     def probe(self, addresses: Addresses) -> Hits:
-        """Find all prefixes that hold each of N addresses."""
-        innermost: Keys = np.full(len(addresses.family), -1, dtype=np.int32)
-        if len(self._bounds4):
-            _innermost_v4(
-                addresses.family,
-                addresses.low,
-                self._jump,
-                self._bounds4,
-                self._inner4,
-                innermost,
-            )
-        if len(self._high6):
-            _innermost_v6(
-                addresses.family,
-                addresses.high,
-                addresses.low,
-                self._high6,
-                self._low6,
-                self._inner6,
-                innermost,
-            )
-        room = max(1024, len(innermost))
-        while True:
-            rows: Rows = np.empty(room, dtype=np.int64)
-            keys: Keys = np.empty(room, dtype=np.int32)
-            found = _climb(innermost, self._parent, rows, keys)
-            if found <= room:
-                return rows[:found], keys[:found]
-            room = found
+        """Find all prefixes that hold each of N addresses, by row."""
+        family = frozen(addresses.family)
+        high, low = frozen(addresses.high), frozen(addresses.low)
+        sides = (self._hosts4, self._blocks4, self._hosts6, self._blocks6)
+        if len(family) == 0 or self._count == 0:
+            return NO_HITS
+        return growing(len(family), lambda r, k: _probe(family, high, low, SECRET, *sides, r, k))
+
+    def find(self, family: int, high: int, low: int) -> Sequence[int]:
+        """All prefixes that hold one address; its 128 bits as of `Addresses`."""
+        if family == 4:
+            hosts, blocks, top, rest = self._hosts4, self._blocks4, low << 32, 0
+        else:
+            hosts, blocks, top, rest = self._hosts6, self._blocks6, high, low
+        found: list[int] = []
+        if len(hosts.keys):
+            table = (SECRET, hosts.bits, hosts.slots, hosts.high, hosts.low)
+            key = find_word(_signed(high), _signed(low), *table)
+            found += [int(hosts.keys[host]) for host in chain(key, hosts.links)]
+        if len(blocks.inner):
+            intervals = (blocks.jump, blocks.high, blocks.low, blocks.inner)
+            block = _find_innermost(_signed(top), _signed(rest), *intervals)
+            while block >= 0:
+                found.append(int(blocks.keys[block]))
+                block = int(blocks.parent[block])
+        return found
+
+
+def _signed(word: int) -> int:
+    """The same 64 bits as Numba takes an integer."""
+    return word - 2**64 if word >= 2**63 else word
+
+
+def _hosts(
+    version: int, bits: int, family: Small, high: Words64, low: Words64, length: Small
+) -> _Hosts:
+    numbers: Rows = np.flatnonzero((family == version) & (length == bits))
+    tops: Words64 = np.zeros(1, dtype=np.uint64) if version == 4 else high[numbers]
+    tops, bottoms = frozen(tops), frozen(low[numbers])
+    table = Table.of(len(numbers), lambda *parts: fill_words(tops, bottoms, SECRET, *parts))
+    keys = frozen(numbers.astype(np.int32))
+    return _Hosts(table.bits, table.slots, table.links, tops, bottoms, keys)
+
+
+def _blocks(
+    version: int, bits: int, family: Small, high: Words64, low: Words64, length: Small
+) -> _Blocks:
+    numbers: Rows = np.flatnonzero((family == version) & (length < bits))
+    sizes = length[numbers]
+    tops, bottoms = high[numbers], low[numbers]
+    if version == 4:
+        tops, bottoms = bottoms << _HALF, np.zeros_like(bottoms)
+    clear(tops, bottoms, sizes)
+    # Outer before inner; of IPv4 both fit one word, which sorts much faster.
+    order = (
+        np.argsort(tops | sizes, kind="stable")
+        if version == 4
+        else np.lexsort((sizes, bottoms, tops))
+    )
+    sizes, tops, bottoms = sizes[order], tops[order], bottoms[order]
+    bound_high, bound_low = (np.empty(2 * len(order), dtype=np.uint64) for _ in range(2))
+    inner: Keys = np.empty(2 * len(order), dtype=np.int32)
+    parent: Keys = np.empty(len(order), dtype=np.int32)
+    count = _cut(tops, bottoms, sizes, parent, (bound_high, bound_low, inner))
+    bound_high = bound_high[:count].copy()
+    four = version == 4
+    return _Blocks(
+        frozen(_jumps(bound_high) if four else np.zeros(1, dtype=np.int32)),
+        frozen(bound_high),
+        frozen(np.zeros(0, dtype=np.uint64) if four else bound_low[:count].copy()),
+        frozen(inner[:count].copy()),
+        frozen(parent),
+        frozen(numbers[order].astype(np.int32)),
+    )
+
+
+def _jumps(bounds: Words64) -> Keys:
+    """How many intervals begin before each bucket of IPv4 addresses; about one or two in each."""
+    least, most = _JUMP_BITS
+    bits = min(most, max(least, len(bounds).bit_length() - 1))
+    edges = np.arange((1 << bits), dtype=np.uint64) << np.uint64(64 - bits)
+    jump: Keys = np.full((1 << bits) + 1, len(bounds), dtype=np.int32)
+    jump[:-1] = np.searchsorted(bounds, edges, side="left")
+    return jump
+
+
+__all__ = ["Addresses", "Block", "PrefixIndex", "block_of", "parse_addresses", "parse_blocks"]

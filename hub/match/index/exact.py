@@ -1,151 +1,143 @@
 """Exact lookup of strings and whole numbers.
 
-Strings hash to 64 bits into an open-addressing table at most half full; a hit on the hash is
-compared byte for byte, so an answer is never a guess. The hash is seeded per process: whoever
-writes the traffic cannot make values collide on purpose.
+A hit on the hash is compared with the literal itself, so an answer is never a guess.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
-from hub.fingerprint.jit import kernel
-from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, only_valid, string_buffers
-
-Hashes = NDArray[np.uint64]
-
-_SEED: Final = np.uint64(secrets.randbits(64))
-_K1: Final = np.uint64(0x9E3779B97F4A7C15)
-_K2: Final = np.uint64(0xBF58476D1CE4E5B9)
-_EMPTY: Final = np.uint64(0)
-
-
-@kernel
-def hash_bytes(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
-    """Hash `data[start:end]`, eight bytes at a time; never zero, which marks an empty slot."""
-    state = seed ^ (np.uint64(end - start) * _K1)
-    i = start
-    while i + 8 <= end:
-        word = np.uint64(0)
-        for k in range(8):
-            word |= np.uint64(data[i + k]) << np.uint64(8 * k)
-        state = (state ^ word) * _K1
-        state ^= state >> np.uint64(32)
-        i += 8
-    word = np.uint64(0)
-    shift = np.uint64(0)
-    while i < end:
-        word |= np.uint64(data[i]) << shift
-        shift += np.uint64(8)
-        i += 1
-    state = (state ^ word) * _K2
-    state ^= state >> np.uint64(29)
-    state *= _K1
-    state ^= state >> np.uint64(32)
-    return state if state != _EMPTY else np.uint64(1)
-
-
-@kernel
-def _fill(data: Bytes, offsets: Offsets, seed: np.uint64, slots: Hashes, slot_keys: Keys) -> None:
-    mask = slots.size - 1
-    for key in range(offsets.size - 1):
-        hashed = hash_bytes(data, offsets[key], offsets[key + 1], seed)
-        at = np.int64(hashed & np.uint64(mask))
-        while slots[at] != _EMPTY:
-            at = (at + 1) & mask
-        slots[at] = hashed
-        slot_keys[at] = key
-
-
-@kernel
-def _same(data: Bytes, start: int, end: int, other: Bytes, first: int, last: int) -> bool:
-    if end - start != last - first:
-        return False
-    k = 0
-    while k < end - start and data[start + k] == other[first + k]:
-        k += 1
-    return k == end - start
-
-
-@kernel
-def _probe(
-    data: Bytes,
-    offsets: Offsets,
-    seed: np.uint64,
-    slots: Hashes,
-    slot_keys: Keys,
-    key_data: Bytes,
-    key_offsets: Rows,
-    rows: Rows,
-    keys: Keys,
-) -> int:
-    mask = slots.size - 1
-    found = 0
-    for row in range(offsets.size - 1):
-        start, end = offsets[row], offsets[row + 1]
-        hashed = hash_bytes(data, start, end, seed)
-        at = np.int64(hashed & np.uint64(mask))
-        while slots[at] != _EMPTY:
-            if slots[at] == hashed:
-                key = slot_keys[at]
-                if _same(data, start, end, key_data, key_offsets[key], key_offsets[key + 1]):
-                    rows[found] = row
-                    keys[found] = key
-                    found += 1
-                    break
-            at = (at + 1) & mask
-    return found
+from hub.match.index.buffers import (
+    NO_HITS,
+    Bytes,
+    Hits,
+    Rows,
+    Words64,
+    frozen,
+    growing,
+    only_valid,
+    over_dictionary,
+    string_buffers,
+)
+from hub.match.index.table import (
+    Table,
+    chain,
+    fill_bytes,
+    fill_words,
+    find_bytes,
+    find_word,
+    probe_bytes,
+    probe_words,
+)
+from hub.match.index.words import SECRET
 
 
 class ExactIndex:
-    """A set of distinct strings; key k is the k-th of them."""
+    """N strings, which may repeat; key k is the k-th of them."""
 
     def __init__(self, strings: Sequence[str]) -> None:
         encoded = [string.encode("utf-8", "surrogatepass") for string in strings]
-        self._offsets: Rows = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(one) for one in encoded], out=self._offsets[1:])
-        self._data: Bytes = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-        size = 1 << max(4, (2 * len(encoded)).bit_length())
-        self._slots: Hashes = np.zeros(size, dtype=np.uint64)
-        self._slot_keys: Keys = np.zeros(size, dtype=np.int32)
-        _fill(self._data, self._offsets, _SEED, self._slots, self._slot_keys)
+        offsets: Rows = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(one) for one in encoded], out=offsets[1:])
+        self._hold(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+    @classmethod
+    def of(cls, data: Bytes, offsets: Rows) -> ExactIndex:
+        """Index strings in one buffer, which is kept, not copied.
+
+        Args:
+            data: their bytes (UTF-8).
+            offsets: N + 1 ascending offsets into `data`.
+        """
+        index = cls.__new__(cls)
+        index._hold(data, offsets)
+        return index
+
+    def _hold(self, data: Bytes, offsets: Rows) -> None:
+        self._data: Bytes = frozen(data)
+        self._offsets: Rows = frozen(offsets)
+        self._table = Table.of(
+            len(offsets) - 1,
+            lambda *table: fill_bytes(self._data, self._offsets, SECRET, *table),
+        )
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held beside the literals and their offsets."""
+        return self._table.nbytes
 
     def probe(self, values: Any) -> Hits:
-        """Find which of N strings (Arrow string or large_string) are in the set."""
+        """Find which of N strings are in the set, by row and then by key.
+
+        Args:
+            values: Arrow strings, large strings, or a dictionary of either; nulls allowed.
+        """
+        if pa.types.is_dictionary(values.type):
+            return over_dictionary(self.probe, values)
+        if len(values) == 0 or len(self) == 0:
+            return NO_HITS
         data, offsets = string_buffers(values)
-        rows: Rows = np.empty(len(values), dtype=np.int64)
-        keys: Keys = np.empty(len(values), dtype=np.int32)
-        found = _probe(
-            data,
-            offsets,
-            _SEED,
-            self._slots,
-            self._slot_keys,
-            self._data,
-            self._offsets,
-            rows,
-            keys,
-        )
-        return only_valid(values, (rows[:found], keys[:found]))
+        table = self._table
+        held = (SECRET, table.bits, table.slots, table.links, self._data, self._offsets)
+        found = growing(len(values), lambda r, k: probe_bytes(data, offsets, *held, r, k))
+        return only_valid(values, found)
+
+    def find(self, value: bytes) -> Sequence[int]:
+        """The keys of one string (UTF-8), ascending."""
+        table = self._table
+        first = find_bytes(value, SECRET, table.bits, table.slots, self._data, self._offsets)
+        return chain(first, table.links)
 
 
 class NumberIndex:
-    """A set of distinct 64-bit whole numbers; key k is the k-th of them."""
+    """N 64-bit whole numbers, which may repeat; key k is the k-th of them."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
-        unsorted = np.asarray(numbers, dtype=np.int64)
-        self._keys: Keys = np.argsort(unsorted).astype(np.int32)
-        self._numbers: Rows = unsorted[self._keys]
+        self._hold(np.asarray(numbers, dtype=np.int64))
+
+    @classmethod
+    def of(cls, numbers: Rows) -> NumberIndex:
+        """Index an array of numbers, which is kept, not copied."""
+        index = cls.__new__(cls)
+        index._hold(numbers)
+        return index
+
+    def _hold(self, numbers: Rows) -> None:
+        self._high: Words64 = frozen(np.zeros(1, dtype=np.uint64))
+        self._low: Words64 = frozen(numbers).view(np.uint64)
+        self._table = Table.of(
+            len(numbers), lambda *table: fill_words(self._high, self._low, SECRET, *table)
+        )
+
+    def __len__(self) -> int:
+        return len(self._low)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held beside the numbers."""
+        return self._table.nbytes
 
     def probe(self, values: Any) -> Hits:
-        """Find which of N numbers (Arrow int64) are in the set."""
-        numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
-        at = np.searchsorted(self._numbers, numbers)
-        at[at == len(self._numbers)] = 0
-        rows: Rows = np.flatnonzero(self._numbers[at] == numbers)
-        return only_valid(values, (rows, self._keys[at[rows]]))
+        """Find which of N numbers (Arrow int64, nulls allowed) are in the set."""
+        if len(values) == 0 or len(self) == 0:
+            return NO_HITS
+        filled = values.fill_null(0) if values.null_count else values
+        low: Words64 = frozen(filled.to_numpy(zero_copy_only=False)).view(np.uint64)
+        table = self._table
+        held = (SECRET, table.bits, table.slots, table.links, self._high, self._low)
+        return only_valid(values, growing(len(low), lambda r, k: probe_words(low, *held, r, k)))
+
+    def find(self, value: int) -> Sequence[int]:
+        """The keys of one number, ascending; none for a number beyond 64 bits."""
+        if not -(2**63) <= value < 2**63:
+            return ()
+        table = self._table
+        held = (SECRET, table.bits, table.slots, self._high, self._low)
+        return chain(find_word(0, value, *held), table.links)

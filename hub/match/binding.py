@@ -60,21 +60,29 @@ class Binder:
     Args:
         intervals: the observations, by index.
         select: which of them satisfy the comparisons of one `[ ]`.
+        max_steps: after how many tried assignments the question is given up.
+
+    Attributes:
+        steps: assignments tried so far.
     """
 
     def __init__(
-        self, intervals: Sequence[Interval], select: Callable[[Expression], Usable]
+        self,
+        intervals: Sequence[Interval],
+        select: Callable[[Expression], Usable],
+        max_steps: int = MAX_STEPS,
     ) -> None:
+        self.steps = 0
         self._intervals = intervals
         self._select = select
+        self._max_steps = max_steps
         self._cache: dict[int, Usable] = {}
-        self._steps = 0
 
     def holds(self, pattern: Pattern) -> bool:
         """Tell whether any assignment satisfies the pattern.
 
         Raises:
-            InputError: `MAX_STEPS` assignments did not settle it.
+            InputError: `max_steps` assignments did not settle it.
         """
         everything = frozenset(range(len(self._intervals)))
         return any(True for _ in self._choices(pattern, everything, ()))
@@ -123,6 +131,7 @@ class Binder:
                 yield from self._repeated(pattern, usable, demands)
             case Within(inner, seconds):
                 for window in self._windows(usable, seconds):
+                    self._step(1)
                     yield from self._choices(inner, window, demands)
             case StartStop(inner, start, stop):
                 yield from self._choices(inner, self._during(usable, start, stop), demands)
@@ -133,6 +142,7 @@ class Binder:
         self, pattern: FollowedBy, usable: Usable, demands: tuple[Demand, ...]
     ) -> Iterator[tuple[Demand, ...]]:
         for before, after in self._borders(usable):
+            self._step(1)
             for taken in self._choices(pattern.left, before, demands):
                 yield from self._choices(pattern.right, after, taken)
 
@@ -162,30 +172,16 @@ class Binder:
     def _extended(
         self, demands: tuple[Demand, ...], demand: Demand
     ) -> Iterator[tuple[Demand, ...]]:
-        self._steps += 1 + len(demands)
-        if self._steps > MAX_STEPS:
-            raise InputError("the pattern's repetitions are too many to judge on these bundles")
+        self._step(1 + len(demands))
         extended = (*demands, demand)
-        if demand[0] and self._can_meet(extended):
+        used = {index for usable, _ in extended for index in usable}
+        if demand[0] and can_meet(extended, {i: self._intervals[i].count for i in used}):
             yield extended
 
-    def _can_meet(self, demands: Sequence[Demand]) -> bool:
-        """Maximum flow by augmenting paths from demands to observations."""
-        left = {index: self._intervals[index].count for demand in demands for index in demand[0]}
-        given: list[dict[int, int]] = [{} for _ in demands]
-        for number, (usable, wanted) in enumerate(demands):
-            for index in usable:
-                share = min(wanted, left[index])
-                if share:
-                    given[number][index] = share
-                    left[index] -= share
-                    wanted -= share
-            while wanted:
-                moved = _augment(demands, given, left, number, wanted)
-                if not moved:
-                    return False
-                wanted -= moved
-        return True
+    def _step(self, count: int) -> None:
+        self.steps += count
+        if self.steps > self._max_steps:
+            raise InputError("the pattern's repetitions are too many to judge on these bundles")
 
     def _windows(self, usable: Usable, seconds: float) -> Iterator[Usable]:
         seen: set[Usable] = set()
@@ -217,6 +213,32 @@ class Binder:
             for index in usable
             if self._intervals[index].last >= start and self._intervals[index].first < stop
         )
+
+
+def can_meet(demands: Sequence[Demand], counts: dict[int, int]) -> bool:
+    """Tell whether every demand gets as many observations as it wants, none of them given twice.
+
+    Maximum flow by augmenting paths from demands to observations.
+
+    Args:
+        demands: which observations serve each, and how many it wants.
+        counts: how often each of these observations may be given; used up by the search.
+    """
+    left = counts
+    given: list[dict[int, int]] = [{} for _ in demands]
+    for number, (usable, wanted) in enumerate(demands):
+        for index in usable:
+            share = min(wanted, left[index])
+            if share:
+                given[number][index] = share
+                left[index] -= share
+                wanted -= share
+        while wanted:
+            moved = _augment(demands, given, left, number, wanted)
+            if not moved:
+                return False
+            wanted -= moved
+    return True
 
 
 def _augment(

@@ -1,0 +1,185 @@
+"""How far the events of one group have come towards a pattern of several observations.
+
+Every class here follows one form for one group of events. `push` takes the next event and tells
+whether the form holds on what was seen since it was made; then it has done its work. Events
+should come in the order of their times; those that are no older than the *lateness* are judged as
+if they had come in time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Hashable, Iterable
+from datetime import timedelta
+from itertools import groupby
+from typing import Final, Protocol
+
+from hub.errors import InputError
+from hub.match.bags import Burst, Collected, Count, Distinct, Pool, mask_of
+from hub.match.binding import Binder, Interval, can_meet
+from hub.match.forms import EPOCH, Bag, Chain, Form, Tree
+from hub.match.limits import Tally
+from hub.match.syntax import Expression
+
+_NEVER: Final = -(2**62)
+_RECENT: Final = 64
+"""Events that a chain keeps apart for those that come late or at the same time."""
+
+
+class Progress(Protocol):
+    """The state of one form and one group; `size` events are held in it."""
+
+    size: int
+
+    def push(self, moment: int, leaves: int, value: Hashable) -> bool:
+        """Take an event of that time that satisfies these leaves (bit k: the k-th)."""
+
+
+def begun(form: Form, tally: Tally, *, distinct: bool) -> Progress:
+    """The state of a form before any event.
+
+    Args:
+        distinct: events of the same `value` count as one (bags only).
+    """
+    match form:
+        case Tree():
+            return _Search(form, tally)
+        case Chain():
+            return _Steps(form, tally)
+        case Bag(units, wanted, window):
+            if window is None:
+                single = len(units) == 1 and not distinct
+                return Count(units[0], wanted[0]) if single else Collected(form, distinct=distinct)
+            if len(units) == 1 and not distinct:
+                return Burst(form, tally)
+            return Distinct(form, tally) if distinct else Pool(form, tally)
+
+
+class _Steps:
+    """A chain: for each of its beginnings, the latest time at which one can have begun.
+
+    Events of one time have no order, so they are given out together; those within the lateness
+    are kept apart, for what may still come between them.
+    """
+
+    def __init__(self, chain: Chain, tally: Tally) -> None:
+        self.size = 0
+        self._chain, self._tally = chain, tally
+        # begun[k]: the latest start of k units in a row, among events before `recent`.
+        self._begun = [_NEVER] * (len(chain.units) + 1)
+        self._recent: list[tuple[int, int]] = []
+
+    def push(self, moment: int, leaves: int, value: Hashable) -> bool:
+        mask = mask_of(self._chain.units, moment, leaves)
+        if not mask:
+            return False
+        newest = max(moment, self._recent[-1][0]) if self._recent else moment
+        horizon = newest - self._tally.lateness
+        if moment < horizon:
+            self._tally.report.late += 1
+            return False
+        insort(self._recent, (moment, mask))
+        self._settle(horizon)
+        begun = self._begun
+        for at, masks in _by_time(self._recent):
+            begun = self._after(begun, at, masks)
+            if begun[-1] > _NEVER:
+                return True
+        return False
+
+    def _settle(self, horizon: int) -> None:
+        """Fold in what nothing can come before any more."""
+        settled = bisect_left(self._recent, (horizon, -1))
+        settled = max(settled, len(self._recent) - _RECENT)
+        for at, masks in _by_time(self._recent[:settled]):
+            self._begun = self._after(self._begun, at, masks)
+        del self._recent[:settled]
+        self.size = len(self._recent) + sum(start > _NEVER for start in self._begun)
+
+    def _after(self, begun: list[int], at: int, masks: list[int]) -> list[int]:
+        """What events of one time add."""
+        window = self._chain.window
+        oldest = _NEVER if window is None else at - window
+        after = [start if start >= oldest else _NEVER for start in begun]
+        for done in range(len(begun) - 1):
+            start = at if done == 0 else begun[done]
+            if start <= _NEVER or start < oldest:
+                continue
+            for reached in range(done + 1, min(done + len(masks), len(begun) - 1) + 1):
+                if not _in_a_row(masks, done, reached):
+                    break
+                after[reached] = max(after[reached], start)
+        return after
+
+
+def _by_time(events: Iterable[tuple[int, int]]) -> list[tuple[int, list[int]]]:
+    return [(at, [mask for _, mask in same]) for at, same in groupby(events, lambda one: one[0])]
+
+
+def _in_a_row(masks: list[int], first: int, last: int) -> bool:
+    """Tell whether different events satisfy the units first..last-1."""
+    if last - first == 1:
+        return any(mask >> first & 1 for mask in masks)
+    counts: dict[int, int] = {}
+    for mask in masks:
+        counts[mask] = counts.get(mask, 0) + 1
+    serving = [frozenset(m for m in counts if m >> unit & 1) for unit in range(first, last)]
+    return can_meet([(one, 1) for one in serving], counts)
+
+
+class _Search:
+    """Any pattern: the events themselves, searched at each of them that may settle it."""
+
+    def __init__(self, tree: Tree, tally: Tally) -> None:
+        self.size = 0
+        self._tree, self._tally = tree, tally
+        self._events: list[tuple[int, int]] = []
+
+    def push(self, moment: int, leaves: int, value: Hashable) -> bool:
+        newest = max(moment, self._events[-1][0]) if self._events else moment
+        horizon = newest - self._tally.lateness
+        if moment < horizon:
+            self._tally.report.late += 1
+            return False
+        insort(self._events, (moment, leaves))
+        self._drop(horizon)
+        return len(self._events) >= self._tree.need and self._holds()
+
+    def _drop(self, horizon: int) -> None:
+        useless = 0
+        if self._tree.window is not None:
+            useless = bisect_left(self._events, (horizon - self._tree.window, -1))
+        over = len(self._events) - useless - self._tally.limits.searched
+        if over > 0:
+            self._tally.report.evicted += over
+            useless += over
+        del self._events[:useless]
+        self.size = len(self._events)
+
+    def _holds(self) -> bool:
+        """Search.
+
+        Raises:
+            InputError: too many assignments.
+        """
+        counts: dict[tuple[int, int], int] = {}
+        for event in self._events:
+            counts[event] = counts.get(event, 0) + 1
+        distinct = list(counts)
+        moments = [EPOCH + timedelta(microseconds=moment) for moment, _ in distinct]
+        intervals = [
+            Interval(moment, moment, counts[event])
+            for moment, event in zip(moments, distinct, strict=True)
+        ]
+
+        def select(expression: Expression) -> frozenset[int]:
+            leaf = self._tree.leaf_of[id(expression)]
+            return frozenset(n for n, (_, bits) in enumerate(distinct) if bits >> leaf & 1)
+
+        binder = Binder(intervals, select, self._tally.limits.steps)
+        try:
+            return binder.holds(self._tree.pattern)
+        finally:
+            self._tally.steps += binder.steps
+            if self._tally.steps > self._tally.limits.steps_per_pattern:
+                raise InputError("its search takes too many steps")

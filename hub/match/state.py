@@ -1,0 +1,244 @@
+"""Patterns of several observations over a stream of events.
+
+A pattern is followed for each group of events by itself: for all events together, as the standard
+says, or for each value of what the `indicator-controls` extension names in `group_by`. Each event
+is one observation, made once, at its own time. A pattern completes at the first event with which
+it holds on the events since it last completed; those are then spent, so that one long burst
+completes a countable number of times.
+
+The memory is bounded: what a WITHIN has made useless is dropped at once, and beyond the limits the
+group that was hit longest ago goes first. What that loses is counted in the report.
+
+Source: STIX 2.1, sections 9.2, 9.3 and 9.5; schemas/indicator-controls.json.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hub.errors import InputError
+from hub.match.forms import Bag, Form, forms
+from hub.match.limits import StateLimits, StateReport, Tally
+from hub.match.progress import Progress, begun
+from hub.match.schema import PATHS
+from hub.match.syntax import Pattern
+
+_COLUMNS: Final = {path: column for column, paths in PATHS.items() for path in paths}
+_SHORT: Final = {
+    "account": "account_id",
+    "org": "org_id",
+    "organization": "org_id",
+    "api_key": "api_key_id",
+    "address": "client_ip",
+    "source": "client_ip",
+}
+_MICROSECONDS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """An indicator whose pattern needs several observations.
+
+    Attributes:
+        indicator: the indicator's row in the index.
+        pattern: its leaves are numbered as `hub.match.forms.leaves` lists them.
+        modified: microseconds since 1970; with the id it names the version that is followed.
+        group_by, count_distinct: as the `indicator-controls` extension has them.
+    """
+
+    indicator: int
+    pattern: Pattern
+    indicator_id: str
+    modified: int
+    group_by: tuple[str, ...] = ()
+    count_distinct: str | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The version of the indicator."""
+        return self.indicator_id, self.modified
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """TRAFFIC columns by whose values the events are grouped.
+
+        A group has one value of each of them, so what is counted by cannot be grouped by as well:
+        it is counted.
+        """
+        columns = (column_of(name) for name in self.group_by)
+        return tuple(one for one in dict.fromkeys(columns) if one != self.distinct_column)
+
+    @property
+    def distinct_column(self) -> str | None:
+        """The TRAFFIC column whose different values count, or None: the events count."""
+        return None if self.count_distinct is None else column_of(self.count_distinct)
+
+
+def column_of(name: str) -> str:
+    """The TRAFFIC column that `group_by` or `count_distinct` means: a column, a path or `account`.
+
+    Raises:
+        InputError: no column shows that.
+    """
+    column = _SHORT.get(name, _COLUMNS.get(name, name))
+    if column not in PATHS or column == "prompt":
+        raise InputError("groups or counts by what no column of traffic shows")
+    return column
+
+
+def watchable(watch: Watch) -> None:
+    """Check that the pattern can be followed.
+
+    Raises:
+        InputError: it groups or counts by what no column shows, or counts different values in a
+            pattern in which they mean nothing.
+    """
+    _ = watch.group_columns
+    counts = watch.distinct_column is not None
+    if counts and not all(isinstance(form, Bag) for form in forms(watch.pattern)):
+        raise InputError("counts different values in a pattern of more than repetitions")
+
+
+class Tracker:
+    """Follows the patterns of all watches; for one thread at a time.
+
+    Attributes:
+        report: kept up to date.
+    """
+
+    def __init__(self, watches: Sequence[Watch], limits: StateLimits | None = None) -> None:
+        self._limits = limits or StateLimits()
+        self.report = StateReport()
+        self._watches = list(watches)
+        lateness = round(self._limits.lateness * _MICROSECONDS)
+        self._tallies = [Tally(self._limits, self.report, lateness) for _ in watches]
+        self._forms = [self._followed(watch) for watch in watches]
+        self._groups: OrderedDict[tuple[int, Hashable], _Group] = OrderedDict()
+        self._sweep_at = 1024
+
+    def _followed(self, watch: Watch) -> tuple[Form, ...]:
+        """The forms of a pattern that the limits allow to follow."""
+        found = forms(watch.pattern)
+        kept = tuple(form for form in found if form.need <= self._room(form))
+        if len(kept) < len(found):
+            self.report.given_up[watch.indicator_id] = "needs more events than may be held"
+        return kept
+
+    def _room(self, form: Form) -> int:
+        if isinstance(form, Bag):
+            counted = len(form.units) == 1 and form.window is None
+            return form.need if counted else self._limits.hits_per_group
+        return self._limits.searched
+
+    def observe(
+        self,
+        watch: int,
+        leaves: int,
+        moment: int,
+        group: Hashable = None,
+        value: Hashable = None,
+    ) -> bool:
+        """Take an event that satisfies leaves of a watch's pattern.
+
+        Args:
+            watch: its place among the watches.
+            leaves: bit k: the event satisfies leaf k.
+            moment: microseconds since 1970.
+            group: the event's values of `group_columns`; () or None for one group of all.
+            value: the event's value of `distinct_column`.
+        Returns:
+            Whether the pattern holds with this event on those since it last held.
+        """
+        if not self._forms[watch]:
+            return False
+        key = (watch, group)
+        state = self._groups.get(key)
+        if state is None:
+            state = self._groups[key] = self._begun(watch)
+        else:
+            self._groups.move_to_end(key)
+        before = state.size
+        try:
+            done = state.push(moment, leaves, value)
+        except InputError as error:
+            self._give_up(watch, error)
+            return False
+        self.report.held += state.size - before
+        if done:
+            self._forget(key)
+            self.report.completions += 1
+        self._keep_bounds(moment)
+        return done
+
+    def _begun(self, watch: int) -> _Group:
+        distinct = self._watches[watch].count_distinct is not None
+        parts = [begun(one, self._tallies[watch], distinct=distinct) for one in self._forms[watch]]
+        windows = [form.window for form in self._forms[watch]]
+        known = [window for window in windows if window is not None]
+        span = max(known) + self._tallies[watch].lateness if len(known) == len(windows) else None
+        return _Group(parts, span)
+
+    def _forget(self, key: tuple[int, Hashable]) -> None:
+        self.report.held -= self._groups.pop(key).size
+        self.report.groups = len(self._groups)
+
+    def _give_up(self, watch: int, error: InputError) -> None:
+        self.report.given_up[self._watches[watch].indicator_id] = error.message
+        self._forms[watch] = ()
+        for key in [key for key in self._groups if key[0] == watch]:
+            self._groups.pop(key)
+        self.report.groups = len(self._groups)
+        self.report.held = sum(group.size for group in self._groups.values())
+
+    def _keep_bounds(self, moment: int) -> None:
+        if len(self._groups) >= self._sweep_at:
+            for key in [key for key, group in self._groups.items() if group.is_over(moment)]:
+                self._forget(key)
+            self._sweep_at = max(1024, 2 * len(self._groups))
+        while len(self._groups) > 1 and (
+            len(self._groups) > self._limits.groups or self.report.held > self._limits.hits
+        ):
+            key = next(iter(self._groups))
+            self.report.evicted += max(1, self._groups[key].size)
+            self._forget(key)
+        self.report.groups = len(self._groups)
+
+    def adopt(self, other: Tracker) -> None:
+        """Go on where another tracker stands, with the watches that both have."""
+        numbers = {watch.key: number for number, watch in enumerate(self._watches)}
+        for (number, group), state in other._groups.items():
+            now = numbers.get(other._watches[number].key)
+            if now is not None and self._forms[now]:
+                self._groups[now, group] = state
+        for name in ("completions", "evicted", "late", "ungrouped"):
+            setattr(self.report, name, getattr(other.report, name))
+        self.report.held = sum(group.size for group in self._groups.values())
+        self.report.groups = len(self._groups)
+
+
+class _Group:
+    """The alternatives of one pattern for one group of events."""
+
+    __slots__ = ("_newest", "_parts", "_span", "size")
+
+    def __init__(self, parts: list[Progress], span: int | None) -> None:
+        self._parts, self._span = parts, span
+        self._newest = 0
+        self.size = 0
+
+    def push(self, moment: int, leaves: int, value: Hashable) -> bool:
+        """Take an event; any alternative that holds completes the pattern."""
+        self._newest = max(self._newest, moment) if self.size else moment
+        done = [part.push(moment, leaves, value) for part in self._parts]
+        self.size = sum(part.size for part in self._parts)
+        return any(done)
+
+    def is_over(self, moment: int) -> bool:
+        """Whether nothing in it can matter for events from `moment` on."""
+        return self._span is not None and self._newest < moment - self._span
+
+
+__all__ = ["StateLimits", "StateReport", "Tracker", "Watch", "column_of", "watchable"]

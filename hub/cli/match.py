@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hub.cli.mapping import accounts_mapping, log_mapping
+from hub.cli.mapping import log_mapping
+from hub.cli.match_accounts import accounts_options, read_accounts
 from hub.cli.match_inputs import (
     Indicators,
     LogFile,
@@ -28,7 +29,6 @@ from hub.cli.match_progress import Show, byte_progress
 from hub.cli.match_report import MatchReport, SourceReport
 from hub.cli.match_view import plain, show
 from hub.cli.options import home_options, json_option, load_home
-from hub.cli.region import region_option
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json
@@ -88,18 +88,7 @@ class _Run:
     metavar="OURS=THEIRS,...",
     help="Field names of generic CSV, JSON lines and Parquet, such as timestamp=ts,model=m.",
 )
-@click.option(
-    "--accounts",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Customer table (CSV, JSON lines, Parquet), joined by account_id or api_key_id in memory.",
-)
-@click.option(
-    "--accounts-map",
-    multiple=True,
-    metavar="OURS=THEIRS,...",
-    help="Column names of the customer table, such as account_id=id,email=mail.",
-)
-@region_option
+@accounts_options
 @click.option(
     "--indicators",
     "bundles",
@@ -175,11 +164,7 @@ def command(
         click.core.ParameterSource.ENVIRONMENT,
     )
     indicators = _indicators(bundles, (home, passphrase_file) if use_home else None)
-    table = None
-    if accounts is not None:
-        table = _accounts(accounts, accounts_map, region, indicators.keys)
-    elif accounts_map:
-        raise InputError("there is no customer table to map", where="--accounts-map")
+    table = read_accounts(accounts, accounts_map, region, indicators.keys)
     report = MatchReport(indicators)
     report.unread = unread
     report.customer_table = table is not None
@@ -263,28 +248,6 @@ def _indicators(bundles: Sequence[Path], at: tuple[Path, Path | None] | None) ->
 def _chained(parts: Iterable[Iterable[Json]]) -> Iterator[Json]:
     for part in parts:
         yield from part
-
-
-def _accounts(
-    path: Path, maps: Sequence[str], region: str | None, keys: Sequence[FingerprintKey]
-) -> AccountTable:
-    table = AccountTable.read(path, accounts_mapping(maps) or None, keys=keys, region=region)
-    if not keys:
-        click.echo(
-            "stillwatch: there are no fingerprint keys here, so customers cannot be compared by "
-            "e-mail, phone, payment or device; name the home that joined the channel with --home",
-            err=True,
-        )
-    problems = table.problems
-    if problems:
-        count = f"{table.problem_count:,} value"
-        count += " of the customer table is" if table.problem_count == 1 else "s of it are"
-        click.echo(f"stillwatch: {plain(path.name)}: {count} unused", err=True)
-        for problem in problems[:5]:
-            click.echo(f"  {plain(problem.where)}: {problem.field}: {problem.reason}", err=True)
-        if region is None and any(problem.field == "phone" for problem in problems):
-            click.echo("  try: --phone-region XX for numbers without a country code", err=True)
-    return table
 
 
 def _match(

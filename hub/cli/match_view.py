@@ -44,11 +44,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def report_console() -> Console:
+    """Standard output, of a fixed width where it is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
 def show(report: MatchReport, examples: int) -> None:
     """Print the report to standard output."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PLAIN_WIDTH)
+    console = report_console()
     for campaign in report.ordered():
         console.print(campaign_panel(report, campaign, examples))
     console.print(_summary(report))

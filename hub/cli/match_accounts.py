@@ -1,0 +1,66 @@
+"""The customer table that matching, clustering and hunting join to the traffic, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hub.cli.mapping import accounts_mapping
+from hub.cli.match_view import plain
+from hub.cli.region import region_option
+from hub.errors import InputError
+from hub.fingerprint.tokens import FingerprintKey
+from hub.traffic.accounts import AccountTable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def accounts_options(command: F) -> F:
+    """`--accounts`, `--accounts-map` and `--phone-region`: what `read_accounts` needs."""
+    table = click.option(
+        "--accounts",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Customer table (CSV, JSON lines, Parquet), joined by account_id or api_key_id in "
+        "memory.",
+    )
+    mapping = click.option(
+        "--accounts-map",
+        multiple=True,
+        metavar="OURS=THEIRS,...",
+        help="Column names of the customer table, such as account_id=id,email=mail.",
+    )
+    return table(mapping(region_option(command)))
+
+
+def read_accounts(
+    path: Path | None, maps: Sequence[str], region: str | None, keys: Sequence[FingerprintKey]
+) -> AccountTable | None:
+    """Read the customer table, if one is named, and tell what of it cannot be used.
+
+    Raises:
+        InputError: it cannot be read, or there is a mapping and no table.
+    """
+    if path is None:
+        if maps:
+            raise InputError("there is no customer table to map", where="--accounts-map")
+        return None
+    table = AccountTable.read(path, accounts_mapping(maps) or None, keys=keys, region=region)
+    if not keys:
+        click.echo(
+            "stillwatch: there are no fingerprint keys here, so customers cannot be compared by "
+            "e-mail, phone, payment or device; name the home that joined the channel with --home",
+            err=True,
+        )
+    problems = table.problems
+    if problems:
+        count = f"{table.problem_count:,} value"
+        count += " of the customer table is" if table.problem_count == 1 else "s of it are"
+        click.echo(f"stillwatch: {plain(path.name)}: {count} unused", err=True)
+        for problem in problems[:5]:
+            click.echo(f"  {plain(problem.where)}: {problem.field}: {problem.reason}", err=True)
+        if region is None and any(problem.field == "phone" for problem in problems):
+            click.echo("  try: --phone-region XX for numbers without a country code", err=True)
+    return table

@@ -28,8 +28,7 @@ def at(value: Any, *path: str) -> Any:
 
 def opened(value: Any) -> dict[str, Any]:
     """An object, also where the log holds it as JSON in a string; empty where it is none."""
-    if isinstance(value, str):
-        value = _parsed(value)
+    value = _unpacked(value)
     return value if isinstance(value, dict) else {}
 
 
@@ -54,25 +53,11 @@ def request_text(body: Any) -> str | Withheld | None:
     Returns:
         The text; None where the body has none; `CUT` where it is JSON without its end.
     """
-    if isinstance(body, str):
-        parsed = _parsed(body)
-        if parsed is None:
-            return CUT if body.lstrip().startswith(_JSON) else prompt_text(body)
-        body = parsed
-    if not isinstance(body, dict):
-        return prompt_text(body)
-    if isinstance(body.get("body"), dict | str):
-        return request_text_once(body["body"])
-    return request_text_once(body)
-
-
-def request_text_once(body: Any) -> str | Withheld | None:
-    """As `request_text`, of a body that is wrapped in nothing."""
-    if isinstance(body, str):
-        parsed = _parsed(body)
-        if parsed is None and body.lstrip().startswith(_JSON):
-            return CUT
-        body = body if parsed is None else parsed
+    body = _unpacked(body)
+    if isinstance(at(body, "body"), dict | str):
+        body = _unpacked(body["body"])
+    if isinstance(body, Withheld):
+        return body
     if not isinstance(body, dict):
         return prompt_text(body)
     if isinstance(body.get("contents"), list | dict):
@@ -101,10 +86,11 @@ def _cohere(body: dict[str, Any]) -> Iterator[str]:
     yield body["message"]
 
 
-def _parsed(text: str) -> Any:
-    if not text.lstrip().startswith(_JSON):
-        return None
+def _unpacked(body: Any) -> Any:
+    """What JSON in a string holds, `CUT` where it does not end; another value as it is."""
+    if not isinstance(body, str) or not body.lstrip().startswith(_JSON):
+        return body
     try:
-        return _decode(text)
+        return _decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
+        return CUT

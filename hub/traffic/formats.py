@@ -7,7 +7,29 @@ from pathlib import Path
 from typing import Final
 
 from hub.errors import InputError
-from hub.traffic import generic, generic_csv, generic_jsonl, generic_parquet, litellm, nginx, otel
+from hub.traffic import (
+    azure,
+    bedrock,
+    cloudflare,
+    cloudflare_logpush,
+    envoy,
+    generic,
+    generic_csv,
+    generic_jsonl,
+    generic_parquet,
+    helicone,
+    kong,
+    langfuse,
+    litellm,
+    nginx,
+    ocsf,
+    oneapi,
+    openai_compatible,
+    otel,
+    portkey,
+    vertex,
+    vllm,
+)
 from hub.traffic.decode import Format, Head
 from hub.traffic.problems import EXAMPLES
 from hub.traffic.reader import LogReader
@@ -23,6 +45,21 @@ _FORMATS: Final[tuple[Format, ...]] = (
     litellm.PAYLOAD,
     otel.FORMAT,
     nginx.FORMAT,
+    azure.FORMAT,
+    bedrock.FORMAT,
+    cloudflare.FORMAT,
+    cloudflare_logpush.FORMAT,
+    envoy.FORMAT,
+    helicone.FORMAT,
+    kong.FORMAT,
+    langfuse.FORMAT,
+    oneapi.NEW,
+    ocsf.FORMAT,
+    oneapi.ONE,
+    openai_compatible.FORMAT,
+    portkey.FORMAT,
+    vertex.FORMAT,
+    vllm.FORMAT,
 )
 
 

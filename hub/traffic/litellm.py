@@ -132,7 +132,7 @@ def _parse_payload(line: bytes) -> Sequence[tuple[Any, ...]]:
             or meta.user_api_key_end_user_id,
             org_id=meta.user_api_key_org_id or meta.user_api_key_team_id,
             api_key_id=meta.user_api_key_hash or meta.user_api_key,
-            email_domain=_domain(meta.user_api_key_user_email),
+            email_domain=domain(meta.user_api_key_user_email),
             client_ip=record.requester_ip_address or meta.requester_ip_address,
             user_agent=_agent(meta, record.request_tags),
             provider_name=record.custom_llm_provider,
@@ -144,7 +144,8 @@ def _parse_payload(line: bytes) -> Sequence[tuple[Any, ...]]:
     )
 
 
-def _domain(email: Any) -> str | None:
+def domain(email: Any) -> str | None:
+    """The domain of a logged e-mail address, or None; the address itself is never kept."""
     if not isinstance(email, str) or not email:
         return None
     try:

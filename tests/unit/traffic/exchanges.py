@@ -7,8 +7,6 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,26 +15,11 @@ import pyarrow.parquet as pq
 import zstandard
 
 from hub.traffic.reader import LogReader
-
-NOON: Final = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One exchange; the defaults are an ordinary one."""
-
-    event_id: str = "req-1"
-    observed_at: datetime = NOON
-    account_id: str | None = "cus-1"
-    org_id: str | None = "org-1"
-    api_key_id: str | None = "key-1"
-    client_ip: str | None = "192.0.2.7"
-    user_agent: str | None = "example-sdk/1.0"
-    provider_name: str | None = "example-lab"
-    request_model: str | None = "example-model"
-    prompt: str | None = 'Name three "rivers",\nwith their lengths; übung'
-    input_tokens: int | None = 12
-    output_tokens: int | None = 345
+from tests.unit.traffic.exchange import NOON as NOON
+from tests.unit.traffic.exchange import Exchange as Exchange
+from tests.unit.traffic.exchange import lines, messages
+from tests.unit.traffic.exchanges_gateways import GATEWAYS
+from tests.unit.traffic.exchanges_services import SERVICES
 
 
 def several(count: int) -> list[Exchange]:
@@ -75,10 +58,6 @@ def _generic(exchange: Exchange) -> dict[str, Any]:
     return {**row, "timestamp": exchange.observed_at.isoformat().replace("+00:00", "Z")}
 
 
-def _lines(records: Sequence[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
-
-
 def as_csv(exchanges: Sequence[Exchange]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(GENERIC), lineterminator="\n")
@@ -88,7 +67,7 @@ def as_csv(exchanges: Sequence[Exchange]) -> bytes:
 
 
 def as_jsonl(exchanges: Sequence[Exchange]) -> bytes:
-    return _lines([_generic(exchange) for exchange in exchanges])
+    return lines([_generic(exchange) for exchange in exchanges])
 
 
 def as_parquet(exchanges: Sequence[Exchange]) -> bytes:
@@ -97,12 +76,8 @@ def as_parquet(exchanges: Sequence[Exchange]) -> bytes:
     return out.getvalue()
 
 
-def _messages(prompt: str | None) -> list[dict[str, Any]]:
-    return [{"role": "system", "content": "Be brief."}, {"role": "user", "content": prompt}]
-
-
 def as_litellm_spend(exchanges: Sequence[Exchange]) -> bytes:
-    return _lines(
+    return lines(
         [
             {
                 "request_id": e.event_id,
@@ -117,7 +92,7 @@ def as_litellm_spend(exchanges: Sequence[Exchange]) -> bytes:
                 "metadata": {"user_agent": e.user_agent},
                 "organization_id": e.org_id,
                 "requester_ip_address": e.client_ip,
-                "messages": _messages(e.prompt),
+                "messages": messages(e.prompt),
                 "response": {"deep": [1, {"unused": True}]},
             }
             for e in exchanges
@@ -126,7 +101,7 @@ def as_litellm_spend(exchanges: Sequence[Exchange]) -> bytes:
 
 
 def as_litellm(exchanges: Sequence[Exchange]) -> bytes:
-    return _lines(
+    return lines(
         [
             {
                 "id": e.event_id,
@@ -142,7 +117,7 @@ def as_litellm(exchanges: Sequence[Exchange]) -> bytes:
                     "user_agent": e.user_agent,
                 },
                 "requester_ip_address": e.client_ip,
-                "messages": _messages(e.prompt),
+                "messages": messages(e.prompt),
             }
             for e in exchanges
         ]
@@ -179,7 +154,7 @@ def span(e: Exchange, number: int = 1) -> dict[str, Any]:
 def as_otel(exchanges: Sequence[Exchange]) -> bytes:
     """Three spans to a line, as a batching exporter writes them."""
     groups = [exchanges[i : i + 3] for i in range(0, len(exchanges), 3)]
-    return _lines(
+    return lines(
         [
             {"resourceSpans": [{"scopeSpans": [{"spans": [span(e) for e in group]}]}]}
             for group in groups
@@ -204,6 +179,8 @@ WRITERS: Final[dict[str, Callable[[Sequence[Exchange]], bytes]]] = {
     "litellm": as_litellm,
     "otel": as_otel,
     "nginx": as_nginx,
+    **GATEWAYS,
+    **SERVICES,
 }
 PACKERS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "plain": bytes,

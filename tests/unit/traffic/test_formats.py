@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from hub.errors import InputError
 from hub.match.schema import TRAFFIC_SCHEMA
 from hub.traffic.formats import format_names, open_log
 from tests.unit.traffic.exchanges import (
+    NOON,
     PACKERS,
     WRITERS,
     Exchange,
@@ -26,14 +29,33 @@ from tests.unit.traffic.exchanges import (
     written,
 )
 
+_ALL = set(Exchange.__dataclass_fields__)
+_WHERE = {"client_ip", "user_agent"}
+_WHOLE_SECONDS = {"nginx", "one-api", "new-api", "vllm"}
 _SHARED = {
-    "csv": set(Exchange.__dataclass_fields__),
-    "jsonl": set(Exchange.__dataclass_fields__),
-    "parquet": set(Exchange.__dataclass_fields__),
-    "litellm-spend": set(Exchange.__dataclass_fields__),
-    "litellm": set(Exchange.__dataclass_fields__),
-    "otel": set(Exchange.__dataclass_fields__) - {"org_id", "api_key_id"},
+    "csv": _ALL,
+    "jsonl": _ALL,
+    "parquet": _ALL,
+    "litellm-spend": _ALL,
+    "litellm": _ALL,
+    "otel": _ALL - {"org_id", "api_key_id"},
     "nginx": {"account_id", "client_ip", "user_agent"},
+    "one-api": _ALL - _WHERE - {"org_id", "provider_name", "prompt"},
+    "new-api": _ALL - {"user_agent", "provider_name", "prompt"},
+    "kong": _ALL,
+    "envoy": _ALL - {"org_id", "api_key_id", "prompt"},
+    "cloudflare": _ALL - _WHERE - {"org_id", "api_key_id", "prompt"},
+    "cloudflare-logpush": _ALL - _WHERE - {"event_id", "api_key_id"},
+    "portkey": _ALL - _WHERE - {"org_id", "api_key_id"},
+    "helicone": _ALL - _WHERE,
+    "langfuse": _ALL - {"client_ip", "api_key_id", "provider_name"},
+    "bedrock": _ALL - _WHERE - {"api_key_id", "provider_name"},
+    "azure-openai": _ALL
+    - {"user_agent", "api_key_id", "provider_name", "prompt", "input_tokens", "output_tokens"},
+    "vertex": _ALL - _WHERE - {"account_id", "api_key_id", "provider_name"},
+    "ocsf": _ALL,
+    "vllm": {"event_id", "prompt"},
+    "openai-compatible": _ALL - {"provider_name"},
 }
 
 
@@ -51,12 +73,14 @@ def test_same_exchanges_give_same_rows(tmp_path: Path, name: str, packing: str) 
         return
     exchanges = several(100)
     path = written(tmp_path, "log", PACKERS[packing](WRITERS[name](exchanges)))
+    os.utime(path, (NOON.timestamp(), NOON.timestamp()))
     reader = open_log(path)
     rows = rows_of(reader, 17)
     assert reader.format_name == name
     assert reader.rejects.count == reader.field_problems.count == 0
     assert reader.bytes_read == reader.bytes_total == path.stat().st_size
-    for column in _SHARED[name]:
+    assert [row["observed_at"] for row in rows] == _times(name, exchanges)
+    for column in _SHARED[name] - {"observed_at"}:
         expected = [getattr(exchange, column) for exchange in exchanges]
         assert [row[column] for row in rows] == expected, column
     for column in set(TRAFFIC_SCHEMA.names) - _SHARED[name] - {"observed_at", "event_id"}:
@@ -65,6 +89,15 @@ def test_same_exchanges_give_same_rows(tmp_path: Path, name: str, packing: str) 
     assert seen == _SHARED[name] | {"observed_at", "event_id"}
     assert seen <= reader.columns
     assert reader.rows == 100
+
+
+def _times(name: str, exchanges: list[Exchange]) -> list[datetime]:
+    if name == "cloudflare-logpush":
+        return [NOON] * len(exchanges)
+    moments = [exchange.observed_at for exchange in exchanges]
+    if name in _WHOLE_SECONDS:
+        return [moment.replace(microsecond=0) for moment in moments]
+    return moments
 
 
 def test_second_pass_begins_anew(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ class StateLimits:
     """What following patterns of several observations may cost.
 
     Attributes:
+        waiting: events that a run over logs holds back, to bring them into the order of time.
         hits: events held, of all patterns together.
         hits_per_group: events held of one pattern and group.
         groups: pairs of pattern and group.
@@ -19,6 +20,7 @@ class StateLimits:
         lateness: seconds that an event may come after a younger one.
     """
 
+    waiting: int = 1_000_000
     hits: int = 2_000_000
     hits_per_group: int = 100_000
     groups: int = 200_000

@@ -1,0 +1,331 @@
+"""One pass over logs: stateless answers at once, those of several observations at the end.
+
+Batches may come from several threads and in any order. What satisfies a leaf of a pattern is held
+back, and brought into the order of time before the patterns are followed: not the events are
+sorted, but the few hits. Where more are held back than the limits allow, the older half is
+followed right away; in a log that is in order nothing is lost by that, and what comes later with
+an older time is counted as late.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hub.match.columns import Batch
+from hub.match.index.buffers import Keys, Rows
+from hub.match.limits import StateLimits, StateReport
+from hub.match.schema import MATCH_SCHEMA
+from hub.match.segment import Hits, LeafHits
+from hub.match.state import Tracker, Watch
+
+ROWS: Final = 65_536
+_SEPARATOR: Final = "\x1f"
+_KEPT: Final = ("event_id", "source", "layer", "path", "value", "account_id")
+"""Columns of a match that differ from event to event; the others are the indicator's."""
+_REPEATED: Final = frozenset({"source", "layer", "path"})
+_MANY_LEAVES: Final = 62
+
+
+class Index(Protocol):
+    """What a run asks of the compiled indicators."""
+
+    @property
+    def watches(self) -> Sequence[Watch]:
+        """The indicators whose patterns need several observations."""
+
+    def hits(self, batch: Batch) -> Hits:
+        """Find the events in which a formula holds."""
+
+    def split(self, hits: Hits) -> tuple[Hits, LeafHits]:
+        """Part hits of formulas that decide alone from those of leaves."""
+
+    def report(
+        self, batch: Batch, hits: Hits, *, source: str, show_values: bool = False
+    ) -> pa.RecordBatch:
+        """One MATCH row for each event and indicator."""
+
+    def rows(
+        self, batch: Batch, hits: Hits, *, source: str, show_values: bool = False
+    ) -> pa.RecordBatch:
+        """The MATCH row of each hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Events that satisfy leaves, one row for each event and watch.
+
+    Attributes:
+        order: the place of the event in the log: batch and row.
+        leaves: bit k: leaf k is satisfied.
+        columns: `_KEPT`, and `group` and `distinct`.
+    """
+
+    times: Rows
+    order: Rows
+    watch: Keys
+    leaves: NDArray[Any]
+    columns: pa.RecordBatch
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def at(self, places: Any) -> _Held:
+        taken = self.columns.take(pa.array(places, pa.int64()))
+        return _Held(
+            self.times[places], self.order[places], self.watch[places], self.leaves[places], taken
+        )
+
+
+@dataclass(slots=True)
+class _Waiting:
+    parts: list[_Held] = field(default_factory=list)
+    count: int = 0
+    done: list[pa.RecordBatch] = field(default_factory=list)
+    facts: dict[int, pa.RecordBatch] = field(default_factory=dict)
+    followed_until: int = -(2**62)
+    batches: int = 0
+
+
+class Run:
+    """Matches the batches of one pass over logs against one index.
+
+    Attributes:
+        report: what following patterns of several observations held and lost.
+    """
+
+    def __init__(self, index: Index, limits: StateLimits | None = None) -> None:
+        self._index = index
+        self._limits = limits or StateLimits()
+        self._watches = list(index.watches)
+        self._tracker = Tracker(self._watches, self._limits)
+        self._lock = threading.Lock()
+        self._state = _Waiting()
+
+    @property
+    def report(self) -> StateReport:
+        """The report of the tracker."""
+        return self._tracker.report
+
+    def match(
+        self,
+        events: pa.RecordBatch | pa.Table,
+        *,
+        source: str,
+        show_values: bool = False,
+        position: int | None = None,
+    ) -> pa.Table:
+        """Find the events that single observations describe; any thread may call it.
+
+        Args:
+            events: TRAFFIC_SCHEMA, N rows.
+            source: the name of the log.
+            show_values: write the values that were hit in full.
+            position: the batch's place in the log, which orders events of the same time; without
+                it, they are in the order of the calls.
+        Returns:
+            MATCH_SCHEMA, one row per (event, indicator), by event row then indicator id.
+        Raises:
+            SchemaError: no time or id in some event, or a column of another type.
+        """
+        with self._lock:
+            self._state.batches += 1
+            place = self._state.batches if position is None else position
+        table = pa.Table.from_batches([events]) if isinstance(events, pa.RecordBatch) else events
+        out, first = [], 0
+        for part in table.to_batches(max_chunksize=ROWS):
+            batch = Batch(part)
+            alone, leaves = self._index.split(self._index.hits(batch))
+            out.append(self._index.report(batch, alone, source=source, show_values=show_values))
+            if len(leaves.watch):
+                order = np.int64(place) << 32 | np.arange(first, first + len(batch))
+                self._hold(batch, leaves, order, source, show_values=show_values)
+            first += len(batch)
+        return pa.Table.from_batches(out, schema=MATCH_SCHEMA)
+
+    def _hold(
+        self, batch: Batch, leaves: LeafHits, order: Rows, source: str, *, show_values: bool
+    ) -> None:
+        hits = leaves.hits
+        sorting = np.lexsort((hits.atom, leaves.leaf, leaves.watch, hits.rows))
+        rows, watch = hits.rows[sorting], leaves.watch[sorting]
+        new = np.ones(len(rows), dtype=np.bool_)
+        new[1:] = (rows[1:] != rows[:-1]) | (watch[1:] != watch[:-1])
+        starts = np.flatnonzero(new)
+        rows, watch = rows[starts], watch[starts]
+        masks = np.bitwise_or.reduceat(_bits(leaves.leaf[sorting]), starts)
+        hits = hits.at(sorting[starts])
+        found = self._index.rows(batch, hits, source=source, show_values=show_values)
+        group, distinct = self._grouping(batch, rows, watch)
+        columns = pa.RecordBatch.from_arrays(
+            [_compact(found.column(name), name) for name in _KEPT] + [group, distinct],
+            names=[*_KEPT, "group", "distinct"],
+        )
+        held = _Held(batch.times[rows], order[rows], watch, masks, columns)
+        known = pc.and_(group.is_valid(), distinct.is_valid()).to_numpy(zero_copy_only=False)
+        with self._lock:
+            self.report.ungrouped += int(np.count_nonzero(~known))
+            self._keep(held if known.all() else held.at(np.flatnonzero(known)), found, watch)
+
+    def _grouping(self, batch: Batch, rows: Rows, watch: Keys) -> tuple[Any, Any]:
+        """The group and the value to count of each event; null where the event shows none."""
+        groups = np.full(len(rows), "", dtype=object)
+        values = np.full(len(rows), "", dtype=object)
+        for number in np.unique(watch).tolist():
+            one = self._watches[number]
+            at = np.flatnonzero(watch == number)
+            if one.group_columns:
+                groups[at] = _texts(batch, one.group_columns, rows[at])
+            if one.distinct_column is not None:
+                values[at] = _texts(batch, (one.distinct_column,), rows[at])
+        return pa.array(groups, pa.string()), pa.array(values, pa.string())
+
+    def _keep(self, held: _Held, found: pa.RecordBatch, watch: Keys) -> None:
+        state = self._state
+        for number, at in zip(*np.unique(watch, return_index=True), strict=True):
+            if int(number) not in state.facts:
+                state.facts[int(number)] = found.slice(int(at), 1)
+        late = held.times < state.followed_until
+        if late.any():
+            self.report.late += int(np.count_nonzero(late))
+            held = held.at(np.flatnonzero(~late))
+        state.parts.append(held)
+        state.count += len(held)
+        if state.count > self._limits.waiting:
+            times = np.concatenate([part.times for part in state.parts])
+            middle = int(np.partition(times, len(times) // 2)[len(times) // 2])
+            # Where very many share one time, there is no middle to part them by.
+            self._follow(middle if middle > times.min() else int(times.max()) + 1)
+
+    def _follow(self, until: int) -> None:
+        """Follow the patterns over what is older than that."""
+        state = self._state
+        waiting = state.parts
+        state.parts, old = [], []
+        for part in waiting:
+            young = part.times >= until
+            if young.any():
+                state.parts.append(part.at(np.flatnonzero(young)))
+            old.append(part.at(np.flatnonzero(~young)))
+        state.count = sum(len(part) for part in state.parts)
+        state.followed_until = until
+        times, order, watch = (
+            np.concatenate([getattr(part, name) for part in old] or [np.zeros(0, np.int64)])
+            for name in ("times", "order", "watch")
+        )
+        numbers = np.concatenate([np.arange(len(part)) for part in old] or [times])
+        owners = np.repeat(np.arange(len(old)), [len(part) for part in old])
+        sorting = np.lexsort((watch, order, times))
+        texts = [_Texts(part) for part in old]
+        completed: list[tuple[int, int]] = []
+        observe = self._tracker.observe
+        for owner, number in zip(owners[sorting].tolist(), numbers[sorting].tolist(), strict=True):
+            text = texts[owner]
+            if observe(*text.event(number)):
+                completed.append((owner, number))
+        if completed:
+            state.done.append(self._rows(old, completed))
+
+    def _rows(self, parts: list[_Held], completed: list[tuple[int, int]]) -> pa.RecordBatch:
+        """The MATCH rows of completions, each at the event that completed it."""
+        by_owner: dict[int, list[int]] = {}
+        places = []
+        for owner, number in completed:
+            places.append((owner, len(by_owner.setdefault(owner, []))))
+            by_owner[owner].append(number)
+        begins: dict[int, int] = {}
+        built: list[pa.RecordBatch] = []
+        for owner, numbers in by_owner.items():
+            begins[owner] = sum(one.num_rows for one in built)
+            built.append(self._rows_of(parts[owner].at(numbers)))
+        order = [begins[owner] + at for owner, at in places]
+        joined = pa.Table.from_batches(built, schema=MATCH_SCHEMA).take(pa.array(order))
+        return joined.combine_chunks().to_batches()[0]
+
+    def _rows_of(self, held: _Held) -> pa.RecordBatch:
+        watches, which = np.unique(held.watch, return_inverse=True)
+        facts = pa.Table.from_batches([self._state.facts[int(number)] for number in watches])
+        facts = facts.take(pa.array(which))
+        columns = []
+        for wanted in MATCH_SCHEMA:
+            if wanted.name == "observed_at":
+                column = pa.array(held.times)
+            elif wanted.name in _KEPT:
+                column = held.columns.column(wanted.name)
+            else:
+                column = facts.column(wanted.name).combine_chunks()
+            columns.append(column.cast(wanted.type))
+        return pa.RecordBatch.from_arrays(columns, schema=MATCH_SCHEMA)
+
+    def drain(self) -> pa.Table:
+        """Take the completions found so far, for a caller that will not hold them all."""
+        with self._lock:
+            done, self._state.done = self._state.done, []
+        return pa.Table.from_batches(done, schema=MATCH_SCHEMA).combine_chunks()
+
+    def finish(self) -> pa.Table:
+        """Follow the patterns over all that is still held back.
+
+        Returns:
+            MATCH_SCHEMA, one row per completion that was not drained, by the time of the event
+            that completed it.
+        """
+        with self._lock:
+            if self._state.count:
+                self._follow(2**62)
+        return self.drain()
+
+
+class _Texts:
+    """The columns of held events as Python values."""
+
+    def __init__(self, held: _Held) -> None:
+        self._columns = (
+            held.watch.tolist(),
+            held.leaves.tolist(),
+            held.times.tolist(),
+            held.columns.column("group").to_pylist(),
+            held.columns.column("distinct").to_pylist(),
+        )
+
+    def event(self, number: int) -> tuple[int, int, int, str, str]:
+        watch, leaves, times, groups, values = self._columns
+        return watch[number], leaves[number], times[number], groups[number], values[number]
+
+
+def _bits(leaves: Keys) -> NDArray[Any]:
+    """Each leaf as a bit; beyond 62 leaves as Python's own integers."""
+    if int(leaves.max()) < _MANY_LEAVES:
+        return np.int64(1) << leaves.astype(np.int64)
+    return np.asarray([1 << leaf for leaf in leaves.tolist()], dtype=object)
+
+
+def _compact(column: Any, name: str) -> Any:
+    return column.dictionary_encode() if name in _REPEATED else column
+
+
+def _texts(batch: Batch, columns: Sequence[str], rows: Rows) -> list[str | None]:
+    """The values of columns in some rows as one text each; None where one of them is absent."""
+    taken = []
+    for name in columns:
+        column = batch.column(name)
+        if column is None:
+            return [None] * len(rows)
+        taken.append(column.take(pa.array(rows)).to_pylist())
+    return [_joined(values) for values in zip(*taken, strict=True)]
+
+
+def _joined(values: Sequence[Any]) -> str | None:
+    """Of a list, its first member counts."""
+    flat = [(value[0] if value else None) if isinstance(value, list) else value for value in values]
+    return None if any(one is None for one in flat) else _SEPARATOR.join(map(str, flat))
+
+
+__all__ = ["Run"]

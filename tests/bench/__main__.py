@@ -16,7 +16,7 @@ from typing import Final
 
 from tests.bench.table import Row, render
 
-_PARTS: Final = ("hub", "match", "channel", "model")
+_PARTS: Final = ("hub", "match", "cluster", "channel", "model")
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.hydra.honest import KINDS, Setting
+from tests.hydra.honest import Setting
 from tests.hydra.places import NONE
 from tests.hydra.prompts import make_template
-from tests.hydra.roster import ALWAYS, OWN, Floats, Ints, Roster, joined
+from tests.hydra.roster import ALWAYS, OWN, PEOPLE, Floats, Ints, Roster
 
 
-def plant(setting: Setting, lines: Ints) -> Roster:
-    """All planted clusters of a world.
+def plant(setting: Setting, lines: Ints) -> list[Roster]:
+    """The planted clusters of a world.
 
     Args:
         lines: honest people's lines at home, through which residential pools leave.
@@ -20,7 +20,7 @@ def plant(setting: Setting, lines: Ints) -> Roster:
     low, high = scenario.level.sizes
     drawn = np.exp(rng.uniform(np.log(low), np.log(high + 1), scenario.clusters)).astype(int)
     sizes = scenario.sizes or tuple(int(size) for size in drawn)
-    return joined([_cluster(setting, n, size, lines) for n, size in enumerate(sizes)])
+    return [_cluster(setting, n, size, lines) for n, size in enumerate(sizes)]
 
 
 def _cluster(setting: Setting, number: int, size: int, lines: Ints) -> Roster:
@@ -33,11 +33,14 @@ def _cluster(setting: Setting, number: int, size: int, lines: Ints) -> Roster:
     heads.start, heads.stop = start, stop
     # Accounts are opened by the dozen, hours before they are first used.
     heads.signup = np.minimum(start - 0.02, np.floor(start * 3) / 3 + rng.exponential(0.01, count))
+    bought = rng.random(count) < level.aged
+    heads.signup[bought] = -rng.uniform(20, 400, int(bought.sum()))
     heads.active[:] = 1
     heads.weekend[:] = 1
     heads.rate[:] = level.rate
     heads.even[:] = 1
-    heads.clock[:] = ALWAYS
+    heads.clock[:] = ALWAYS if rng.random() < level.sleepless else PEOPLE
+    heads.zone[:] = heads.zone[0]
     heads.public_share[:] = 0.2 * level.mix
     heads.turn_share[:] = 0.05 * level.mix
     heads.own_share[:] = 1 - level.mix
@@ -104,8 +107,3 @@ def _egress(setting: Setting, size: int, count: int, lines: Ints) -> Ints:
     rented = rng.choice(lines, min(len(lines), max(20, size * 4)), replace=False)
     pools = np.array([places.pool(codes) for codes in (proxies, some, rented)])
     return pools[rng.choice(3, count, p=weights / weights.sum())]
-
-
-def hydra_kind() -> int:
-    """The row of `KINDS` that planted accounts have."""
-    return KINDS.index("hydra")

@@ -13,7 +13,7 @@ from tests.hydra.roster import ALWAYS, OWN, Floats, Ints, Roster
 
 DAY: Final = 86_400_000_000
 """Microseconds."""
-_SESSIONS: Final = 3
+_SESSIONS: Final = 8
 # Relative weight of each local hour, by clock.
 _HOURS: Final = np.array(
     [
@@ -51,15 +51,18 @@ def moments(
 ) -> tuple[Ints, Ints]:
     """Microseconds from the log's start, and the address, of every exchange.
 
-    A day has up to three sessions, each at one place and, for honest accounts, some minutes long.
+    A day has one to eight sessions, more for those who ask more; each is at one place, and lasts
+    some minutes except for accounts that work round the clock.
     """
-    cell = (account * days + day) * _SESSIONS + rng.integers(0, _SESSIONS, len(account))
+    held = np.minimum(1 + rng.poisson(0.5 * np.sqrt(roster.rate)), _SESSIONS)[account]
+    chosen = (rng.random(len(account)) * held).astype(np.int64)
+    cell = (account * days + day) * _SESSIONS + chosen
     begin, choice, pick = rng.random((3, len(roster) * days * _SESSIONS))
     hour = _hours(roster.clock[account], begin[cell])
     since = np.maximum(roster.start[account], day)
     until = np.minimum(roster.stop[account], day + 1)
     spread = since + rng.random(len(account)) * np.maximum(until - since, 0)
-    begun = day + (hour - roster.zone[account]) / 24 + rng.exponential(1 / 120, len(account))
+    begun = day + (hour - roster.zone[account]) / 24 + rng.exponential(1 / 72, len(account))
     inside = (begun >= roster.start[account]) & (begun < roster.stop[account])
     moment = np.where((roster.clock[account] != ALWAYS) & inside, begun, spread)
     time = (np.clip(moment, 0, days - 1e-6) * DAY).astype(np.int64)

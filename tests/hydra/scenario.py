@@ -23,6 +23,8 @@ class Level:
         rules: instructions in a template, at least and at most: fewer leave more to the question.
         paraphrases: wordings of each template's side.
         banned: chance that an account is banned on a day, and replaced within hours.
+        sleepless: share of clusters that work round the clock; the others keep people's hours.
+        aged: share of accounts that were bought, and so signed up long before.
         per_request: whether the address changes with every request, not with every session.
     """
 
@@ -39,16 +41,18 @@ class Level:
     rules: tuple[int, int] = (2, 5)
     paraphrases: int = 3
     banned: float = 0.04
+    sleepless: float = 0.5
+    aged: float = 0.2
     per_request: bool = False
 
 
 LEVELS: Final = {
     level.name: level
     for level in (
-        Level("200 a day", 200, sizes=(8, 60), paraphrases=1, templates=(2, 4)),
+        Level("200 a day", 200, sizes=(8, 60), paraphrases=1, templates=(2, 4), sleepless=1.0),
         Level("50 a day", 50, sizes=(8, 120)),
-        Level("26 a day", 26, sizes=(8, 250), carded=0.6),
-        Level("10 a day", 10, sizes=(8, 400), carded=0.6, rules=(2, 4)),
+        Level("26 a day", 26, sizes=(8, 250), carded=0.6, sleepless=0.3),
+        Level("10 a day", 10, sizes=(8, 400), carded=0.6, rules=(2, 4), sleepless=0.0),
     )
 }
 """The levels that detectors may be tuned on."""

@@ -80,7 +80,7 @@ def generate(scenario: Scenario) -> World:
     setting = Setting(rng, scenario, numbers, places)
     honest = populate(setting)
     hydras = plant(setting, honest.home[honest.home >= 0])
-    roster = joined([honest, hydras])
+    roster = joined([honest, *hydras])
     return _played(setting, roster.take(rng.permutation(len(roster))))
 
 

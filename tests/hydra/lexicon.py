@@ -133,6 +133,21 @@ SENTENCES: Final = (
 )
 """What people ask; free prompts are one to five of these."""
 
+HEADS: Final = (
+    "", "", "", "Hey, ", "Quick one: ", "For my {adj} {noun}: ", "As a {adj} {who} in {where}: ",
+    "Regarding {name} and the {noun}, ", "Since the {noun} is {adj}, ", "Hello from {where}. ",
+    "My {adj} {who} asked this. ", "Before we {verb} the {adj} {noun}: ", "Still on {noun}: ",
+    "({tool}, {noun}, {number} {unit}) ", "Ignore the {adj} {noun} for now. ", "Ok so, ",
+)  # fmt: skip
+TAILS: Final = (
+    "", "", "", " Mind the {adj} {noun}.", " The {who} from {where} disagrees about the {noun}.",
+    " We only have {number} {unit} and one {adj} {noun}.", " Use {name} where you {verb}.",
+    " It broke after {name} met {name}.", " No {noun}, no {noun}, please.", " Thanks a lot!",
+    " Think of a {adj} {noun} near {where}.", " I already tried to {verb} and {verb} it.",
+    " (the {adj} {noun}, not the {noun})", " My {who} needs it in {number} {unit}.", " Cheers",
+)  # fmt: skip
+"""What people put before and after a sentence, so that two strangers' sentences differ."""
+
 RULES: Final = (
     "[Explain|Describe|Set out] each {adj} step [before|ahead of] {goal}.",
     "[Think|Reason|Work] through the {noun} as a {role} [would|might], then [give|state] {goal}.",

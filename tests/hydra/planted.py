@@ -50,7 +50,7 @@ def _cluster(setting: Setting, number: int, size: int, lines: Ints) -> Roster:
                 rng,
                 rules=int(rng.integers(level.rules[0], level.rules[1] + 1)),
                 paraphrases=level.paraphrases,
-                asks=(1, 2),
+                asks=level.asks,
             )
         )
         for _ in range(int(rng.integers(level.templates[0], level.templates[1] + 1)))

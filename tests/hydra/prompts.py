@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tests.hydra.lexicon import LEADS, OPENERS, RULES, SENTENCES, SHORT, WORDS
+from tests.hydra.lexicon import HEADS, LEADS, OPENERS, RULES, SENTENCES, SHORT, TAILS, WORDS
 
 FREE: Final = -1
 """Instead of a template's number: text that nobody else writes."""
@@ -88,7 +88,7 @@ def _of_kind(
     rng: np.random.Generator, kind: int, count: int, templates: Sequence[Template]
 ) -> pa.LargeStringArray:
     if kind == FREE:
-        return _free(rng, np.minimum(rng.geometric(0.45, count), 5))
+        return _free(rng, np.minimum(rng.geometric(0.38, count), 6))
     if kind == TURN:
         weights = 1 / np.arange(1, len(SHORT) + 1)
         drawn = rng.choice(len(SHORT), count, p=weights / weights.sum())
@@ -105,14 +105,19 @@ def _of_kind(
 def _free(rng: np.random.Generator, sizes: Ints) -> pa.LargeStringArray:
     """Sentences drawn word by word, `sizes[n]` of them in row n."""
     total = int(sizes.sum())
-    patterns = rng.integers(0, len(SENTENCES), total)
-    order = np.argsort(patterns, kind="stable")
-    counts = np.bincount(patterns, minlength=len(SENTENCES))
-    made = [_drawn(rng, SENTENCES[n], int(count)) for n, count in enumerate(counts) if count]
+    parts = [_picked(rng, patterns, total) for patterns in (HEADS, SENTENCES, TAILS)]
+    sentences = pc.binary_join_element_wise(*parts, _text(""))
     offsets = pa.array(np.append(0, np.cumsum(sizes)), pa.int64())
-    return pc.binary_join(
-        pa.LargeListArray.from_arrays(offsets, _reordered(made, order)), _text(" ")
-    )
+    return pc.binary_join(pa.LargeListArray.from_arrays(offsets, sentences), _text(" "))
+
+
+def _picked(rng: np.random.Generator, patterns: Sequence[str], count: int) -> pa.LargeStringArray:
+    """One of the patterns for each row, filled."""
+    chosen = rng.integers(0, len(patterns), count)
+    order = np.argsort(chosen, kind="stable")
+    counts = np.bincount(chosen, minlength=len(patterns))
+    made = [_drawn(rng, patterns[n], int(each)) for n, each in enumerate(counts) if each]
+    return _reordered(made, order)
 
 
 def _drawn(rng: np.random.Generator, pattern: str, count: int) -> pa.LargeStringArray:
@@ -123,6 +128,8 @@ def _drawn(rng: np.random.Generator, pattern: str, count: int) -> pa.LargeString
             parts.append(words.take(pa.array(rng.integers(0, len(words), count))))
         elif part:
             parts.append(_text(part))
+    if not _SLOT.search(pattern):
+        return pa.array([pattern], pa.large_string()).take(pa.array(np.zeros(count, np.int64)))
     return pc.binary_join_element_wise(*parts, _text(""))
 
 

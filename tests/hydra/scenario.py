@@ -21,6 +21,7 @@ class Level:
         shared_device: share of accounts whose device is on 2 to 6 of them.
         templates: how many the cluster rotates, at least and at most.
         rules: instructions in a template, at least and at most: fewer leave more to the question.
+        asks: sentences of the question in a template, at least and at most.
         paraphrases: wordings of each template's side.
         banned: chance that an account is banned on a day, and replaced within hours.
         sleepless: share of clusters that work round the clock; the others keep people's hours.
@@ -39,6 +40,7 @@ class Level:
     shared_device: float = 0.3
     templates: tuple[int, int] = (3, 6)
     rules: tuple[int, int] = (2, 5)
+    asks: tuple[int, int] = (1, 2)
     paraphrases: int = 3
     banned: float = 0.04
     sleepless: float = 0.5
@@ -52,7 +54,7 @@ LEVELS: Final = {
         Level("200 a day", 200, sizes=(8, 60), paraphrases=1, templates=(2, 4), sleepless=1.0),
         Level("50 a day", 50, sizes=(8, 120)),
         Level("26 a day", 26, sizes=(8, 250), carded=0.6, sleepless=0.3),
-        Level("10 a day", 10, sizes=(8, 400), carded=0.6, rules=(2, 4), sleepless=0.0),
+        Level("10 a day", 10, sizes=(8, 400), carded=0.6, rules=(2, 4), asks=(1, 3), sleepless=0.0),
     )
 }
 """The levels that detectors may be tuned on."""

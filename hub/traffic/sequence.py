@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from hub.errors import InputError
 from hub.traffic.assemble import Piece
-from hub.traffic.decode import BATCH_BYTES, Head, Row, Task, gathered, in_order
-from hub.traffic.problems import RejectError, Tally
-from hub.traffic.source import Source
+from hub.traffic.decode import Head, Row, Task, gathered, in_order
+from hub.traffic.problems import Problems, RejectError, Tally
+from hub.traffic.source import Source, split
 
 _STAMP: Final = re.compile(
     r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?:[T_-]?(\d\d)[:_-]?(\d\d)(?:[:_-]?(\d\d))?Z?)?(?!\d)"
@@ -96,24 +96,24 @@ class SequenceDecoder:
         return in_order(self.pieces(rows, tally, wanted))
 
     def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
-        """Raw columns of at most `rows` records and about `BATCH_BYTES` of log."""
+        """Raw columns of at most `rows` records, those that each block of the file completes."""
         reading = self.begin(self.source.path)
         held: list[tuple[int, Row]] = []
-        size = 0
-        for group in self.source.lines(tally.rejects):
-            for number, data in group:
+        damage = Problems(tally.rejects.limit)
+        for block in self.source.cut(damage):
+            for number, data in split(block, self.source.line_bytes):
                 if data is None:
                     limit = self.source.line_bytes >> 20
                     tally.rejects.add(number, f"the line is longer than {limit} MiB")
-                    continue
-                held.extend(_taken(reading, number, data, tally))
-                size += len(data)
-                if len(held) >= rows or size >= BATCH_BYTES:
-                    tally.file_times = reading.file_times
-                    yield from self._flush(held, rows, tally, wanted)
-                    held, size = [], 0
+                else:
+                    held.extend(_taken(reading, number, data, tally))
+            tally.file_times = reading.file_times
+            yield from self._flush(held, rows, tally, wanted)
+            held = []
         held.extend(reading.end())
         tally.file_times = reading.file_times
+        # What ends a stream is told after what was read of it.
+        tally.rejects.merge(damage)
         yield from self._flush(held, rows, tally, wanted)
 
     def _flush(

@@ -73,7 +73,9 @@ def test_tasks_in_any_order_give_what_one_pass_gives(
     _small(monkeypatch)
     for way in (_backwards, _threaded):
         reader = open_log(path, format=name)
-        assert len(list(reader.tasks(columns=columns))) > (0 if name == "parquet" else 3)
+        # OpenTelemetry's halves of an exchange wait for each other, here till the end.
+        least = 0 if name in ("parquet", "otel") else 3
+        assert len(list(reader.tasks(columns=columns))) > least
         assert way(reader, columns).equals(expected)
         assert _counts(reader) == _counts(whole)
 

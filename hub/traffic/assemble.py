@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from hub.errors import InputError
 from hub.fingerprint import normalise
 from hub.match.schema import TRAFFIC_SCHEMA
-from hub.traffic import times
+from hub.traffic import columnar, times
 from hub.traffic.messages import prompt_text
 from hub.traffic.problems import Tally
 
@@ -23,7 +23,6 @@ Values: TypeAlias = Sequence[Any] | pa.Array
 """One raw column: Python scalars as JSON gives them, or an Arrow array as a file has it."""
 
 _INT64: Final = range(-(2**63), 2**63)
-_IPV4: Final = r"^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$"
 _PORT: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::\d{1,5})?")
 _LISTS: Final = frozenset(field.name for field in TRAFFIC_SCHEMA if pa.types.is_list(field.type))
 _TIMES: Final = frozenset(f.name for f in TRAFFIC_SCHEMA if pa.types.is_timestamp(f.type))
@@ -156,8 +155,8 @@ def _texts(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally
             texts.append(text)
         _note(tally, lines, bad, f"{name} is not a text")
         out = pa.array(texts, pa.large_string())
-    empty = pc.equal(pc.binary_length(out), 0)
-    if pc.any(empty).as_py():
+    if columnar.has_empty(out):
+        empty = pc.equal(pc.binary_length(out), 0)
         out = pc.if_else(empty, pa.scalar(None, out.type), out)
     return out
 
@@ -171,6 +170,8 @@ def _fast_texts(values: Values) -> pa.Array | None:
     kind = values.type
     if pa.types.is_floating(kind) or pa.types.is_nested(kind):
         return None
+    if columnar.is_text(kind):
+        return values
     try:
         return values.cast(pa.large_string())
     except pa.ArrowException:
@@ -246,6 +247,8 @@ def _integer(value: Any) -> int | None:
 
 def _lists(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
     """Lists of texts; a text is split at `;`, which is how CSV writes a list."""
+    if isinstance(values, pa.Array) and columnar.tidy_lists(values):
+        return values
     rows = _listed(values)
     out: list[list[str] | None] = []
     bad: list[int] = []
@@ -275,23 +278,22 @@ def _times(values: Values) -> tuple[pa.Array, int]:
 
 def _addresses(values: pa.Array, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:
     """Canonical addresses; of a list as in X-Forwarded-For, the first, without a port."""
-    plain = pc.match_substring_regex(values, _IPV4)
-    if pc.all(pc.fill_null(plain, True)).as_py():
+    rows = columnar.strange_addresses(values)
+    if len(rows) == 0:
         return values
     found: dict[str, str | None] = {}
-    out: list[str | None] = []
     bad: list[int] = []
-    for row, text in enumerate(values.to_pylist()):
-        if text is None:
-            out.append(None)
-            continue
+    texts = values.take(pa.array(rows)).to_pylist()
+    for row, text in zip(rows.tolist(), texts, strict=True):
         if text not in found:
             found[text] = client_address(text)
         if found[text] is None:
             bad.append(row)
-        out.append(found[text])
     _note(tally, lines, bad, "client_ip is not an IP address")
-    return pa.array(out, pa.large_string())
+    strange = np.zeros(len(values), dtype=np.bool_)
+    strange[rows] = True
+    better = pa.array([found[text] for text in texts], values.type)
+    return pc.replace_with_mask(values, strange, better)
 
 
 def client_address(text: str) -> str | None:
@@ -318,4 +320,4 @@ def _event_ids(given: pa.Array | None, lines: npt.NDArray[np.int64], file_name: 
         pa.array(lines).cast(pa.large_string()),
         pa.scalar(":", pa.large_string()),
     )
-    return rows if given is None else pc.coalesce(given, rows)
+    return rows if given is None else pc.coalesce(given.cast(rows.type), rows)

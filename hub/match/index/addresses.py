@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hub.fingerprint.jit import kernel
 from hub.match.compare import network, quad
 from hub.match.index.buffers import Bytes, Offsets, Rows, Whole, Words64, string_buffers
+from hub.match.index.words import same_bytes
 
 Small: TypeAlias = NDArray[np.uint8]
 Block: TypeAlias = tuple[int, int, int]
@@ -180,6 +181,74 @@ def _parse(data: Bytes, offsets: Offsets, family: Small, high: Words64, low: Wor
         if family[row] == 6 and _is_mapped(high[row], low[row]):
             family[row] = 4
             low[row] &= np.uint64(0xFFFFFFFF)
+
+
+@kernel
+def _longest_gap(high: np.uint64, low: np.uint64) -> tuple[Whole, Whole]:
+    """Where the first longest run of two or more zero groups begins (or -9), and its size."""
+    begun: Whole = -1
+    best: Whole = -9
+    size: Whole = 1
+    for at in range(8):
+        if _word(high, low, at) != 0:
+            begun = -1
+            continue
+        begun = at if begun < 0 else begun
+        if at + 1 - begun > size:
+            best, size = begun, at + 1 - begun
+    return best, size
+
+
+@kernel
+def _word(high: np.uint64, low: np.uint64, at: Whole) -> Whole:
+    half = high if at < 4 else low
+    return np.int64((half >> np.uint64(16 * (3 - (at & 3)))) & np.uint64(0xFFFF))
+
+
+@kernel
+def _written(high: np.uint64, low: np.uint64, out: Bytes) -> Whole:
+    """Write an IPv6 address as RFC 5952 has it (without dotted quads); how long it is."""
+    gap, size = _longest_gap(high, low)
+    end: Whole = 0
+    at: Whole = 0
+    while at < 8:
+        if at == gap:
+            out[end] = out[end + 1] = 58
+            end += 2
+            at += size
+            continue
+        if at > 0 and at != gap + size:
+            out[end] = 58
+            end += 1
+        word = _word(high, low, at)
+        for shift in (12, 8, 4, 0):
+            if word >> shift or shift == 0:
+                digit = (word >> shift) & 15
+                out[end] = digit + (48 if digit < 10 else 87)
+                end += 1
+        at += 1
+    return end
+
+
+@kernel
+def _check(data: Bytes, offsets: Offsets, plain: NDArray[np.bool_]) -> None:
+    groups = np.zeros(9, np.int64)
+    out = np.zeros(48, np.uint8)
+    for row in range(offsets.size - 1):
+        start, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
+        family, high, low = _parse_one(data, start, end, groups)
+        plain[row] = family == 4
+        if family == 6 and not _is_mapped(high, low):
+            size = _written(high, low, out)
+            plain[row] = same_bytes(data, start, end, out, 0, size)
+
+
+def canonical(values: Any) -> NDArray[np.bool_]:
+    """Which of N strings (Arrow) are addresses as Python writes them; a null may be either."""
+    plain: NDArray[np.bool_] = np.zeros(len(values), dtype=np.bool_)
+    data, offsets = string_buffers(values)
+    _check(data, offsets, plain)
+    return plain
 
 
 def parse_addresses(values: Any) -> Addresses:

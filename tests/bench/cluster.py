@@ -67,12 +67,18 @@ def _rotating(scenario: Scenario) -> Scenario:
 
 VARIANTS: Final = (
     Variant("no customer table", lambda s: s, accounts=False),
-    Variant("no prompts", lambda s: replace(s, prompts=False)),
-    Variant("no JA4", lambda s: replace(s, ja4=False)),
-    Variant("no customer table, no prompts", lambda s: replace(s, prompts=False), accounts=False),
+    Variant("no prompts", lambda s: replace(s, without=("prompt",))),
+    Variant("no JA4", lambda s: replace(s, without=("ja4",))),
+    Variant(
+        "no customer table, no prompts", lambda s: replace(s, without=("prompt",)), accounts=False
+    ),
 )
 POPULATIONS: Final = (
     Variant("no cluster at all", lambda s: replace(s, clusters=0)),
+    Variant("no organisations in the log", lambda s: replace(s, without=("org_id",))),
+    Variant("no device, no sign-up time", lambda s: replace(s, without=("device", "signup_time"))),
+    Variant("honest people much alike", lambda s: replace(s, tail=0.4)),
+    Variant("uneven load", lambda s: replace(s, level=replace(s.level, unevenness=0.6))),
     Variant("all lines IPv6 /64", lambda s: replace(s, six_share=1.0)),
     Variant("nine in ten behind a VPN", lambda s: replace(s, behind_vpn=0.9)),
     Variant("30 % use one public template", lambda s: replace(s, favourite=0.3)),

@@ -45,7 +45,9 @@ class Setting:
 
     def plain(self, kind: str, count: int) -> Roster:
         """Private users of a kind, without places."""
-        return plain(self.rng, self.numbers, KINDS.index(kind), count, self.scenario.days)
+        return plain(
+            self.rng, self.numbers, KINDS.index(kind), count, self.scenario.days, self.scenario.tail
+        )
 
     def at_home(self, kind: str, count: int) -> Roster:
         """Private users with a line at home; most also on a carrier's shared addresses."""
@@ -221,7 +223,7 @@ def _evaluations(setting: Setting) -> Iterator[Roster]:
         runs.clock[:] = ALWAYS
         runs.active[:] = rng.uniform(0.4, 1)
         runs.rate[:] = rng.uniform(200, 1200)
-        runs.even[:] = 1
+        runs.even[:] = 0.12
         runs.stack[:] = runs.second[:] = 25
         runs.own[:] = setting.numbers.add(make_template(rng, rules=3, asks=(1, 4)))
         runs.own_share[:] = 1.0
@@ -239,7 +241,7 @@ def _batches(setting: Setting) -> Iterator[Roster]:
     jobs.active[:] = 0.9
     jobs.weekend[:] = 1
     jobs.rate = np.minimum(rng.lognormal(4.5, 1.0, count), 1500)
-    jobs.even[:] = 1
+    jobs.even[:] = 0.12
     jobs.stack = jobs.second = rng.choice([25, 26, 27], count)
     for row in range(count):
         jobs.own[row, :] = setting.numbers.add(make_template(rng, rules=3, asks=(1, 4)))

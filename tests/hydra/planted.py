@@ -38,7 +38,7 @@ def _cluster(setting: Setting, number: int, size: int, lines: Ints) -> Roster:
     heads.active[:] = 1
     heads.weekend[:] = 1
     heads.rate[:] = level.rate
-    heads.even[:] = 1
+    heads.even[:] = level.unevenness
     heads.clock[:] = ALWAYS if rng.random() < level.sleepless else PEOPLE
     heads.zone[:] = heads.zone[0]
     heads.public_share[:] = 0.2 * level.mix

@@ -29,8 +29,8 @@ _HOURS: Final = np.array(
 def exchanges(rng: np.random.Generator, roster: Roster, days: int) -> tuple[Ints, Ints]:
     """Account and day of every exchange.
 
-    An honest day's number is over-dispersed (a gamma mixture of Poisson); an even account's stays
-    within some twelve per cent of its rate.
+    An honest day's number is over-dispersed (a gamma mixture of Poisson); an even account's strays
+    from its rate by `even` of it.
     """
     first = np.arange(days)
     free = (first % 7) >= 5
@@ -39,9 +39,10 @@ def exchanges(rng: np.random.Generator, roster: Roster, days: int) -> tuple[Ints
     mean = roster.rate[:, None] * np.clip(held, 0, 1) * (rng.random(chance.shape) < chance)
     loose = rng.poisson(mean * rng.gamma(2, 0.5, mean.shape))
     even = np.floor(
-        mean * np.clip(rng.normal(1, 0.12, mean.shape), 0.5, 1.5) + rng.random(mean.shape)
+        mean * np.clip(rng.normal(1, np.maximum(roster.even, 0)[:, None], mean.shape), 0.5, 1.5)
+        + rng.random(mean.shape)
     )
-    counts = np.where(roster.even[:, None] == 1, even, loose).astype(np.int64)
+    counts = np.where(roster.even[:, None] >= 0, even, loose).astype(np.int64)
     cell = np.repeat(np.arange(counts.size), counts.ravel())
     return cell // days, cell % days
 

@@ -30,7 +30,8 @@ class Roster:
         start, stop: days from the log's first, between which the account works.
         signup: day of sign-up, negative before the log.
         active: chance to be active on a working day; `weekend` multiplies it on days off.
-        rate: mean exchanges on an active day; `even` keeps each day close to it.
+        rate: mean exchanges on an active day; `even` how far its days stray
+            from it as a share, -1 for the way of people.
         clock, zone: when in the day, and hours east of UTC.
         home, office, mobile, vpn: places, -1 for none; see `tests.hydra.places`.
         mobile_share, vpn_share: share of sessions there.
@@ -50,7 +51,7 @@ class Roster:
     active: Floats
     weekend: Floats
     rate: Floats
-    even: Ints
+    even: Floats
     clock: Ints
     zone: Floats
     home: Ints
@@ -123,7 +124,9 @@ class Numbers:
         return len(self.templates) - 1
 
 
-def plain(rng: np.random.Generator, numbers: Numbers, kind: int, count: int, days: int) -> Roster:
+def plain(
+    rng: np.random.Generator, numbers: Numbers, kind: int, count: int, days: int, tail: float
+) -> Roster:
     """Private users as they are before a population gives them places and habits.
 
     Most ask little, a few ask much (log-normal); half pay, each with a card of their own.
@@ -139,8 +142,8 @@ def plain(rng: np.random.Generator, numbers: Numbers, kind: int, count: int, day
         signup=signup,
         active=rng.beta(1.1, 2.2, count),
         weekend=rng.uniform(0.5, 1.2, count),
-        rate=np.minimum(rng.lognormal(0.9, 1.1, count), 400),
-        even=np.zeros(count, np.int64),
+        rate=np.minimum(rng.lognormal(0.9, tail, count), 400),
+        even=np.full(count, -1.0),
         clock=np.full(count, PEOPLE),
         zone=rng.choice([-8.0, -5.0, -3.0, 0.0, 1.0, 2.0, 3.0, 5.5, 8.0, 9.0, 10.0], count),
         home=np.full(count, NONE),

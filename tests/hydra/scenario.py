@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 
@@ -12,7 +12,8 @@ class Level:
 
     Args:
         name: what the table calls it.
-        rate: exchanges per account and day, spread evenly.
+        rate: exchanges per account and day.
+        unevenness: how far a day's number strays from the rate, as a share of it.
         sizes: accounts that are alive at once, the smallest and the largest cluster.
         mix: share of exchanges that are honest-looking text.
         proxies, exits, homes: weights of private proxies, VPN exits and residential lines among
@@ -42,6 +43,7 @@ class Level:
     rules: tuple[int, int] = (2, 5)
     asks: tuple[int, int] = (1, 2)
     paraphrases: int = 3
+    unevenness: float = 0.12
     banned: float = 0.04
     sleepless: float = 0.5
     aged: float = 0.2
@@ -74,7 +76,8 @@ class Scenario:
         favourite: share of persons who now and then use one and the same public template.
         six_share: fixed lines on IPv6.
         behind_vpn: share of persons who use the shared VPN exits.
-        prompts, ja4: whether the gateway logs them.
+        without: columns that the log or the customer table does not have.
+        tail: how unequal honest people are (sigma of the log-normal of their rates).
         sizes: cluster sizes, instead of the level's range.
     """
 
@@ -87,6 +90,6 @@ class Scenario:
     favourite: float = 0.0
     six_share: float = 0.3
     behind_vpn: float = 0.06
-    prompts: bool = True
-    ja4: bool = True
-    sizes: tuple[int, ...] = field(default=())
+    without: tuple[str, ...] = ()
+    tail: float = 1.1
+    sizes: tuple[int, ...] = ()

@@ -114,5 +114,8 @@ def test_innocent_groups_share_what_makes_them_look_guilty() -> None:
 def test_one_popular_template_is_everywhere_and_missing_columns_are_left_out() -> None:
     popular = np.bincount(world().template[world().template >= 0])[:60]
     assert popular[0] > 5 * np.median(popular)
-    bare = generate(Scenario(1, SMALL.level, people=300, sizes=(8,), prompts=False, ja4=False))
+    bare = generate(
+        Scenario(1, SMALL.level, people=300, sizes=(8,), without=("prompt", "ja4", "device"))
+    )
     assert {"prompt", "ja4"}.isdisjoint(bare.events.column_names)
+    assert "device" not in bare.accounts.column_names

@@ -111,12 +111,15 @@ def _played(setting: Setting, roster: Roster) -> World:
         "ja4": _JA4.take(client),
         "prompt": prompts,
     }
-    if not scenario.prompts:
-        del columns["prompt"]
-    if not scenario.ja4:
-        del columns["ja4"]
+    missing = scenario.without
     table = customers(rng, roster, names, START)
-    return World(scenario, pa.table(columns), table, _truth(roster, names, account, time), template)
+    return World(
+        scenario,
+        pa.table({name: column for name, column in columns.items() if name not in missing}),
+        table.drop_columns([name for name in table.column_names if name in missing]),
+        _truth(roster, names, account, time),
+        template,
+    )
 
 
 def _instants(time: Ints) -> pa.Array:

@@ -24,10 +24,9 @@ from hub.match.index.buffers import Keys, Rows
 from hub.match.limits import StateLimits, StateReport
 from hub.match.schema import MATCH_SCHEMA
 from hub.match.segment import Hits, LeafHits
-from hub.match.state import Tracker, Watch
+from hub.match.state import Tracker, Watch, joined
 
 ROWS: Final = 65_536
-_SEPARATOR: Final = "\x1f"
 _KEPT: Final = ("event_id", "source", "layer", "path", "value", "account_id")
 """Columns of a match that differ from event to event; the others are the indicator's."""
 _REPEATED: Final = frozenset({"source", "layer", "path"})
@@ -319,13 +318,7 @@ def _texts(batch: Batch, columns: Sequence[str], rows: Rows) -> list[str | None]
         if column is None:
             return [None] * len(rows)
         taken.append(column.take(pa.array(rows)).to_pylist())
-    return [_joined(values) for values in zip(*taken, strict=True)]
-
-
-def _joined(values: Sequence[Any]) -> str | None:
-    """Of a list, its first member counts."""
-    flat = [(value[0] if value else None) if isinstance(value, list) else value for value in values]
-    return None if any(one is None for one in flat) else _SEPARATOR.join(map(str, flat))
+    return [joined(values) for values in zip(*taken, strict=True)]
 
 
 __all__ = ["Run"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from hub.errors import InputError
 from hub.match.forms import Bag, Form, forms
@@ -36,6 +36,7 @@ _SHORT: Final = {
     "source": "client_ip",
 }
 _MICROSECONDS: Final = 1_000_000
+_SEPARATOR: Final = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ def column_of(name: str) -> str:
     return column
 
 
+def joined(values: Sequence[Any]) -> str | None:
+    """The values of an event as one text, of a list its first; None if one is absent."""
+    flat = [(value[0] if value else None) if isinstance(value, list) else value for value in values]
+    return None if any(one is None for one in flat) else _SEPARATOR.join(map(str, flat))
+
+
 def watchable(watch: Watch) -> None:
     """Check that the pattern can be followed.
 
@@ -105,19 +112,33 @@ def watchable(watch: Watch) -> None:
 class Tracker:
     """Follows the patterns of all watches; for one thread at a time.
 
+    Args:
+        watches: their places are the numbers by which events are given to them.
+        before: a tracker to go on from; what it saw of indicators that are here in the same
+            version is taken over, and it must not be used any more.
+
     Attributes:
         report: kept up to date.
     """
 
-    def __init__(self, watches: Sequence[Watch], limits: StateLimits | None = None) -> None:
+    def __init__(
+        self,
+        watches: Sequence[Watch],
+        limits: StateLimits | None = None,
+        before: Tracker | None = None,
+    ) -> None:
         self._limits = limits or StateLimits()
-        self.report = StateReport()
+        self.report: StateReport = StateReport() if before is None else before.report
         self._watches = list(watches)
-        lateness = round(self._limits.lateness * _MICROSECONDS)
-        self._tallies = [Tally(self._limits, self.report, lateness) for _ in watches]
-        self._forms = [self._followed(watch) for watch in watches]
         self._groups: OrderedDict[tuple[int, Hashable], _Group] = OrderedDict()
         self._sweep_at = 1024
+        lateness = round(self._limits.lateness * _MICROSECONDS)
+        self._tallies = [Tally(self._limits, self.report, lateness) for _ in watches]
+        self._forms: list[tuple[Form, ...]] = []
+        for watch in watches:
+            self._forms.append(self._followed(watch))
+        if before is not None:
+            self._take_over(before)
 
     def _followed(self, watch: Watch) -> tuple[Form, ...]:
         """The forms of a pattern that the limits allow to follow."""
@@ -126,6 +147,22 @@ class Tracker:
         if len(kept) < len(found):
             self.report.given_up[watch.indicator_id] = "needs more events than may be held"
         return kept
+
+    def _take_over(self, before: Tracker) -> None:
+        numbers = {watch.key: number for number, watch in enumerate(self._watches)}
+        now = [numbers.get(watch.key) for watch in before._watches]
+        for old, new in enumerate(now):
+            if new is not None:
+                self._tallies[new], self._forms[new] = before._tallies[old], before._forms[old]
+        for (old, group), state in before._groups.items():
+            new = now[old]
+            if new is not None:
+                self._groups[new, group] = state
+        known = {watch.indicator_id for watch in self._watches}
+        for gone in self.report.given_up.keys() - known:
+            del self.report.given_up[gone]
+        self.report.held = sum(group.size for group in self._groups.values())
+        self.report.groups = len(self._groups)
 
     def _room(self, form: Form) -> int:
         if isinstance(form, Bag):
@@ -204,18 +241,6 @@ class Tracker:
             key = next(iter(self._groups))
             self.report.evicted += max(1, self._groups[key].size)
             self._forget(key)
-        self.report.groups = len(self._groups)
-
-    def adopt(self, other: Tracker) -> None:
-        """Go on where another tracker stands, with the watches that both have."""
-        numbers = {watch.key: number for number, watch in enumerate(self._watches)}
-        for (number, group), state in other._groups.items():
-            now = numbers.get(other._watches[number].key)
-            if now is not None and self._forms[now]:
-                self._groups[now, group] = state
-        for name in ("completions", "evicted", "late", "ungrouped"):
-            setattr(self.report, name, getattr(other.report, name))
-        self.report.held = sum(group.size for group in self._groups.values())
         self.report.groups = len(self._groups)
 
 

@@ -119,7 +119,7 @@ def _campuses(setting: Setting) -> Iterator[Roster]:
     """Four addresses for hundreds of students; one course has an assignment with fixed words."""
     rng, days = setting.rng, setting.scenario.days
     for _ in range(max(1, setting.scenario.people // 4000)):
-        count = max(40, setting.scenario.people // 14)
+        count = min(400, max(40, setting.scenario.people // 14))
         students = setting.at_home("campus", count)
         gate = setting.places.pool(setting.places.lines(4))
         students.home = np.where(rng.random(count) < 0.6, gate, students.home)
@@ -182,7 +182,7 @@ def _friends(setting: Setting) -> Iterator[Roster]:
 def _shared_computers(setting: Setting) -> Iterator[Roster]:
     """A library's and a laboratory's machines: one device, one address, dozens of people."""
     for _ in range(2):
-        count = max(8, setting.scenario.people // 150)
+        count = min(40, max(8, setting.scenario.people // 150))
         readers = setting.at_home("shared computers", count)
         readers.device[:] = setting.numbers.devices(1)
         readers.office[:] = setting.places.lines(1)
@@ -193,7 +193,7 @@ def _shared_computers(setting: Setting) -> Iterator[Roster]:
 
 def _hackathons(setting: Setting) -> Iterator[Roster]:
     """Sign-ups of one morning, one venue, a starter prompt, two days of heavy use."""
-    count = max(15, setting.scenario.people // 60)
+    count = min(150, max(15, setting.scenario.people // 60))
     rng, days = setting.rng, setting.scenario.days
     begun = float(rng.uniform(1, max(2, days - 3)))
     crowd = setting.at_home("hackathon", count)
@@ -268,7 +268,7 @@ def _products(setting: Setting) -> Iterator[Roster]:
 
 def _resellers(setting: Setting) -> Iterator[Roster]:
     """One card for the clients of an honest reseller, who sit in offices of their own."""
-    rng, count = setting.rng, max(15, setting.scenario.people // 70)
+    rng, count = setting.rng, min(150, max(15, setting.scenario.people // 70))
     clients = setting.at_home("reseller's client", count)
     clients.payment[:] = setting.numbers.payments(1)
     clients.org[:] = setting.numbers.orgs(1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,22 +16,24 @@ from hub.errors import InputError
 from hub.traffic import generic
 from hub.traffic.assemble import Piece
 from hub.traffic.decode import BATCH_BYTES, Head, Task, in_order
+from hub.traffic.parquet_pages import longest_value
 from hub.traffic.problems import Tally
 from hub.traffic.source import Source
 
 _MAGIC: Final = b"PAR1"
 _FOOTER_BYTES: Final = 64 << 20
 _COLUMNS: Final = 10_000
-_PAGE_HEADER: Final = 16
-_DICTIONARY_PAGE: Final = 2
 _EXPANDED_BYTES: Final = 256 << 20
 """The most that one step of reading may expand to."""
+_TASK_BYTES: Final = 64 << 20
+"""A row group that may expand to more is not decoded by one task: it would hold all of it."""
 
 
-def _open(source: Source) -> pq.ParquetFile:
+def _open(source: Source, metadata: Any = None) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(
             source.path,
+            metadata=metadata,
             thrift_string_size_limit=_FOOTER_BYTES,
             thrift_container_size_limit=1_000_000,
             pre_buffer=False,
@@ -40,6 +43,27 @@ def _open(source: Source) -> pq.ParquetFile:
     except (pa.ArrowException, OSError) as error:
         raise InputError("not a whole Parquet file", where=str(source.path)) from error
     return file
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A row group, and what reading it may take.
+
+    Attributes:
+        first: the number of its first row in the file.
+        used: TRAFFIC column to the field that fills it, of those that are read.
+        size: rows of a piece.
+        step: rows that are safely decoded at once.
+        small: whether all of it may be held.
+    """
+
+    number: int
+    rows: int
+    first: int
+    used: Mapping[str, str]
+    size: int
+    step: int
+    small: bool
 
 
 @dataclass
@@ -53,81 +77,90 @@ class _Decoder:
         return frozenset(self.fields) | {"event_id"}
 
     def tasks(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Task]:
-        """One task for each piece."""
-        return in_order(self.pieces(rows, tally, wanted))
-
-    def pieces(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Piece]:
-        """Raw columns; a damaged row group is counted and left out."""
+        """One task for each row group; large ones are decoded as they are cut."""
         self.source.read = 0
         used = {column: field for column, field in self.fields.items() if column in wanted}
         with _open(self.source) as file:
-            groups = file.metadata.num_row_groups
-            first = 1
-            for number in range(groups):
-                group = file.metadata.row_group(number)
-                given = 0
-                tally.glimpsed |= _shown(group, self.fields, self.fields.keys() - used.keys())
-                try:
-                    for piece in self._group(file, number, rows, first, used):
-                        given += len(piece.lines)
-                        yield piece
-                except (pa.ArrowException, OSError):
-                    lost = max(1, group.num_rows - given)
-                    tally.rejects.broken(
-                        first + given,
-                        f"row group {number} is damaged",
-                        "the others were read",
-                        lost,
-                    )
-                first += max(0, group.num_rows)
-                self.source.read = self.source.size * (number + 1) // groups
+            metadata = file.metadata
+        groups = metadata.num_row_groups
+        first = 1
+        for number in range(groups):
+            chunks = metadata.row_group(number)
+            tally.glimpsed |= _shown(chunks, self.fields, self.fields.keys() - used.keys())
+            group = self._group(chunks, number, rows, first, used)
+            read = partial(self._pieces, group, metadata)
+            if group.small:
+                yield read
+            else:
+                yield from in_order(read(tally))
+            first += max(0, group.rows)
+            self.source.read = self.source.size * (number + 1) // groups
 
     def _group(
-        self, file: pq.ParquetFile, number: int, rows: int, first: int, used: Mapping[str, str]
-    ) -> Iterator[Piece]:
-        group = file.metadata.row_group(number)
-        each = max(1, group.total_byte_size // max(1, group.num_rows))
-        size = max(1, min(rows, BATCH_BYTES // each))
-        names = sorted(set(used.values()))
-        step = max(1, min(size, _EXPANDED_BYTES // max(1, self._largest_dictionary(group, names))))
-        held: list[pa.RecordBatch] = []
-        count = weight = 0
-        for batch in file.iter_batches(step, [number], names, use_threads=False):
-            for part in _parts(batch):
-                held.append(part)
-                count += part.num_rows
-                weight += part.nbytes
-                if count + step > size or weight >= BATCH_BYTES:
-                    yield _piece(held, first, used)
-                    first += count
-                    count = weight = 0
-                    held = []
-        if held:
-            yield _piece(held, first, used)
-
-    def _largest_dictionary(self, group: pq.RowGroupMetaData, wanted: Collection[str]) -> int:
-        """Bytes of the largest dictionary among the columns that are read."""
-        largest = 0
+        self, chunks: Any, number: int, rows: int, first: int, used: Mapping[str, str]
+    ) -> _Group:
+        names = set(used.values())
+        count = chunks.num_rows
+        stored = longest = most = 0
         with self.source.path.open("rb") as file:
-            for number in range(group.num_columns):
-                chunk = group.column(number)
-                if chunk.path_in_schema.split(".")[0] in wanted:
-                    starts = (chunk.dictionary_page_offset, chunk.data_page_offset)
-                    file.seek(min(start for start in starts if start is not None))
-                    size = _dictionary_size(file.read(_PAGE_HEADER))
-                    largest = max(largest, chunk.total_uncompressed_size if size is None else size)
-        return largest
+            for at in range(chunks.num_columns):
+                chunk = chunks.column(at)
+                if chunk.path_in_schema.split(".")[0] in names:
+                    value = longest_value(file, chunk)
+                    stored += chunk.total_uncompressed_size
+                    longest += value
+                    most += chunk.total_uncompressed_size + value * chunk.num_values
+        each = max(1, stored // max(1, count))
+        size = max(1, min(rows, BATCH_BYTES // each))
+        step = max(1, min(size, _EXPANDED_BYTES // max(1, longest)))
+        return _Group(number, count, first, used, size, step, most <= _TASK_BYTES)
+
+    def _pieces(self, group: _Group, metadata: Any, tally: Tally) -> Iterator[Piece]:
+        """Raw columns; of a damaged row group what is left is counted and left out."""
+        given = 0
+        try:
+            with _open(self.source, metadata) as file:
+                for piece in _decoded(file, group):
+                    given += len(piece.lines)
+                    yield piece
+        except (pa.ArrowException, OSError):
+            lost = max(1, group.rows - given)
+            reason = f"row group {group.number} is damaged"
+            tally.rejects.broken(group.first + given, reason, "the others were read", lost)
+
+
+def _decoded(file: pq.ParquetFile, group: _Group) -> Iterator[Piece]:
+    names = sorted(set(group.used.values()))
+    first = group.first
+    held: list[pa.RecordBatch] = []
+    count = weight = 0
+    for batch in file.iter_batches(group.step, [group.number], names, use_threads=False):
+        for part in _parts(batch):
+            held.append(part)
+            count += part.num_rows
+            weight += part.nbytes
+            if count + group.step > group.size or weight >= BATCH_BYTES:
+                yield _piece(held, first, group.used)
+                first += count
+                count = weight = 0
+                held = []
+    if held:
+        yield _piece(held, first, group.used)
 
 
 def _piece(held: list[pa.RecordBatch], first: int, used: Mapping[str, str]) -> Piece:
     lines = np.arange(first, first + sum(b.num_rows for b in held), dtype=np.int64)
     return Piece(
         {
-            column: pa.concat_arrays([batch.column(field) for batch in held])
+            column: _joined([batch.column(field) for batch in held])
             for column, field in used.items()
         },
         lines,
     )
+
+
+def _joined(arrays: list[pa.Array]) -> pa.Array:
+    return arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
 
 
 def _shown(
@@ -143,37 +176,11 @@ def _shown(
     return {column for column in unread if fields[column] in filled}
 
 
-def _dictionary_size(header: bytes) -> int | None:
-    """The unpacked size of a dictionary page, 0 for a page of another kind, None if unreadable.
-
-    A dictionary holds a long text once however many rows show it: a few kilobytes of file can
-    stand for terabytes of text, and no figure of the footer says so.
-
-    Source: Apache Parquet, PageHeader: field 1 `type`, field 2 `uncompressed_page_size`, both
-    i32 in Thrift's compact protocol (0x15, then a zigzag varint).
-    """
-    fields: list[int] = []
-    at = 0
-    while len(fields) < 2:
-        if header[at : at + 1] != b"\x15":
-            return None
-        value = shift = 0
-        while True:
-            at += 1
-            if at >= len(header) or shift > 28:
-                return None
-            value |= (header[at] & 0x7F) << shift
-            shift += 7
-            if header[at] < 0x80:
-                break
-        fields.append((value >> 1) ^ -(value & 1))
-        at += 1
-    kind, size = fields
-    return max(0, size) if kind == _DICTIONARY_PAGE else 0
-
-
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Cut a batch so that its dictionaries, written out, stay within `BATCH_BYTES`."""
+    if not any(pa.types.is_dictionary(column.type) for column in batch.columns):
+        yield batch
+        return
     sizes = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from hub.errors import InputError
-from hub.traffic import generic_parquet
 from hub.traffic.formats import open_log
 from tests.unit.traffic.exchanges import as_parquet, rows_of, several, written
 
@@ -183,11 +182,3 @@ def test_parquet_dictionary_bomb_is_cut(tmp_path: Path, store_schema: bool) -> N
     assert path.stat().st_size < 1 << 20
     sizes = [batch.num_rows for batch in itertools.islice(open_log(path).batches(), 5)]
     assert max(sizes) <= 48
-
-
-def test_parquet_page_headers() -> None:
-    size = generic_parquet._dictionary_size
-    assert size(b"\x15\x04\x15\x80\x80\x80\x08\x15") == 8 << 20
-    assert size(b"\x15\x00\x15\x80\x80\x80\x08\x15") == 0
-    for broken in (b"", b"\x15", b"\x15\x04", b"\x15\x04\x16\x02", b"\x15" + b"\xff" * 15):
-        assert size(broken) is None

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.bench.table import Row
+from tests.hydra.published import publish
 from tests.hydra.rivals import rivals
 from tests.hydra.scenario import LEVELS, Level, Scenario
 from tests.hydra.score import Score, Truth, score
@@ -48,11 +49,13 @@ class Variant:
         name: what the table calls it.
         change: from the usual scenario to this one.
         accounts: whether the customer table is given.
+        indicators: whether a bundle of published indicators is given.
     """
 
     name: str
     change: Change
     accounts: bool = True
+    indicators: bool = False
 
 
 def _hidden(scenario: Scenario) -> Scenario:
@@ -65,6 +68,7 @@ def _rotating(scenario: Scenario) -> Scenario:
     return replace(scenario, level=replace(scenario.level, per_request=True, exits=0.6))
 
 
+USUAL: Final = Variant("", lambda s: s)
 VARIANTS: Final = (
     Variant("no customer table", lambda s: s, accounts=False),
     Variant("no prompts", lambda s: replace(s, without=("prompt",))),
@@ -104,7 +108,9 @@ class Run:
     exchanges: int = 0
 
 
-def detect(world: World, folder: Path, *, accounts: bool = True) -> tuple[pa.Table, float, float]:
+def detect(
+    world: World, folder: Path, *, accounts: bool = True, indicators: bool = False
+) -> tuple[pa.Table, float, float]:
     """Run the command on a world's files.
 
     Returns:
@@ -116,6 +122,8 @@ def detect(world: World, folder: Path, *, accounts: bool = True) -> tuple[pa.Tab
     command = [sys.executable, "-m", "hub.cli", "cluster", str(log), "--out", str(out)]
     if accounts:
         command += ["--accounts", str(table)]
+    if indicators:
+        command += ["--indicators", str(publish(world, folder / "indicators.json"))]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT), "STILLWATCH_HOME": str(folder / "home")}
     began = time.perf_counter()
     with (folder / "said.txt").open("w+b") as said:
@@ -130,14 +138,14 @@ def detect(world: World, folder: Path, *, accounts: bool = True) -> tuple[pa.Tab
     return pq.read_table(out), seconds, usage.ru_maxrss / 1024
 
 
-def runs(
-    scenario: Scenario, work: str, *, accounts: bool = True, beside: bool = False
-) -> list[Run]:
+def runs(scenario: Scenario, work: str, variant: Variant = USUAL, *, beside: bool) -> list[Run]:
     """The command on one world, and its rivals beside it."""
-    world = generate(scenario)
+    world = generate(variant.change(scenario))
     truth = Truth.of(world)
     with tempfile.TemporaryDirectory() as name:
-        found, seconds, mebibytes = detect(world, Path(name), accounts=accounts)
+        found, seconds, mebibytes = detect(
+            world, Path(name), accounts=variant.accounts, indicators=variant.indicators
+        )
     done = [Run(work, OURS, score(truth, found), seconds, mebibytes, world.events.num_rows)]
     if beside:
         done += [Run(work, rival.name, rival.score) for rival in rivals(world)]
@@ -153,9 +161,8 @@ def measured(seeds: Sequence[int], levels: Sequence[Level], *, full: bool) -> li
     for level in (LEVELS["26 a day"],) if not full else (LEVELS["26 a day"], LEVELS["10 a day"]):
         for variant in (*VARIANTS, *POPULATIONS) if full else VARIANTS:
             for seed in seeds[: 2 * _VARIANT_SEEDS if full else _VARIANT_SEEDS]:
-                scenario = variant.change(Scenario(seed, level))
                 work = f"{level.name}, {variant.name}"
-                done += runs(scenario, work, accounts=variant.accounts)
+                done += runs(Scenario(seed, level), work, variant, beside=False)
     return done
 
 

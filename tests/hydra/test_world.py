@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hub.match.pattern import parse
 from tests.hydra.honest import KINDS
 from tests.hydra.prompts import FREE
+from tests.hydra.published import publish
 from tests.hydra.scenario import LEVELS, Scenario
 from tests.hydra.world import World, generate
 
@@ -119,3 +123,14 @@ def test_one_popular_template_is_everywhere_and_missing_columns_are_left_out() -
     )
     assert {"prompt", "ja4"}.isdisjoint(bare.events.column_names)
     assert "device" not in bare.accounts.column_names
+
+
+def test_published_indicators_name_planted_accounts_and_are_patterns(tmp_path: Path) -> None:
+    bundle = json.loads(publish(world(), tmp_path / "bundle.json").read_text())
+    patterns = [one["pattern"] for one in bundle["objects"]]
+    assert all(parse(pattern) for pattern in patterns)
+    planted = set(members("hydra")["account_id"].to_pylist())
+    named = {pattern.split("'")[1] for pattern in patterns if "user_id" in pattern}
+    assert named
+    assert named <= planted
+    assert len(patterns) == 2 * len(named)

@@ -2,178 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+import pyarrow.compute as pc
 
-from hub.errors import InputError
-from hub.match.anchors import anchors, answerable, floods, is_sure
+from hub.match import saved
 from hub.match.columns import Batch, Mask
-from hub.match.compare import Test
+from hub.match.contents import Contents
+from hub.match.coverage import Coverage, Unanswered, lacking, layers_of
+from hub.match.draft import Draft
+from hub.match.facts import MARKINGS, UNSURE, Facts, Indicator, Problem
+from hub.match.fields import Field
+from hub.match.formulas import FLOODS, Reading
 from hub.match.index.buffers import Keys, Rows
-from hub.match.index.text import safe_test
-from hub.match.indicators import Indicator, Problem, collect
-from hub.match.mask import masked
-from hub.match.plan import (
-    FIELDS,
-    Atom,
-    Both,
-    Field,
-    Formula,
-    Kind,
-    Node,
-    Plan,
-    Planner,
-    atoms_of,
-    bands_of,
-)
-from hub.match.probes import Probes
-from hub.match.schema import LAYERS, MATCH_SCHEMA, PATHS
-from hub.match.segment import FormulaInfo, Hits, LeafHits
-from hub.match.syntax import Operator
+from hub.match.keys import find_keys, key_of, write_ids
+from hub.match.plan import Atom
+from hub.match.report import joined, match_rows, shown_values
+from hub.match.run import Run
+from hub.match.schema import MATCH_SCHEMA
+from hub.match.segment import FormulaInfo, Hits, LeafHits, Segment
+from hub.match.state import StateLimits, Watch
 from hub.model.codec import Json
 
 ROWS: Final = 65_536
 """Events looked at together; what bounds the memory of a match."""
 MAX_SCANS: Final = 1_000
 """Formulas without any indexable test; each costs a pass over its columns."""
-
-FLOODS: Final = "describes nearly every event: too short a prefix or an empty value"
-"""Why a pattern that no index should look for is not used."""
-
-# Operators whose literal may be of no use: their tests are compiled while the index is built.
-_CHECKED: Final = frozenset(
-    {Operator.LIKE, Operator.MATCHES, Operator.ISSUBSET, Operator.ISSUPERSET}
-)
-_LAYER_OF: Final = {column: layer for layer, columns in LAYERS.items() for column in columns}
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """What a source with given columns can show.
-
-    Attributes:
-        layers: layer name to whether the source has any column of it.
-        answerable: how many indicators the source's columns can decide, in part at least.
-        not_answerable: indicator id to the STIX object paths that no column answers.
-        partly: the same for indicators of which some alternatives can be decided and others not.
-    """
-
-    layers: Mapping[str, bool]
-    answerable: int
-    not_answerable: Mapping[str, tuple[str, ...]]
-    partly: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Formula:
-    """A formula of one indicator, with the times in which both are in force."""
-
-    indicator: int
-    node: Node
-    start: int
-    stop: int
-    sure: bool
+MAX_PROBLEMS: Final = 10_000
+"""Problems told one by one; those beyond are counted in one."""
+MAX_SEGMENTS: Final = 8
+"""Segments of an index; when there are more, small ones are compiled into one."""
 
 
 class IndicatorIndex:
-    """Indicators compiled for matching; immutable, built once, used for many batches.
+    """Indicators compiled for matching; immutable, used for many batches and by many threads.
 
     Attributes:
+        segments: indicators that were compiled together; numbers of indicators, formulas and
+            atoms count through them in order, and mean nothing in another index.
+        watches: the patterns of several observations.
         problems: indicators that are not used, and why.
         columns: TRAFFIC columns that any pattern reads; a reader may leave out the others.
+        fields: the fields that any pattern reads.
     """
 
-    def __init__(self, indicators: list[Indicator], problems: list[Problem]) -> None:
-        self._planner = Planner()
-        self._indicators: list[Indicator] = []
-        self._plans: list[Plan] = []
-        self._formulas: list[_Formula] = []
-        self._scans: list[int] = []
-        self._anchor_formula: list[int] = []
-        self._anchor_atom: list[int] = []
-        self._tests: dict[int, Test] = {}
-        found = list(problems)
-        for indicator in indicators:
-            try:
-                self._add(indicator)
-            except InputError as error:
-                found.append(Problem(indicator.indicator_id, error.message))
-        self.problems = tuple(sorted(found, key=lambda problem: problem.indicator_id))
-        atoms = self._planner.atoms
-        self._probes = Probes(
-            (number, atoms[atom]) for number, atom in enumerate(self._anchor_atom)
-        )
-        self._freeze()
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self.segments: tuple[Segment, ...] = contents.segments
+        self._hidden: tuple[Mask | None, ...] = contents.hidden
+        self._rows = _starts(len(one) for one in self.segments)
+        self._formulas = _starts(len(one.owner) for one in self.segments)
+        self._atoms = _starts(one.simple + len(one.complex.atoms) for one in self.segments)
+        self._freeze_watches()
+        self.problems = tuple(self._find_problems())
+        self.fields: frozenset[Field] = frozenset().union(*(one.fields for one in self.segments))
+        columns = {field.column for field in self.fields}
+        for segment in self.segments:
+            columns.update(segment.watched_columns())
+        self.columns = frozenset(columns | {"observed_at", "event_id", "account_id"})
 
     @classmethod
     def build(cls, objects: Iterable[Json]) -> IndicatorIndex:
-        """Compile the indicators among any STIX objects.
+        """Compile the indicators among any STIX objects, which may come one by one.
 
         Of several versions the newest counts; revoked ones are left out. `indicates` relationships
         to campaigns name the campaigns of a match.
         """
-        return cls(*collect(objects))
+        return cls(Contents.empty()).updated(objects)
+
+    def updated(self, objects: Iterable[Json]) -> IndicatorIndex:
+        """An index that knows these objects too, as if it had been built of all together.
+
+        What was compiled is shared with this index, which stays as it is.
+        """
+        contents = self._contents.with_objects(objects, MAX_SCANS)
+        if len(contents.segments) > MAX_SEGMENTS:
+            contents = contents.merged(MAX_SCANS)
+        return IndicatorIndex(contents)
+
+    def to_bytes(self) -> bytes:
+        """The index for storing: Arrow IPC with a version and a checksum."""
+        return saved.to_bytes(self._contents)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> IndicatorIndex:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            InputError: it is damaged, foreign or of another version; build the index anew.
+        """
+        return cls(saved.from_bytes(data, MAX_SCANS))
 
     def __len__(self) -> int:
         """How many indicators are in use."""
-        return len(self._indicators)
-
-    def _add(self, indicator: Indicator) -> None:
-        plan = self._planner.plan(indicator.pattern)
-        if plan.pattern is not None:
-            raise InputError("needs observation operators, not answerable by this engine")
-        atoms = self._planner.atoms
-        chosen = [(formula, anchors(formula.node, atoms)) for formula in plan.formulas]
-        scans = sum(anchor is None for _, anchor in chosen)
-        if scans and len(self._scans) + scans > MAX_SCANS:
-            raise InputError("has no indexable test, and the list of such indicators is full")
-        if any(floods(formula.node, atoms) for formula in plan.formulas):
-            raise InputError(FLOODS)
-        for formula in plan.formulas:
-            for atom in atoms_of(formula.node):
-                if atoms[atom].comparison.operator in _CHECKED:
-                    self._test(atom)
-        number = len(self._indicators)
-        self._indicators.append(indicator)
-        self._plans.append(plan)
-        for formula, anchor in chosen:
-            self._add_formula(number, formula, None if anchor is None else anchor[1])
-
-    def _add_formula(self, number: int, formula: Formula, chosen: frozenset[int] | None) -> None:
-        indicator = self._indicators[number]
-        at = len(self._formulas)
-        self._formulas.append(
-            _Formula(
-                number,
-                formula.node,
-                max(formula.start, indicator.start),
-                min(formula.stop, indicator.stop),
-                is_sure(formula.node) and indicator.min_band_hits < 2,
-            )
+        return sum(
+            len(segment) - len(self._unused(number)) for number, segment in enumerate(self.segments)
         )
-        if chosen is None:
-            self._scans.append(at)
-        for atom in sorted(chosen or ()):
-            self._anchor_formula.append(at)
-            self._anchor_atom.append(atom)
 
-    def _freeze(self) -> None:
-        """The facts that a probe filters by, as columns."""
-        formulas = self._formulas
-        self._start: Rows = np.asarray([one.start for one in formulas], dtype=np.int64)
-        self._stop: Rows = np.asarray([one.stop for one in formulas], dtype=np.int64)
-        self._sure: Mask = np.asarray([one.sure for one in formulas], dtype=np.bool_)
-        self._owner: Keys = np.asarray([one.indicator for one in formulas], dtype=np.int32)
-        self._formula_of: Keys = np.asarray(self._anchor_formula, dtype=np.int32)
-        self._atom_of: Keys = np.asarray(self._anchor_atom, dtype=np.int32)
-        used = {atom for formula in formulas for atom in atoms_of(formula.node)}
-        columns = {self._planner.atoms[atom].field.column for atom in used}
-        self.columns = frozenset(columns | {"observed_at", "event_id", "account_id"})
+    def _unused(self, number: int) -> set[int]:
+        hidden, segment = self._hidden[number], self.segments[number]
+        gone = set() if hidden is None else set(np.flatnonzero(hidden).tolist())
+        return gone | set(segment.complex.refused)
+
+    def _freeze_watches(self) -> None:
+        self._watch_numbers: list[Keys] = []
+        watches: list[Watch] = []
+        for segment, hidden, base in zip(self.segments, self._hidden, self._rows, strict=False):
+            numbers = np.full(len(segment.complex.watches), -1, dtype=np.int32)
+            for number, watch in enumerate(segment.complex.watches):
+                if hidden is None or not hidden[watch.indicator]:
+                    numbers[number] = len(watches)
+                    watches.append(replace(watch, indicator=int(base) + watch.indicator))
+            self._watch_numbers.append(numbers)
+        self.watches: Sequence[Watch] = tuple(watches)
+
+    def _find_problems(self) -> Iterator[Problem]:
+        found = self._contents.problems()
+        yield from found[:MAX_PROBLEMS]
+        if len(found) > MAX_PROBLEMS:
+            yield Problem("", f"{len(found) - MAX_PROBLEMS:,} more indicators cannot be used")
 
     def match(
         self, events: pa.RecordBatch | pa.Table, *, source: str, show_values: bool = False
@@ -185,211 +136,215 @@ class IndicatorIndex:
             source: the name of the log, for the report.
             show_values: write the values that were hit in full.
         Returns:
-            MATCH_SCHEMA, one row per (event, indicator), by event row then indicator id.
+            MATCH_SCHEMA, one row per (event, indicator), by event row then indicator id; the rows
+            of patterns that several of these events complete come last.
         Raises:
             SchemaError: no time or id in some event, or a column of another type.
         Source: STIX 2.1, section 9 (patterning) and section 4.7 (indicator).
         """
         table = pa.Table.from_batches([events]) if isinstance(events, pa.RecordBatch) else events
+        run = self.run()
         parts = [
-            self._match_batch(Batch(batch), source, show_values=show_values)
+            run.match(batch, source=source, show_values=show_values)
             for batch in table.to_batches(max_chunksize=ROWS)
         ]
-        return pa.Table.from_batches(parts, schema=MATCH_SCHEMA)
+        return pa.concat_tables([MATCH_SCHEMA.empty_table(), *parts, run.finish()])
 
-    def _match_batch(self, batch: Batch, source: str, *, show_values: bool) -> pa.RecordBatch:
-        return self.report(batch, self.hits(batch), source=source, show_values=show_values)
+    def run(self, limits: StateLimits | None = None) -> Run:
+        """Match batch after batch, with the state of patterns of several observations."""
+        return Run(self, limits)
+
+    def hits(self, batch: Batch) -> Hits:
+        """Find the events in which a formula holds that is in force at the event's time."""
+        if len(self.segments) == 1:
+            return self.segments[0].hits(batch, self._hidden[0])
+        parts = [Hits.none()]
+        for number, segment in enumerate(self.segments):
+            found = segment.hits(batch, self._hidden[number])
+            formula, atom = np.int32(self._formulas[number]), np.int32(self._atoms[number])
+            parts.append(Hits(found.rows, found.formula + formula, found.atom + atom))
+        return Hits(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.formula for part in parts]),
+            np.concatenate([part.atom for part in parts]),
+        )
+
+    def split(self, hits: Hits) -> tuple[Hits, LeafHits]:
+        """Part hits of formulas that decide alone from those of leaves."""
+        watch = np.full(len(hits.rows), -1, dtype=np.int32)
+        leaf = watch.copy()
+        if self.watches:
+            for number, at, local in self._by_segment(self._formulas, hits.formula):
+                segment = self.segments[number]
+                beyond = local >= segment.simple
+                formula = local[beyond] - segment.simple
+                known = segment.complex.watch[formula]
+                numbers = np.append(self._watch_numbers[number], np.int32(-1))
+                watch[at[beyond]] = numbers[known]
+                leaf[at[beyond]] = segment.complex.leaf[formula]
+        alone, part = leaf < 0, watch >= 0
+        return hits.at(alone), LeafHits(hits.at(part), watch[part], leaf[part])
+
+    def _by_segment(self, starts: Rows, numbers: Keys) -> Iterator[tuple[int, Rows, Keys]]:
+        """Segments with the places of their numbers, and the numbers counted from 0."""
+        if len(self.segments) == 1:
+            yield 0, np.arange(len(numbers)), numbers
+            return
+        found = np.searchsorted(starts, numbers, side="right") - 1
+        for number in np.unique(found).tolist():
+            at: Rows = np.flatnonzero(found == number)
+            yield number, at, (numbers[at] - starts[number]).astype(np.int32)
+
+    def owners(self, formulas: Keys) -> Keys:
+        """The rows of the indicators that formulas are of."""
+        owners = np.zeros(len(formulas), dtype=np.int32)
+        for number, at, local in self._by_segment(self._formulas, formulas):
+            owners[at] = self.segments[number].owner[local] + self._rows[number]
+        return owners
+
+    def formula(self, number: int) -> FormulaInfo:
+        """Tell whose a formula is."""
+        found, _, local = next(self._by_segment(self._formulas, np.asarray([number], np.int32)))
+        segment = self.segments[found]
+        owner = int(self._rows[found]) + int(segment.owner[local[0]])
+        at = int(local[0]) - segment.simple
+        if at < 0 or segment.complex.leaf[at] < 0:
+            return FormulaInfo(owner, -1, -1)
+        watch = int(self._watch_numbers[found][segment.complex.watch[at]])
+        return FormulaInfo(owner, int(segment.complex.leaf[at]), watch)
+
+    def atom(self, number: int) -> Atom:
+        """The test that an atom's number stands for."""
+        found, _, local = next(self._by_segment(self._atoms, np.asarray([number], np.int32)))
+        return self.segments[found].atom(int(local[0]))
+
+    def indicator_ids(self, indicators: Keys) -> Any:
+        """The ids (Arrow strings) of indicators by their rows."""
+        return self._ids(self._facts(indicators))
+
+    def _ids(self, facts: Facts) -> Any:
+        return write_ids(facts.keys, "indicator", self._contents.odd)
+
+    def _facts(self, indicators: Keys) -> Facts:
+        found = list(self._by_segment(self._rows, indicators))
+        if len(found) == 1:
+            return self.segments[found[0][0]].facts.take(found[0][2])
+        parts = [self.segments[number].facts.take(local) for number, _, local in found]
+        if not parts:
+            return Draft.empty().facts
+        order = np.argsort(np.concatenate([at for _, at, _ in found]))
+        return Facts.joined(parts).take(order)
+
+    def _sets(self, indicators: Keys) -> Keys:
+        """The numbers of the sets of campaigns of some indicators."""
+        sets = np.zeros(len(indicators), dtype=np.int32)
+        for number, at, local in self._by_segment(self._rows, indicators):
+            linked = self._contents.linked[number]
+            if linked is not None:
+                sets[at] = linked[local]
+        return sets
 
     def report(
         self, batch: Batch, hits: Hits, *, source: str, show_values: bool = False
     ) -> pa.RecordBatch:
         """One row for each event and indicator among the hits, by event row then indicator id."""
-        # Owners are numbered by id, and atoms in the order of the pattern.
-        owners = self._owner[hits.formula]
-        order = np.lexsort((hits.atom, owners, hits.rows))
-        rows, owners = hits.rows[order], owners[order]
+        owners = self.owners(hits.formula)
+        rank = owners if self._is_ordered() else self._ranks(owners)
+        # Atoms are numbered in the order of the pattern.
+        order = np.lexsort((hits.atom, rank, hits.rows))
+        rows, rank = hits.rows[order], rank[order]
         first = np.ones(len(rows), dtype=np.bool_)
-        first[1:] = (rows[1:] != rows[:-1]) | (owners[1:] != owners[:-1])
+        first[1:] = (rows[1:] != rows[:-1]) | (rank[1:] != rank[:-1])
         return self.rows(batch, hits.at(order[first]), source=source, show_values=show_values)
+
+    def _is_ordered(self) -> bool:
+        """Whether the rows of indicators are in the order of their ids."""
+        return len(self.segments) == 1 and not self._contents.odd
+
+    def _ranks(self, owners: Keys) -> Keys:
+        distinct, inverse = np.unique(owners, return_inverse=True)
+        ids = self.indicator_ids(distinct)
+        ranks = np.empty(len(distinct), dtype=np.int32)
+        ranks[pc.sort_indices(ids).to_numpy()] = np.arange(len(distinct), dtype=np.int32)
+        found: Keys = ranks[inverse]
+        return found
 
     def rows(
         self, batch: Batch, hits: Hits, *, source: str, show_values: bool = False
     ) -> pa.RecordBatch:
         """The MATCH row of each hit, in the order of the hits."""
-        owners = self._owner[hits.formula]
-        return self._report(batch, hits.rows, owners, hits.atom, source, show_values=show_values)
+        facts = self._facts(self.owners(hits.formula))
+        fields = np.zeros(len(hits.atom), dtype=np.uint8)
+        values, places = [], []
+        for number, at, local in self._by_segment(self._atoms, hits.atom):
+            segment = self.segments[number]
+            fields[at] = segment.field_numbers(local)
+            rows = hits.rows[at]
+            values.append(shown_values(segment, batch, rows, local, show_values=show_values))
+            places.append(at)
+        shown = joined(values, places) if values else pa.array([], pa.string())
+        campaigns = self._contents.campaigns(self._sets(self.owners(hits.formula)))
+        ids, words = self._ids(facts), self._contents.words
+        return match_rows(batch, hits.rows, source, ids, facts, fields, shown, words, campaigns)
 
-    def split(self, hits: Hits) -> tuple[Hits, LeafHits]:
-        """Part hits of formulas that decide alone from those of leaves."""
-        none = np.zeros(0, dtype=np.int32)
-        return hits, LeafHits(hits.at(none), none, none)
-
-    def formula(self, number: int) -> FormulaInfo:
-        """Tell whose a formula is."""
-        return FormulaInfo(int(self._owner[number]), -1, -1)
-
-    def indicator_ids(self, indicators: Keys) -> Any:
-        """The ids (Arrow strings) of indicators by their rows."""
-        ids = [self._indicators[number].indicator_id for number in indicators.tolist()]
-        return pa.array(ids, pa.string())
-
-    def hits(self, batch: Batch) -> Hits:
-        """Find the events in which a formula holds that is in force at the event's time."""
-        rows, anchor = self._probes.hits(batch)
-        formula, atom = self._formula_of[anchor], self._atom_of[anchor]
-        times = batch.times[rows]
-        in_force = (self._start[formula] <= times) & (times < self._stop[formula])
-        rows, formula, atom = rows[in_force], formula[in_force], atom[in_force]
-        sure = self._sure[formula]
-        parts = [(rows[sure], formula[sure], atom[sure])]
-        parts += self._verified(batch, rows[~sure], formula[~sure], atom[~sure])
-        parts += self._scanned(batch)
-        return Hits(*(np.concatenate([part[k] for part in parts]) for k in range(3)))
-
-    def _verified(
-        self, batch: Batch, rows: Rows, formulas: Keys, atoms: Keys
-    ) -> Iterator[tuple[Rows, Keys, Keys]]:
-        """Judge whole formulas where one of their anchors holds."""
-        order = np.argsort(formulas, kind="stable")
-        rows, formulas, atoms = rows[order], formulas[order], atoms[order]
-        edges = np.flatnonzero(np.diff(formulas)) + 1
-        for at in np.split(np.arange(len(rows)), edges):
-            if len(at):
-                holds = self._holds(batch, int(formulas[at[0]]), rows[at])
-                kept = at[holds]
-                yield rows[kept], formulas[kept], atoms[kept]
-
-    def _scanned(self, batch: Batch) -> Iterator[tuple[Rows, Keys, Keys]]:
-        """Judge the formulas that no index can anchor, on every event in their time."""
-        for number in self._scans:
-            formula = self._formulas[number]
-            in_force = (formula.start <= batch.times) & (batch.times < formula.stop)
-            rows: Rows = np.flatnonzero(in_force)
-            if len(rows):
-                rows = rows[self._holds(batch, number, rows)]
-                for atom in atoms_of(formula.node):
-                    passed = rows[self._passes(batch, atom, rows)]
-                    yield passed, _constant(passed, number), _constant(passed, atom)
-
-    def _holds(self, batch: Batch, number: int, rows: Rows) -> Mask:
-        formula = self._formulas[number]
-        holds = self._node_holds(batch, formula.node, rows)
-        wanted = self._indicators[formula.indicator].min_band_hits
-        if wanted > 1:
-            holds &= self._band_hits(batch, formula.node, rows) >= wanted
-        return holds
-
-    def _node_holds(self, batch: Batch, node: Node, rows: Rows) -> Mask:
-        if isinstance(node, int):
-            return self._passes(batch, node, rows)
-        every = isinstance(node, Both)
-        holds: Mask = np.full(len(rows), every, dtype=np.bool_)
-        for operand in node.operands:
-            # Only rows that are still open need a look at the next, perhaps costly, operand.
-            open_rows = np.flatnonzero(holds == every)
-            holds[open_rows] = self._node_holds(batch, operand, rows[open_rows])
-        return holds
-
-    def _passes(self, batch: Batch, number: int, rows: Rows) -> Mask:
-        return batch.passes(self._planner.atoms[number], self._test(number), rows)
-
-    def _test(self, number: int) -> Test:
-        """The exact test of an atom, compiled when it is first asked for."""
-        test = self._tests.get(number)
-        if test is None:
-            test = self._tests[number] = safe_test(self._planner.atoms[number].comparison)
-        return test
-
-    def _band_hits(self, batch: Batch, node: Node, rows: Rows) -> NDArray[np.int64]:
-        """How many of the bands that a formula names each prompt has."""
-        counts = np.zeros(len(rows), dtype=np.int64)
-        found = (self._planner.atoms[number] for number in atoms_of(node))
-        named = {pair for atom in found if _names_bands(atom) for pair in bands_of(atom.comparison)}
-        if named and batch.shows(FIELDS["llm-exchange:prompt.lsh_bands[*]"]):
-            table = batch.bands[rows]
-            for band, value in named:
-                counts += table[:, band] == np.uint64(value)
-        return counts
-
-    def _report(
-        self,
-        batch: Batch,
-        rows: Rows,
-        owners: Keys,
-        atoms: Keys,
-        source: str,
-        *,
-        show_values: bool,
-    ) -> pa.RecordBatch:
-        indicators = [self._indicators[owner] for owner in owners.tolist()]
-        hit = [self._planner.atoms[number] for number in atoms.tolist()]
-        values = self._values(batch, rows, atoms, show_values=show_values)
-        taken = pa.array(rows)
-        accounts = batch.column("account_id")
-        columns = [
-            batch.column("event_id").take(taken),
-            batch.column("observed_at").take(taken),
-            pa.array([source] * len(rows), pa.string()),
-            pa.array([one.indicator_id for one in indicators], pa.string()),
-            pa.array([one.modified for one in indicators], pa.int64()),
-            pa.array(
-                [
-                    one.layer or _LAYER_OF[atom.field.column]
-                    for one, atom in zip(indicators, hit, strict=True)
-                ],
-                pa.string(),
-            ),
-            pa.array([atom.field.path for atom in hit], pa.string()),
-            pa.array(values, pa.string()),
-            pa.nulls(len(rows), pa.string()) if accounts is None else accounts.take(taken),
-            pa.array([one.campaign_ids for one in indicators], pa.list_(pa.string())),
-            pa.array([one.confidence for one in indicators], pa.int64()),
-            pa.array([one.publisher for one in indicators], pa.string()),
-            pa.array([one.marking for one in indicators], pa.string()),
+    def find(self, reading: Reading, at: int) -> list[tuple[int, int]]:
+        """Find (formula, atom) in one event at a time, in microseconds since 1970."""
+        return [
+            (int(self._formulas[number]) + formula, int(self._atoms[number]) + atom)
+            for number, segment in enumerate(self.segments)
+            for formula, atom in segment.find(reading, at, self._hidden[number])
         ]
-        typed = [
-            column.cast(field.type) for column, field in zip(columns, MATCH_SCHEMA, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(typed, schema=MATCH_SCHEMA)
 
-    def _values(self, batch: Batch, rows: Rows, atoms: Keys, *, show_values: bool) -> list[str]:
-        """The first value of each event that passes the atom's test."""
-        out = [""] * len(rows)
-        numbers = atoms.tolist()
-        positions: dict[Field, list[int]] = {}
-        for position, number in enumerate(numbers):
-            positions.setdefault(self._planner.atoms[number].field, []).append(position)
-        for field, found in positions.items():
-            for position, values in zip(found, batch.values(field, rows[found]), strict=True):
-                value = values[0]
-                if len(values) > 1:
-                    test = self._test(numbers[position])
-                    value = next((one for one in values if test(one)), value)
-                out[position] = str(value) if show_values else masked(field, str(value))
-        return out
+    def facts(self, indicator: int) -> Indicator:
+        """What is known of an indicator by its row."""
+        at = np.asarray([indicator], dtype=np.int32)
+        one = self._facts(at)
+        words, marking = self._contents.words, int(one.marking[0])
+        sure = int(one.confidence[0])
+        return Indicator(
+            indicator_id=self._ids(one)[0].as_py(),
+            modified=int(one.modified[0]),
+            start=int(one.start[0]),
+            stop=int(one.stop[0]),
+            confidence=None if sure == UNSURE else sure,
+            publisher=words[int(one.publisher[0])],
+            marking=MARKINGS[marking - 1] if marking else None,
+            campaign_ids=tuple(self._contents.campaigns(self._sets(at))[0].as_py()),
+            layer=words[int(one.layer[0])],
+            min_band_hits=int(one.band_hits[0]),
+        )
+
+    def row_of(self, indicator_id: str) -> int | None:
+        """The row of an indicator in use, or None."""
+        key = np.frombuffer(key_of(indicator_id, "indicator"), dtype=np.uint8).reshape(1, 16)
+        for number, segment in enumerate(self.segments):
+            at = int(find_keys(segment.facts.keys, key)[0])
+            if at >= 0 and at not in self._unused(number):
+                return int(self._rows[number]) + at
+        return None
 
     def coverage(self, columns: Collection[str]) -> Coverage:
         """Tell what a source that fills `columns` can show, and what it cannot answer."""
-        atoms = self._planner.atoms
-        lacking: dict[str, tuple[str, ...]] = {}
-        partly: dict[str, tuple[str, ...]] = {}
-        answered = {path for column in columns for path in PATHS.get(column, ())}
-        for indicator, plan in zip(self._indicators, self._plans, strict=True):
-            missing = tuple(path for path in plan.paths if path not in answered)
-            if not any(answerable(one.node, atoms, columns) for one in plan.formulas):
-                lacking[indicator.indicator_id] = missing
-            elif missing:
-                partly[indicator.indicator_id] = missing
-        layers = {name: not set(columns).isdisjoint(members) for name, members in LAYERS.items()}
-        return Coverage(layers, len(self) - len(lacking), lacking, partly)
+        none: list[Any] = []
+        partly: list[Any] = []
+        for segment, hidden in zip(self.segments, self._hidden, strict=True):
+            simple, unanswered, some = lacking(segment, hidden, columns)
+            keys = segment.facts.keys
+
+            def write(rows: Rows, keys: Any = keys) -> Any:
+                return write_ids(keys[rows], "indicator", self._contents.odd)
+
+            none += [(write, rows, [paths]) for rows, paths in simple]
+            for found, out in ((unanswered, none), (some, partly)):
+                if found:
+                    out.append((write, np.asarray(list(found)), list(found.values())))
+        without = Unanswered(none)
+        return Coverage(layers_of(columns), len(self) - len(without), without, Unanswered(partly))
 
 
-def _names_bands(atom: Atom) -> bool:
-    return atom.field.kind is Kind.BANDS and not atom.comparison.negated
+def _starts(counts: Iterable[int]) -> Rows:
+    """Where each of several tables begins when they are counted through, and where all end."""
+    return np.cumsum([0, *counts])
 
 
-def _constant(rows: Rows, number: int) -> Keys:
-    return np.full(len(rows), number, dtype=np.int32)
-
-
-__all__ = ["Coverage", "IndicatorIndex", "Problem"]
+__all__ = ["FLOODS", "Coverage", "IndicatorIndex", "Problem"]

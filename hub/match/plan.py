@@ -8,6 +8,7 @@ chosen such that the formula can hold only where one of them does.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -102,11 +103,13 @@ class Plan:
         formulas: any of them suffices; none if no TRAFFIC column can answer the pattern.
         paths: all object paths of the pattern, in its order.
         pattern: the tree over the formulas' leaves, if one observation cannot satisfy it.
+        leaves: how many `[ ]` it has.
     """
 
     formulas: tuple[Formula, ...]
     paths: tuple[str, ...]
     pattern: Pattern | None = None
+    leaves: int = 1
 
 
 class Planner:
@@ -143,7 +146,7 @@ class Planner:
                     formulas.append(Formula(node, start, stop, -1 if alone else leaf))
         if not satisfiable(pattern, iter(possible)):
             raise InputError("AND joins tests of different objects: no observation satisfies it")
-        return Plan(tuple(formulas), tuple(paths), None if alone else pattern)
+        return Plan(tuple(formulas), tuple(paths), None if alone else pattern, len(found))
 
     def _node(self, expression: Expression, object_type: str) -> Node | None:
         """What remains when tests of other objects and of unseen paths never hold."""
@@ -306,6 +309,15 @@ def _foreign_bands(comparison: Comparison, field: Field) -> bool:
     )
 
 
+@functools.cache
+def path_of(field: Field) -> ObjectPath:
+    """The parsed path of a field."""
+    read = parse(f"[EXISTS {field.path}]")
+    assert isinstance(read, Observation)
+    assert isinstance(read.expression, Comparison)
+    return read.expression.path
+
+
 def atoms_of(node: Node) -> Iterator[int]:
     """The numbers of a formula's atoms, in the order of the pattern."""
     if isinstance(node, int):
@@ -351,5 +363,6 @@ __all__ = [
     "atoms_of",
     "bands_of",
     "microseconds",
+    "path_of",
     "satisfiable",
 ]

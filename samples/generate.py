@@ -13,7 +13,7 @@ import random
 from pathlib import Path
 from typing import Any, Final
 
-from generator import cast, lab, logs, traffic
+from generator import cast, formats, lab, logs, traffic
 from generator.plan import COPPER, LANTERN, LITELLM, NGINX, OTEL, Customer, Exchange, Row
 
 SEED: Final = 20261110
@@ -51,7 +51,11 @@ def generate(seed: int = SEED) -> dict[str, str]:
         mine = [exchange for exchange in exchanges if exchange.source == source]
         files[f"provider/{source}"], problems = write(mine, source, rng)
         malformed += problems
-    files["truth.json"] = _truth(published, exchanges, clustered, malformed, unusable)
+    small, formats_truth = formats.generate(exchanges, published.rows, seed)
+    files |= small
+    files["truth.json"] = _truth(
+        published, exchanges, clustered, malformed, unusable, formats_truth
+    )
     return files
 
 
@@ -77,6 +81,7 @@ def _truth(
     clustered: list[Customer],
     malformed: list[dict[str, Any]],
     unusable: list[Exchange],
+    formats_truth: dict[str, Any],
 ) -> str:
     rows = published.rows
     expected = [
@@ -108,6 +113,7 @@ def _truth(
         "bad_addresses": [{"source": e.source, "event_id": e.event_id} for e in unusable],
         "near_misses": _near_misses(rows, exchanges),
         "expected": expected,
+        "formats": formats_truth,
     }
     return _one_item_a_line(truth)
 
@@ -135,6 +141,8 @@ def _one_item_a_line(truth: dict[str, Any]) -> str:
         if isinstance(value, list):
             items = ",\n  ".join(json.dumps(item) for item in value)
             parts.append(f" {json.dumps(key)}: [\n  {items}\n ]")
+        elif key == "formats":
+            parts.append(f" {json.dumps(key)}: {formats.as_json(value)}")
         else:
             parts.append(f" {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(parts) + "\n}\n"

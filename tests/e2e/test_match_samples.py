@@ -6,6 +6,7 @@ fingerprint key lies in a home that never saw a hub.
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from hub.model import codec
 from hub.model.bundle import bundle
 from hub.model.identifiers import deterministic_id
 from hub.model.objects import campaign, identity, relationship
+from hub.traffic.formats import format_names
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _SAMPLES: Final = _ROOT / "samples"
@@ -194,7 +196,7 @@ def test_table_view_and_jsonl(place: Path) -> None:
     assert "not read: customers.csv" not in done.stdout
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert {tuple(record) for record in records} == {tuple(MATCH_SCHEMA.names)}
-    assert {(r["source"], r["event_id"]) for r in records} == {
+    assert {(r["source"], r["event_id"]) for r in records if r["source"] in _LOGS} == {
         (e["source"], e["event_id"]) for e in _truth()["expected"]
     }
     values = {r["value"] for r in records if r["path"] == "ipv4-addr:value"}
@@ -218,6 +220,88 @@ def test_without_customers_and_prompts_the_report_says_what_it_cannot_answer(pla
     assert any(path.startswith("llm-exchange:prompt") for path in paths)
     assert {layer["layer"] for c in report["campaigns"] for layer in c["layers"]} == {"network"}
     assert {c["grade"] for c in report["campaigns"]} == {"lead"}
+
+
+_LAYERS: Final = {"accounts": "account", "proxies": "network", "prompts": "prompt"}
+_SHOWS: Final = {
+    "csv": "account network prompt behaviour",
+    "jsonl": "account network prompt behaviour",
+    "litellm-spend": "account network prompt behaviour",
+    "otel": "account network prompt behaviour",
+    "kong": "account network prompt behaviour",
+    "openai-compatible": "account network prompt behaviour",
+    "ocsf": "account network prompt behaviour",
+    "one-api": "account behaviour",
+    "new-api": "account network behaviour",
+    "envoy": "network behaviour",
+    "cloudflare": "account behaviour",
+    "cloudflare-logpush": "account behaviour",
+    "portkey": "account prompt behaviour",
+    "helicone": "account prompt behaviour",
+    "langfuse": "account prompt behaviour",
+    "bedrock": "account prompt behaviour",
+    "azure-openai": "account behaviour",
+    "vertex": "account prompt behaviour",
+    "vllm": "network prompt",
+}
+"""The layers that the sample of each format can show."""
+
+
+def _table_of_all_spellings(place: Path, truth: dict[str, Any]) -> Path:
+    """The customer table, with each account also as each format spells it."""
+    with (_SAMPLES / "provider/customers.csv").open(newline="") as file:
+        customers = {row["account_id"]: row for row in csv.DictReader(file)}
+    spelled = {s: c for one in truth.values() for s, c in one["accounts"].items()}
+    path = place / "customers.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(customers["cus-1000"]))
+        writer.writeheader()
+        writer.writerows({**customers[c], "account_id": s} for s, c in spelled.items())
+    return path
+
+
+def test_the_sample_of_each_format_shows_what_it_can(place: Path) -> None:
+    truth: dict[str, Any] = _truth()["formats"]
+    assert {one["format"] for one in truth.values()} == set(_SHOWS)
+    assert set(_SHOWS) | {"parquet", "litellm", "nginx"} == set(format_names())
+    out = place / "formats.parquet"
+    done = _run(
+        place,
+        str(_SAMPLES / "provider/formats"),
+        *("--home", str(place / "home"), "--indicators", str(place / "lab.json")),
+        *("--accounts", str(_table_of_all_spellings(place, truth)), "--out", str(out), "--json"),
+    )
+    _, rows = _published()
+    found: dict[str, dict[str, set[str]]] = {name: {} for name in truth}
+    for match in pq.read_table(out).to_pylist():
+        places = found[match["source"]].setdefault(match["event_id"], set())
+        places |= rows[match["indicator_id"]]
+    sources = {source["source"]: source for source in json.loads(done.stdout)["sources"]}
+    for name, one in truth.items():
+        assert found[name] == {e["event_id"]: set(e["rows"]) for e in one["expected"]}, name
+        source = sources[name]
+        assert (source["format"], source["rejected_lines"]["count"]) == (one["format"], 0)
+        layers = {layer for layer, shown in source["layers"].items() if shown}
+        assert layers == set(_SHOWS[one["format"]].split()), name
+        kinds = {_LAYERS[row.partition(".")[0]] for e in one["expected"] for row in e["rows"]}
+        assert kinds <= layers
+        # Only what is wholly encrypted can meet nothing.
+        assert bool(kinds) == (one["format"] != "cloudflare-logpush")
+    _check_what_is_withheld({source["format"]: source for source in sources.values()})
+
+
+def _check_what_is_withheld(sources: dict[str, dict[str, Any]]) -> None:
+    reasons = {name: source["rejected_fields"]["reasons"] for name, source in sources.items()}
+    assert reasons["azure-openai"] == {"client_ip is masked by its source": 7}
+    assert reasons["bedrock"] == {"prompt is in S3 (inputBodyS3Path), not in this log": 1}
+    assert reasons["cloudflare-logpush"] == {
+        "account_id is encrypted by its source": 7,
+        "prompt is encrypted by its source": 7,
+    }
+    assert sources["cloudflare-logpush"]["times_from_file"] == 7
+    assert sources["vllm"]["times_from_file"] == sources["vllm"]["exchanges"] == 14
+    assert sources["otel"]["exchanges"] == 7
+    assert sources["one-api"]["skipped_records"] == 1
 
 
 def test_window_leaves_out_and_says_so(place: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
+FORMATS = SAMPLES / "provider" / "formats"
 _FILES = (
     "lab/accounts.csv",
     "lab/proxies.csv",
@@ -29,10 +30,12 @@ def test_running_the_generator_again_changes_nothing(tmp_path: Path) -> None:
     written = sorted(
         path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
     )
-    assert written == sorted(_FILES)
-    for name in _FILES:
+    formats = [path.relative_to(SAMPLES).as_posix() for path in FORMATS.iterdir()]
+    assert written == sorted([*_FILES, *formats])
+    for name in written:
         assert (tmp_path / name).read_bytes() == (SAMPLES / name).read_bytes(), name
 
 
 def test_samples_stay_small() -> None:
     assert sum((SAMPLES / name).stat().st_size for name in _FILES) < 2_500_000
+    assert all(path.stat().st_size < 20_000 for path in FORMATS.iterdir())

@@ -35,7 +35,7 @@ from hub.model.codec import Json
 from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
 from hub.traffic.account_rows import ID_COLUMNS
 from hub.traffic.accounts import AccountTable
-from hub.traffic.formats import AUTO, format_names, open_log
+from hub.traffic.formats import AUTO, format_names, format_titles, open_log
 from hub.traffic.generic import SHOWN as LOG_COLUMNS
 from hub.traffic.reader import LogReader
 
@@ -67,7 +67,9 @@ class _Run:
 
 
 @click.command(
-    epilog=f"Columns of generic CSV, JSON lines and Parquet: {', '.join(LOG_COLUMNS)}. Others by "
+    epilog="Formats: "
+    + "; ".join(f"{name} ({title})" for name, title in format_titles())
+    + f".\n\nColumns of generic CSV, JSON lines and Parquet: {', '.join(LOG_COLUMNS)}. Others by "
     "--map account_id=user,...; a field inside nested JSON as a.b.\n\nColumns of the customer "
     f"table: {', '.join(TABLE_COLUMNS)}. One of the two ids will do. Others by --accounts-map "
     "email=mail,..."
@@ -79,7 +81,8 @@ class _Run:
     type=click.Choice([AUTO, *format_names()]),
     default=AUTO,
     show_default=True,
-    help="Format of all files; auto tells each file's by its first lines.",
+    metavar="NAME",
+    help="Format of all files, of those below; auto tells each file's by its first lines.",
 )
 @click.option(
     "--map",
@@ -139,9 +142,8 @@ def command(
 ) -> None:
     """Match traffic logs against indicators.
 
-    FILE is a log, a folder of logs or a glob; plain, gzip or zstd. Formats: generic CSV, JSON lines
-    and Parquet, LiteLLM spend logs and logging payloads, OpenTelemetry GenAI (OTLP JSON), and
-    nginx's combined access log.
+    FILE is a log, a folder of logs or a glob; plain, gzip or zstd. Each log's
+    format, of those below, is told by its first lines.
 
     The report groups matches by campaign. Prompt hits alone make a customer a candidate; hits on
     two or more layers are evidence. It also says which layers each source could show, so that "no

@@ -68,6 +68,11 @@ def format_names() -> tuple[str, ...]:
     return tuple(known.name for known in _FORMATS)
 
 
+def format_titles() -> tuple[tuple[str, str], ...]:
+    """Each name of `format_names`, and what people call that log."""
+    return tuple((known.name, known.title) for known in _FORMATS)
+
+
 def open_log(
     path: Path,
     *,

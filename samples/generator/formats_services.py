@@ -56,7 +56,11 @@ def langfuse(exchanges: Sequence[Exchange], name: str) -> str:
     for at, e in enumerate(exchanges, start=1):
         e.event_id = f"obs-{at:04x}"
         start = f"{e.moment:%Y-%m-%d %H:%M:%S.%f}"
-        trace: dict[str, Any] = {"trace_id": f"trace-{at}", "project_id": "project-1", "start_time": start}
+        trace: dict[str, Any] = {
+            "trace_id": f"trace-{at}",
+            "project_id": "project-1",
+            "start_time": start,
+        }
         records.append({"id": f"span-{at:04x}", "type": "SPAN", "name": "handler", **trace})
         records.append(
             {

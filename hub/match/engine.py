@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from hub.match import saved
 from hub.match.columns import Batch, Mask
+from hub.match.compare import Test, test_of
 from hub.match.contents import Contents
 from hub.match.coverage import Coverage, Unanswered, lacking, layers_of
 from hub.match.draft import Draft
@@ -217,6 +218,14 @@ class IndicatorIndex:
         """The test that an atom's number stands for."""
         found, _, local = next(self._by_segment(self._atoms, np.asarray([number], np.int32)))
         return self.segments[found].atom(int(local[0]))
+
+    def test(self, number: int) -> Test:
+        """The exact test of an atom."""
+        found, _, local = next(self._by_segment(self._atoms, np.asarray([number], np.int32)))
+        segment, at = self.segments[found], int(local[0])
+        if at >= segment.simple:
+            return segment.complex.test(at - segment.simple)
+        return test_of(segment.atom(at).comparison)
 
     def indicator_ids(self, indicators: Keys) -> Any:
         """The ids (Arrow strings) of indicators by their rows."""

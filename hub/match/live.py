@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from hub.match.compare import Test
+from hub.match.facts import Indicator
 from hub.match.fields import Kind
-from hub.match.indicators import Indicator
 from hub.match.limits import StateLimits, StateReport
 from hub.match.mask import masked
 from hub.match.plan import Atom, bands_of

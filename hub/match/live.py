@@ -12,11 +12,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from hub.match.compare import Test
 from hub.match.facts import Indicator
 from hub.match.fields import Kind
+from hub.match.index.text import safe_test
 from hub.match.limits import StateLimits, StateReport
 from hub.match.mask import masked
 from hub.match.plan import Atom, bands_of
@@ -24,6 +26,7 @@ from hub.match.reading import Reading
 from hub.match.schema import LAYERS
 from hub.match.segment import FormulaInfo
 from hub.match.state import Tracker, Watch, joined
+from hub.match.syntax import Comparison
 
 LIVE_LIMITS: Final = StateLimits(lateness=60.0)
 """Requests of several front ends reach one matcher within a minute."""
@@ -49,9 +52,6 @@ class Index(Protocol):
 
     def atom(self, number: int) -> Atom:
         """One test of one field."""
-
-    def test(self, number: int) -> Test:
-        """The exact test of an atom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class LiveMatcher:
         values = reading.values(field)
         value = values[0]
         if len(values) > 1:
-            test = index.test(number)
+            test = _test(atom.comparison)
             value = next((one for one in values if test(one)), value)
         hits = 0
         if field.kind is Kind.BANDS:
@@ -222,6 +222,11 @@ class LiveMatcher:
             band_hits=hits,
             several=several,
         )
+
+
+@lru_cache(maxsize=4096)
+def _test(comparison: Comparison) -> Test:
+    return safe_test(comparison)
 
 
 def _grouping(watch: Watch, reading: Reading) -> tuple[str | None, str | None]:

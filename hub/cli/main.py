@@ -21,6 +21,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "completion": ("hub.cli.completion:command", "Print the completion script for your shell."),
     "demo": ("hub.cli.demo:command", "Run the whole job on this machine with the sample data."),
     "hub": ("hub.cli.hub:command", "Run and administer a hub."),
+    "hunt": ("hub.cli.hunt:command", "Look for new indicators in the exchanges of last month."),
     "indicators": ("hub.cli.indicators:command", "List the indicators that you hold."),
     "init": ("hub.cli.init:command", "Make this organisation's keys and local state."),
     "join": ("hub.cli.join:command", "Accept an invitation to a channel."),

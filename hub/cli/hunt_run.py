@@ -1,0 +1,285 @@
+"""`stillwatch hunt run`: indicators that are new, over exchanges that are old."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from rich.text import Text
+
+from hub.cli.hunt_options import open_store, store_option
+from hub.cli.match_accounts import accounts_options, read_accounts
+from hub.cli.match_inputs import Indicators, bundle_objects, compile_indicators, parse_moment
+from hub.cli.match_missing import needs
+from hub.cli.match_output import MatchSink, check_output, match_sink
+from hub.cli.match_report import MatchReport
+from hub.cli.match_view import campaign_panel, counted, plain, report_console
+from hub.cli.options import home_options, json_option, load_home, print_json
+from hub.cli.progress import Advance, progress
+from hub.errors import InputError
+from hub.fingerprint.tokens import FingerprintKey
+from hub.hunt.hunted import Hunted, Versions
+from hub.hunt.passes import Pass, passes
+from hub.hunt.search import Window, search
+from hub.hunt.store import EventStore
+from hub.match.plan import ALWAYS, NEVER, microseconds
+from hub.match.schema import LAYERS
+from hub.model.codec import Json
+from hub.traffic.accounts import AccountTable
+
+FORMAT = "stillwatch-hunt-report/1"
+_FOUND = 1
+Objects = Callable[[], Iterator[Json]]
+
+
+@dataclass
+class _Hunt:
+    """One hunt, and what it found.
+
+    Attributes:
+        objects: gives all STIX objects at hand, anew at each call.
+        passes: what was looked for where, in JSON's words.
+    """
+
+    objects: Objects
+    keys: list[FingerprintKey]
+    accounts: AccountTable | None
+    window: Window
+    show_values: bool
+    passes: list[dict[str, int]] = field(default_factory=list)
+    not_answerable: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    report: MatchReport | None = None
+
+    def compiled(self, ids: frozenset[str]) -> Indicators:
+        """Some of the indicators, with everything that is no indicator."""
+        return compile_indicators(
+            (one for one in self.objects() if one.get("type") != "indicator" or one["id"] in ids),
+            self.keys,
+        )
+
+
+@click.command("run")
+@accounts_options
+@click.option(
+    "--indicators",
+    "bundles",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="BUNDLE",
+    help="STIX bundle to hunt for; the home is then read only if you name it as well.",
+)
+@click.option(
+    "--all", "everything", is_flag=True, help="Hunt for all indicators, not only for new ones."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="matches.parquet|.jsonl",
+    help="Write every match, one row per exchange and indicator.",
+)
+@click.option("--show-values", is_flag=True, help="Write matched values in clear, not masked.")
+@click.option("--since", metavar="TIME", help="Leave out earlier exchanges; UTC unless it says.")
+@click.option("--until", metavar="TIME", help="Leave out exchanges at this time and later.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one per core",
+    help="How many batches are matched at once.",
+)
+@click.option(
+    "--limit-examples",
+    type=click.IntRange(0, 10_000),
+    default=5,
+    show_default=True,
+    help="How many customers and indicators the report names.",
+)
+@click.option("--fail-on-match", is_flag=True, help="Exit with 1 if anything matches.")
+@store_option
+@json_option
+@home_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    accounts: Path | None,
+    accounts_map: tuple[str, ...],
+    region: str | None,
+    bundles: tuple[Path, ...],
+    everything: bool,
+    out: Path | None,
+    show_values: bool,
+    since: str | None,
+    until: str | None,
+    jobs: int,
+    limit_examples: int,
+    fail_on_match: bool,
+    store: Path | None,
+    as_json: bool,
+    home: Path,
+    passphrase_file: Path | None,
+) -> None:
+    """Look for new indicators in the exchanges of the event store.
+
+    Indicators that arrived since the last hunt are looked for in everything that is kept, all
+    others in what was added since. The answers are those that `stillwatch match` would give over
+    the same logs. Run it after each `stillwatch pull` and `stillwatch hunt add`.
+
+    With --since or --until the hunt is a question of its own: what is new stays new.
+
+    Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input.
+    """
+    check_output(out)
+    window = _window(since, until)
+    use_home = not bundles or ctx.get_parameter_source("home") in (
+        ParameterSource.COMMANDLINE,
+        ParameterSource.ENVIRONMENT,
+    )
+    events = open_store(store, home)
+    objects, keys = _indicators(bundles, (home, passphrase_file) if use_home else None)
+    table = read_accounts(accounts, accounts_map, region, keys)
+    hunt = _Hunt(objects, keys, table, window, show_values)
+    with events.locked():
+        events.expire(datetime.now(UTC))
+        versions = Versions.of(objects())
+        hunted = Hunted({}) if everything else Hunted.load(events.path)
+        due = list(hunted.due(versions, events.catalogue.generation))
+        if due:
+            with match_sink(out) as sink:
+                _run(hunt, events, due, sink, jobs)
+        if due and (since, until) == (None, None):
+            hunted.note(versions, events.catalogue.generation)
+            hunted.save(events.path)
+    if as_json:
+        print_json(_document(hunt, events, limit_examples))
+    else:
+        _show(hunt, events, limit_examples)
+        if due and out is not None:
+            click.echo(f"matches written to {out}")
+    if fail_on_match and hunt.report is not None and hunt.report.matched:
+        ctx.exit(_FOUND)
+
+
+def _window(since: str | None, until: str | None) -> Window:
+    first, last = parse_moment(since, "--since"), parse_moment(until, "--until")
+    window = Window(
+        ALWAYS if first is None else microseconds(first),
+        NEVER if last is None else microseconds(last),
+    )
+    if window.until <= window.since:
+        raise InputError("no time lies between --since and --until", where="--until")
+    return window
+
+
+def _indicators(
+    bundles: tuple[Path, ...], at: tuple[Path, Path | None] | None
+) -> tuple[Objects, list[FingerprintKey]]:
+    """All objects of the bundles and, where one is used, of the home."""
+    opened = None if at is None else load_home(*at)
+    if opened is not None:
+        click.get_current_context().call_on_close(opened.close)
+
+    def objects() -> Iterator[Json]:
+        yield from bundle_objects(bundles)
+        if opened is not None:
+            yield from opened.indicator_objects()
+
+    return objects, [] if opened is None else opened.fingerprint_keys()
+
+
+def _run(
+    hunt: _Hunt,
+    events: EventStore,
+    due: list[tuple[int, frozenset[str]]],
+    sink: MatchSink,
+    jobs: int,
+) -> None:
+    """Hunt for what is due, into the report and the match file."""
+    wanted = frozenset[str]().union(*(ids for _, ids in due))
+    whole = hunt.compiled(wanted)
+    hunt.report = MatchReport(whole)
+    hunt.report.customer_table = hunt.accounts is not None
+    parts = events.parts()
+    planned = passes(due, frozenset(one.indicator_id for one in whole.index.watches), parts)
+    filled = {name for part in parts for name in part.columns}
+    if hunt.accounts is not None:
+        filled.update(LAYERS["account"])
+    for identifier, paths in whole.index.coverage(filled).not_answerable.items():
+        hunt.not_answerable.setdefault(tuple(sorted(set(paths))), []).append(identifier)
+    with progress("Hunting", sum(one.rows for one in planned)) as advance:
+        for one in planned:
+            index = whole if one.indicators == wanted else hunt.compiled(one.indicators)
+            hunt.passes.append({"indicators": len(one.indicators), "exchanges": one.rows})
+            _search(hunt, events, one, index, sink, jobs, advance)
+
+
+def _search(
+    hunt: _Hunt,
+    events: EventStore,
+    one: Pass,
+    indicators: Indicators,
+    sink: MatchSink,
+    jobs: int,
+    advance: Advance,
+) -> None:
+    assert hunt.report is not None
+    for matches in search(
+        events,
+        one.parts,
+        indicators.index,
+        accounts=hunt.accounts,
+        window=hunt.window,
+        show_values=hunt.show_values,
+        jobs=jobs,
+        progress=advance,
+    ):
+        sink.write(matches)
+        hunt.report.add(matches)
+
+
+def _document(hunt: _Hunt, events: EventStore, examples: int) -> dict[str, Any]:
+    report = hunt.report
+    return {
+        "format": FORMAT,
+        "store": str(events.path),
+        "exchanges": sum(part.rows for part in events.catalogue.parts),
+        "passes": hunt.passes,
+        "matched_exchanges": report.matched if report else 0,
+        "campaigns": [report.campaign_to_json(one) for one in report.ordered()] if report else [],
+        "not_answerable": [
+            {"paths": list(paths), "count": len(ids), "examples": ids[:examples]}
+            for paths, ids in hunt.not_answerable.items()
+        ],
+        "unusable": [
+            {"indicator_id": problem.indicator_id, "reason": problem.reason}
+            for problem in (report.indicators.index.problems if report else ())
+        ],
+    }
+
+
+def _show(hunt: _Hunt, events: EventStore, examples: int) -> None:
+    console = report_console()
+    kept = sum(part.rows for part in events.catalogue.parts)
+    report = hunt.report
+    if report is None:
+        console.print(f"Nothing new to hunt for in {counted(kept, 'exchange')}.")
+        return
+    for campaign in report.ordered():
+        console.print(campaign_panel(report, campaign, examples))
+    for one in hunt.passes:
+        looked = counted(one["indicators"], "indicator")
+        console.print(f"Looked for {looked} in {counted(one['exchanges'], 'exchange')}.")
+    console.print(Text(f"{counted(report.matched, 'exchange')} matched", style="bold"))
+    lacking = needs(
+        hunt.not_answerable, customers=report.customer_table, keys=bool(report.indicators.keys)
+    )
+    for sentence in lacking:
+        console.print(Text(f"not answerable: {plain(sentence)}"))
+    for problem in report.indicators.index.problems[:examples]:
+        console.print(Text(f"not used: {plain(problem.indicator_id)}: {plain(problem.reason)}"))

@@ -6,7 +6,8 @@ Figures are of this machine and this run; the ratios are what carries over.
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
+import inspect
 import json
 import os
 import platform
@@ -16,7 +17,23 @@ from typing import Final
 
 from tests.bench.table import Row, render
 
-_PARTS: Final = ("hub", "match", "cluster", "channel", "model")
+_PARTS: Final = tuple(
+    part
+    for part in (
+        "compile",
+        "match",
+        "text",
+        "read",
+        "live",
+        "oracle",
+        "cluster",
+        "hunt",
+        "hub",
+        "channel",
+        "model",
+    )
+    if importlib.util.find_spec(f"tests.bench.{part}")
+)
 
 
 def main() -> None:
@@ -24,11 +41,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], help="default: all")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--full", action="store_true", help="the largest sizes too; takes hours")
     options = parser.parse_args()
     measured: dict[str, list[Row]] = {}
     for part in options.parts or _PARTS:
         print(f"measuring {part} ...", file=sys.stderr, flush=True)
-        measured[part] = importlib.import_module(f"tests.bench.{part}").measure()
+        measure = importlib.import_module(f"tests.bench.{part}").measure
+        # Parts that have no larger sizes take no argument.
+        larger = options.full and "full" in inspect.signature(measure).parameters
+        measured[part] = measure(full=True) if larger else measure()
         if not options.json:
             print(f"\n## {part}\n\n{render(measured[part])}", flush=True)
     machine = {

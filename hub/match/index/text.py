@@ -1,295 +1,225 @@
 """Search of many literals and regular expressions in texts.
 
-One Hyperscan database holds them all where the module is installed. It only proposes: each
-proposal is judged by the exact test of the comparison. What Hyperscan cannot read, and rows with
-characters on whose classes it and Python differ, are searched with `re`, as everything is where
-the module is missing. Expressions over which Python's backtracking might take forever are judged
-by Hyperscan alone, and refused without it.
+Nearly every test holds only where some literal stands: one kernel finds those of all tests. Where
+the literal is the whole test its presence decides; any other proposal is judged by the exact test.
+Tests without such a literal are proposed by Hyperscan where the module is installed. What it
+cannot read, and classes of characters on which it and Python differ, are left to `re`, as all such
+tests are where the module is missing. Expressions over which Python's backtracking might take
+forever are judged by Hyperscan alone, and refused without it.
 """
 
 from __future__ import annotations
 
-import importlib
-import re
-import threading
 import unicodedata
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final, Protocol
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from hub.errors import PatternError
-from hub.match.compare import Test, test_of
-from hub.match.index.buffers import Hits, string_buffers
-from hub.match.syntax import Comparison, Operator
+from hub.match.compare import Test
+from hub.match.index import utf8
+from hub.match.index.bounded import safe_test
+from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, string_buffers
+from hub.match.index.expressions import CASE_FRIENDS, Required, explodes, required
+from hub.match.index.literals import Literal, LiteralTable
+from hub.match.index.proposer import Proposer
+from hub.match.syntax import Comparison
 
-# Characters on whose classes (\w, \s, \d, upper and lower case) Hyperscan's older Unicode tables
-# and Python's agree; a test compares every one of them.
-_SETTLED: Final = (
-    "\x00-\x1b\x20-\u055f\u0590-\u05ee\u05f0-\u085f\u0900-\u09fb\u0e00-\u0e7f\u2000-\u2bff"
-    "\u3000-\u312d\u3400-\u4db5\u4e00-\u9fcc\uac00-\ud7a3\ue000-\ufaff\ufe00-\uffff"
-    "\U0001f000-\U0001faff"
-)
-UNSETTLED: Final = re.compile(f"[^{_SETTLED}]")
+__all__ = ["TextIndex", "explodes", "safe_test"]
 
-_BOUNDED_DOTS: Final = re.compile(r"(?<!\\)\.\{\d*,?\d+\}")
-
-# Spellings that both engines accept and read differently.
-_READ_DIFFERENTLY: Final = re.compile(r"\[:|\[\[|\{,|\x00|\\[xu0-9]|\(\?[aLu]")
-
-# The standard library's own reading of a regular expression; it has no public name.
-_SRE: Final[Any] = importlib.import_module("re._parser")
-_REPEATS: Final = frozenset({_SRE.MAX_REPEAT, _SRE.MIN_REPEAT})
-
-
-class Backend(Protocol):
-    """Proposes the expressions that a text may satisfy."""
-
-    def candidates(self, text: bytes) -> list[int]:
-        """Numbers of the expressions that search finds in the text (UTF-8)."""
+_CROWD: Final = 6
+"""So many proposals of one text, and Hyperscan thins them out before they are judged."""
 
 
 class TextIndex:
-    """A list of distinct LIKE and MATCHES tests; key k is the k-th of them."""
+    """A list of distinct LIKE and MATCHES tests, none negated; key k is the k-th of them.
+
+    Several threads may search at once.
+    """
 
     def __init__(self, comparisons: Sequence[Comparison]) -> None:
+        self._comparisons = tuple(comparisons)
         self._tests: list[Test] = [safe_test(comparison) for comparison in comparisons]
-        hyperscan = _hyperscan()
-        expressions = [_expression(comparison) for comparison in comparisons]
-        everything = range(len(comparisons))
-        self._by_scan = [
-            k for k in everything if hyperscan and _compiles(hyperscan, expressions[k])
-        ]
-        scanned = set(self._by_scan)
-        self._by_re = [k for k in everything if k not in scanned]
-        self._hyperscan = hyperscan
-        self._chosen = [_widened(str(expressions[k])) for k in self._by_scan]
-        self._ascii = self._database(unicode=False)
+        needs = {key: required(comparison) for key, comparison in enumerate(comparisons)}
+        weak = {
+            key: comparisons[key]
+            for key, need in needs.items()
+            if need is None or not need.selective
+        }
+        needy = {key for key, need in needs.items() if need}
+        proposer = Proposer(weak, needy)
+        self._rest = proposer or None
+        anchored = {k: need for k, need in needs.items() if need and k not in proposer.keys}
+        self._anchored = list(anchored)
+        self._decides: NDArray[np.bool_] = np.zeros(len(comparisons), dtype=np.bool_)
+        self._decides[[key for key, need in anchored.items() if need.decides]] = True
+        literals = [literal for key, need in anchored.items() for literal in _literals(key, need)]
+        self._table = LiteralTable(literals, len(comparisons)) if literals else None
 
     @cached_property
-    def _unicode(self) -> Backend | None:
-        """Compiled when the first text beyond ASCII comes: it takes far longer."""
-        return self._database(unicode=True)
-
-    def _database(self, *, unicode: bool) -> Backend | None:
-        """All expressions in one; None if there are none, or too many for one database."""
-        if not self._chosen:
-            return None
-        try:
-            return _Hyperscan(self._hyperscan, self._chosen, unicode=unicode)
-        except self._hyperscan.error:
-            return None
+    def _crowd(self) -> Proposer:
+        """All tests whose literal only proposes; made when the first text has many of them."""
+        comparisons = {
+            key: self._comparisons[key] for key in self._anchored if not self._decides[key]
+        }
+        return Proposer(comparisons, frozenset(comparisons))
 
     def probe(self, values: Any) -> Hits:
         """Find which tests each of N strings (Arrow, nulls allowed) passes."""
-        rows: list[int] = []
-        keys: list[int] = []
-        values = _sound(values)
         data, offsets = string_buffers(values)
-        bounds = (offsets - offsets[0]).tolist()
-        content = data[offsets[0] : offsets[-1]].tobytes()
-        missing = set(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist())
-        for row in range(len(values)):
-            if row in missing:
-                continue
-            found = self._passed(content[bounds[row] : bounds[row + 1]])
-            if found:
-                rows += [row] * len(found)
-                keys += found
-        return np.asarray(rows, dtype=np.int64), np.asarray(keys, dtype=np.int32)
-
-    def _passed(self, content: bytes) -> list[int]:
-        text: str | None = None
-        if content.isascii() and not _SEPARATORS.search(content):
-            proposed = self._propose(self._ascii, content)
+        kinds = utf8.kinds(data, offsets) if len(values) else np.zeros(0, dtype=np.uint8)
+        if values.null_count:
+            shown: Rows = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
         else:
-            text = unicodedata.normalize("NFC", content.decode())
-            unsettled = UNSETTLED.search(text) is not None
-            proposed = self._by_scan if unsettled else self._propose(self._unicode, text.encode())
-        if self._by_re:
-            proposed = [*proposed, *self._by_re]
-        if not proposed:
-            return proposed
-        if text is None:
-            text = content.decode("ascii")
-        return [k for k in sorted(proposed) if self._tests[k](text)]
+            shown = np.arange(len(values))
+        texts = _Texts(data, offsets, kinds)
+        direct = shown[kinds[shown] != utf8.OTHER]
+        found = [*self._by_literal(texts, direct), *self._rewritten(texts, shown)]
+        if self._rest is not None:
+            found.append(self._by_scan(texts, shown))
+        rows = np.concatenate([part[0] for part in found])
+        keys = np.concatenate([part[1] for part in found])
+        order = np.lexsort((keys, rows))
+        return rows[order], keys[order]
 
-    def _propose(self, backend: Backend | None, content: bytes) -> list[int]:
-        if backend is None:
-            return self._by_scan
-        return [self._by_scan[number] for number in backend.candidates(content)]
+    def find(self, text: str) -> Sequence[int]:
+        """The tests that one text passes, in order; a lone surrogate counts as U+FFFD."""
+        if not text.isascii() or any(mark in text for mark in "\x1c\x1d\x1e\x1f") or not text:
+            sound = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            keys: list[int] = self.probe(pa.array([sound], pa.large_string()))[1].tolist()
+            return keys
+        content = text.encode()
+        hit: list[int] | None = []
+        if self._table is not None:
+            hit = self._table.find(np.frombuffer(content, dtype=np.uint8))
+        proposed = [*self._anchored] if hit is None else hit
+        if self._rest is not None:
+            proposed += self._rest.of(content, utf8.PLAIN)
+        if len(proposed) > _CROWD:
+            proposed = self._thinned(content, utf8.PLAIN, proposed)
+        return sorted(key for key in proposed if self._decides[key] or self._tests[key](text))
 
+    def _by_literal(self, texts: _Texts, rows: Rows) -> list[Hits]:
+        """Texts that are searched where they lie."""
+        if self._table is None or not len(rows):
+            return [_NONE]
+        (at, keys), heavy = self._table.search(texts.data, texts.offsets, rows)
+        if heavy.any():
+            whole = rows[heavy]
+            light = ~np.isin(at, whole)
+            given_up = _pairs(whole.tolist(), [self._anchored] * len(whole))
+            return [*self._judged(texts, (at[light], keys[light])), self._tested(texts, given_up)]
+        return self._judged(texts, (at, keys))
 
-_SEPARATORS: Final = re.compile(rb"[\x1c-\x1f]")
-
-
-def _sound(values: Any) -> Any:
-    """The same strings, with U+FFFD for bytes that are not UTF-8."""
-    if len(values) == 0 or pc.all(pc.string_is_ascii(values)).as_py():
-        return values
-    try:
-        values.validate(full=True)
-    except pa.ArrowInvalid:
-        binary = values.cast(pa.large_binary())
-        texts = [
-            None if raw is None else raw.decode("utf-8", "replace") for raw in binary.to_pylist()
+    def _judged(self, texts: _Texts, hits: Hits) -> list[Hits]:
+        rows, keys = hits
+        sure = self._decides[keys]
+        return [
+            (rows[sure], keys[sure]),
+            self._tested(texts, (rows[~sure], keys[~sure])),
         ]
-        return pa.array(texts, pa.large_string())
-    return values
+
+    def _rewritten(self, texts: _Texts, shown: Rows) -> list[Hits]:
+        """Texts that are no UTF-8 or not in normal form C, and those with odd cases."""
+        rows = shown[texts.kinds[shown] == utf8.OTHER].tolist()
+        if self._table is None or not rows:
+            return [_NONE]
+        owners: list[int] = []
+        written: list[bytes] = []
+        for row in rows:
+            text = texts.text(row)
+            spellings = {text, text.translate(CASE_FRIENDS)}
+            written += (spelling.encode() for spelling in spellings)
+            owners += [row] * len(spellings)
+        data: Bytes = np.frombuffer(b"".join(written) or b"\0", dtype=np.uint8)
+        ends = np.cumsum([len(one) for one in written])
+        offsets: Rows = np.concatenate([[0], ends]).astype(np.int64)
+        (at, keys), heavy = self._table.search(data, offsets, np.arange(len(owners)))
+        by_row: dict[int, set[int]] = {}
+        for number, key in zip(at.tolist(), keys.tolist(), strict=True):
+            by_row.setdefault(owners[number], set()).add(key)
+        for number in np.flatnonzero(heavy).tolist():
+            by_row[owners[number]] = set(self._anchored)
+        pairs = _pairs(list(by_row), [sorted(found) for found in by_row.values()])
+        return [self._tested(texts, pairs)]
+
+    def _by_scan(self, texts: _Texts, rows: Rows) -> Hits:
+        """Tests without a required literal."""
+        assert self._rest is not None
+        owners: list[int] = []
+        proposed: list[list[int]] = []
+        kinds, edges, view = texts.kinds.tolist(), texts.offsets.tolist(), texts.data.data
+        for row in rows.tolist():
+            kind = kinds[row]
+            if kind == utf8.OTHER:
+                found = self._rest.of(texts.content(row), kind)
+            else:
+                found = self._rest.of(view[edges[row] : edges[row + 1]], kind)
+            if found:
+                owners.append(row)
+                proposed.append(found)
+        return self._tested(texts, _pairs(owners, proposed))
+
+    def _tested(self, texts: _Texts, hits: Hits) -> Hits:
+        """The proposals that pass their exact test."""
+        rows, keys = hits
+        if not len(rows):
+            return _NONE
+        kept = np.zeros(len(rows), dtype=np.bool_)
+        edges = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
+        for first, last in pairwise(edges):
+            row, proposed = int(rows[first]), keys[first:last].tolist()
+            possible = proposed
+            if len(proposed) > _CROWD:
+                possible = self._thinned(texts.content(row), int(texts.kinds[row]), proposed)
+            text = texts.text(row)
+            passed = {key for key in possible if self._tests[key](text)}
+            kept[first:last] = [key in passed for key in proposed]
+        return rows[kept], keys[kept]
+
+    def _thinned(self, content: bytes | memoryview, kind: int, proposed: list[int]) -> list[int]:
+        """Those of many proposals that Hyperscan does not exclude."""
+        crowd = self._crowd
+        possible = set(crowd.of(content, kind))
+        return [key for key in proposed if key in possible or key not in crowd.keys]
 
 
-def _hyperscan() -> Any:
-    """The optional module, or None."""
-    try:
-        return importlib.import_module("hyperscan")
-    except ImportError:
-        return None
+class _Texts:
+    """N texts as Arrow holds them, and as the exact tests want them."""
+
+    def __init__(self, data: Bytes, offsets: Offsets, kinds: Bytes) -> None:
+        self.data, self.offsets, self.kinds = data, offsets, kinds
+        self._view = data.data
+
+    def _raw(self, row: int) -> memoryview:
+        return self._view[int(self.offsets[row]) : int(self.offsets[row + 1])]
+
+    def text(self, row: int) -> str:
+        """In normal form C, with U+FFFD for bytes that are no UTF-8."""
+        text = str(self._raw(row), "utf-8", "replace")
+        return unicodedata.normalize("NFC", text) if self.kinds[row] == utf8.OTHER else text
+
+    def content(self, row: int) -> bytes | memoryview:
+        """The same in UTF-8."""
+        return self.text(row).encode() if self.kinds[row] == utf8.OTHER else self._raw(row)
 
 
-class _Hyperscan:
-    """One compiled database; scans of one database take turns, for they share its scratch."""
-
-    def __init__(self, module: Any, expressions: Sequence[str], *, unicode: bool) -> None:
-        self._database = module.Database()
-        flags = [_flags(module, unicode=unicode)] * len(expressions)
-        self._database.compile(
-            expressions=[expression.encode() for expression in expressions],
-            ids=list(range(len(expressions))),
-            elements=len(expressions),
-            flags=flags,
-        )
-        self._lock = threading.Lock()
-        self._found: list[int] = []
-        self._note: Callable[..., None] = lambda number, *_: self._found.append(number)
-
-    def candidates(self, text: bytes) -> list[int]:
-        with self._lock:
-            self._found = []
-            self._database.scan(text, match_event_handler=self._note)
-            return self._found
+def _literals(key: int, need: Required) -> list[Literal]:
+    return [
+        Literal(content, caseless, key, number)
+        for number, part in enumerate(need.parts)
+        for content, caseless in part
+    ]
 
 
-def _flags(module: Any, *, unicode: bool) -> int:
-    flags = int(module.HS_FLAG_SINGLEMATCH) | int(module.HS_FLAG_ALLOWEMPTY)
-    if unicode:
-        flags |= int(module.HS_FLAG_UTF8) | int(module.HS_FLAG_UCP)
-    return flags
+_NONE: Final[Hits] = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32))
 
 
-def _widened(expression: str) -> str:
-    """Let `.{0,200}` be `.*`: it proposes more, never less, and compiles a hundred times faster."""
-    return expression if "[" in expression else _BOUNDED_DOTS.sub(".*", expression)
-
-
-def _compiles(module: Any, expression: str | None) -> bool:
-    if expression is None:
-        return False
-    if _LITERAL.fullmatch(expression):
-        return True
-    try:
-        _Hyperscan(module, [_widened(expression)], unicode=False)
-    except module.error:
-        return False
-    return True
-
-
-_LITERAL: Final = re.compile(r"(?:[A-Za-z0-9]|\\x[0-9a-f]{2}){1,1000}")
-
-
-def _expression(comparison: Comparison) -> str | None:
-    """What Hyperscan is to look for, or None if it would read the text in another way."""
-    text = unicodedata.normalize("NFC", str(comparison.values[0]))
-    if comparison.operator is Operator.MATCHES:
-        return None if _READ_DIFFERENTLY.search(text) else text
-    parts = re.split("%+", text)
-    body = "(?s:.*)".join(_like_part(part) for part in parts)
-    start = "" if parts[0] == "" and len(parts) > 1 else r"\A"
-    end = "" if parts[-1] == "" and len(parts) > 1 else r"\z"
-    inner = "(?s:.*)".join(_like_part(part) for part in parts if part) if body else ""
-    return f"{start}{inner}{end}"
-
-
-def _like_part(part: str) -> str:
-    return "".join(
-        "(?s:.)" if char == "_" else char if _is_plain(char) else f"\\x{ord(char):02x}"
-        for char in part
-    )
-
-
-def _is_plain(char: str) -> bool:
-    return not char.isascii() or char.isalnum()
-
-
-def safe_test(comparison: Comparison) -> Test:
-    """Compile a test whose time is bounded by the length of the value.
-
-    Raises:
-        PatternError: the regular expression may take exponential time, and there is no Hyperscan
-            to bound it, or it cannot read it; or what `test_of` raises.
-    """
-    test = test_of(comparison)
-    if not explodes(comparison):
-        return test
-    backend = _alone(comparison)
-    if backend is None:
-        raise PatternError(
-            "the regular expression may take exponential time", position=comparison.position
-        )
-
-    def bounded(value: Any) -> bool:
-        if not isinstance(value, str):
-            return comparison.negated
-        text = unicodedata.normalize("NFC", value).encode("utf-8", "replace")
-        return bool(backend.candidates(text)) != comparison.negated
-
-    return bounded
-
-
-def _alone(comparison: Comparison) -> Backend | None:
-    """A database of exactly this expression, if Hyperscan is there and reads it as Python does."""
-    module, expression = _hyperscan(), _expression(comparison)
-    if module is None or expression is None:
-        return None
-    try:
-        return _Hyperscan(module, [expression], unicode=True)
-    except module.error:
-        return None
-
-
-def explodes(comparison: Comparison) -> bool:
-    """Tell whether backtracking over a MATCHES literal may take exponential time.
-
-    So it may where an unbounded repeat holds another one; many such expressions are harmless, but
-    nothing cheap tells which.
-    """
-    if comparison.operator is not Operator.MATCHES:
-        return False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _nested(_SRE.parse(str(comparison.values[0])), inside=False)
-    except (re.error, RecursionError, OverflowError):
-        return False
-
-
-def _nested(items: Any, *, inside: bool) -> bool:
-    for operation, argument in items:
-        if operation in _REPEATS:
-            unbounded = argument[1] > 1000
-            if (inside and unbounded) or _nested(argument[2], inside=inside or unbounded):
-                return True
-        elif any(_nested(part, inside=inside) for part in _subpatterns(argument)):
-            return True
-    return False
-
-
-def _subpatterns(argument: Any) -> list[Any]:
-    if isinstance(argument, _SRE.SubPattern):
-        return [argument]
-    if isinstance(argument, list | tuple):
-        return [found for part in argument for found in _subpatterns(part)]
-    return []
+def _pairs(rows: Sequence[int], keys: Sequence[Sequence[int]]) -> Hits:
+    counts = [len(found) for found in keys]
+    flat: Keys = np.asarray([key for found in keys for key in found], dtype=np.int32)
+    return np.repeat(np.asarray(rows, dtype=np.int64), counts), flat

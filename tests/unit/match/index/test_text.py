@@ -11,8 +11,10 @@ import pyarrow as pa
 import pytest
 
 from hub.errors import PatternError
-from hub.match.index import text as text_index
-from hub.match.index.text import UNSETTLED, TextIndex, explodes, safe_test
+from hub.match.index import bounded, proposer, scanner
+from hub.match.index.bounded import safe_test
+from hub.match.index.expressions import UNSETTLED, explodes
+from hub.match.index.text import TextIndex
 from hub.match.pattern import parse
 from hub.match.syntax import Comparison, Observation
 
@@ -76,7 +78,13 @@ def test_both_engines_find_what_the_exact_tests_say(engine: str, kind: pa.DataTy
     ]
     assert list(zip(rows.tolist(), keys.tolist(), strict=True)) == expected
     assert len({key for _, key in expected}) == len(TESTS)
-    assert (index._ascii is not None) is (engine == "hyperscan")
+    assert [index.find(value) for value in TEXTS if value is not None] == [
+        [key for key, test in enumerate(tests) if test(value)]
+        for value in TEXTS
+        if value is not None
+    ]
+    assert index._rest is not None
+    assert bool(index._rest.keys) is (engine == "hyperscan")
 
 
 def test_databases_that_do_not_compile_leave_the_work_to_re(
@@ -88,8 +96,9 @@ def test_databases_that_do_not_compile_leave_the_work_to_re(
     def refuse(*_: object, **__: object) -> None:
         raise hyperscan.error("too large")
 
-    monkeypatch.setattr(text_index, "_Hyperscan", refuse)
-    monkeypatch.setattr(text_index, "_compiles", lambda *_: True)
+    monkeypatch.setattr(proposer, "Scanner", refuse)
+    monkeypatch.setattr(bounded, "Scanner", refuse)
+    monkeypatch.setattr(proposer, "_compiling", lambda _, expressions: (dict(expressions), None))
     without = TextIndex(TESTS)
     assert [part.tolist() for part in without.probe(pa.array(TEXTS))] == expected
     with pytest.raises(PatternError, match="exponential"):
@@ -176,4 +185,4 @@ def test_settled_characters_are_classed_alike_by_both_engines() -> None:
 
 
 def test_the_module_is_found_by_name() -> None:
-    assert text_index._hyperscan() is hyperscan
+    assert scanner.hyperscan() is hyperscan

@@ -1,0 +1,407 @@
+"""Search of many byte strings in many texts at once, in a Numba kernel.
+
+Of each literal one window of 8 bytes (fewer of a short one) is chosen that few others share. The
+kernel hashes the window at every place of a text and looks into a bitmap that stays in the
+processor's cache; only where the bit is set does it look at the literals themselves. Windows are
+compared without the case of ASCII letters, literals with it unless they are caseless. A key may
+have several parts, each with its literals: it is found where every part has one of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.fingerprint.jit import kernel
+from hub.fingerprint.loads import word_at
+from hub.fingerprint.masking import Index
+from hub.match.index.buffers import NO_BYTES, Bytes, Hits, Keys, Offsets, Rows
+
+WIDE: Final = 8
+MIDDLE: Final = 6
+NARROW: Final = 2
+"""Bytes of the shortest literal that the table takes."""
+_SIZES: Final = (WIDE, MIDDLE, 4, 3, NARROW)
+MAX_PARTS: Final = 8
+
+_FOLD: Final = np.uint64(0x2020202020202020)
+_HASH: Final = np.uint64(0x9E3779B97F4A7C15)
+_BITS_PER_WINDOW: Final = 64
+_CHUNK: Final = 2048
+_WORK_PER_BYTE: Final = 64
+_FREE_WORK: Final = 65_536
+
+Entries: TypeAlias = NDArray[np.int32]
+"""A row for each literal: start and length in the arena, place of its window, key, whether
+caseless, part."""
+Spans: TypeAlias = NDArray[np.int32]
+Words64: TypeAlias = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A byte string of at least NARROW bytes that stands for one part of a key.
+
+    Attributes:
+        part: 0 to MAX_PARTS - 1; the parts of a key are numbered without gaps.
+    """
+
+    content: bytes
+    caseless: bool
+    key: int
+    part: int = 0
+
+
+@kernel
+def _looked(
+    data: Bytes, at: Index, arena: Bytes, start: Index, length: Index, caseless: Index
+) -> Index:
+    """How many bytes of the literal stand at a place of the text, from its first on."""
+    for k in range(length):
+        left = data[at + k]
+        right = arena[start + k]
+        if left != right:
+            letter = left | np.uint8(0x20)
+            if not caseless or (left ^ right) != 0x20 or letter < 0x61 or letter > 0x7A:
+                return k
+    return length
+
+
+@kernel
+def _slot(window: np.uint64, hashed: np.uint64, slots: Words64, spans: Spans) -> Index:
+    """The slot of a window, or the empty one where it would be."""
+    mask = slots.size - 1
+    at = np.int64(hashed) & mask
+    while spans[at, 1] > 0 and slots[at] != window:
+        at = (at + 1) & mask
+    return at
+
+
+@kernel
+def _fill(
+    windows: Words64, starts: Rows, shift: np.uint64, bits: Bytes, slots: Words64, spans: Spans
+) -> None:
+    for number in range(windows.size):
+        hashed = (windows[number] * _HASH) >> shift
+        bits[hashed >> np.uint64(3)] |= np.uint8(1) << np.uint8(hashed & np.uint64(7))
+        at = _slot(windows[number], hashed, slots, spans)
+        slots[at] = windows[number]
+        spans[at, 0] = starts[number]
+        spans[at, 1] = starts[number + 1]
+
+
+@kernel
+def _window(data: Bytes, at: Index, end: Index) -> np.uint64:
+    """The folded bytes from a place on, zero behind the end of the text."""
+    if at + WIDE <= end:
+        return word_at(data, at) | _FOLD
+    word = np.uint64(0)
+    for k in range(end - at):
+        word |= np.uint64(data[at + k] | np.uint8(0x20)) << np.uint64(8 * k)
+    return word
+
+
+@kernel
+def _candidates(
+    data: Bytes,
+    first: Index,
+    last: Index,
+    mask: np.uint64,
+    shift: np.uint64,
+    bits: Bytes,
+    out: Rows,
+) -> Index:
+    """Collect the places in [first, last) whose window may be one; 8 bytes follow each."""
+    count = np.uint64(0)
+    # No branch and unsigned indices: nothing foresees where a bit is set.
+    for at in range(first, last):
+        hashed = (((word_at(data, at) | _FOLD) & mask) * _HASH) >> shift
+        out[count] = at
+        bit = bits[hashed >> np.uint64(3)] >> np.uint8(hashed & np.uint64(7))
+        count += np.uint64(bit & np.uint8(1))
+    return np.int64(count)
+
+
+@kernel
+def _judge(
+    data: Bytes,
+    begin: Index,
+    end: Index,
+    at: Index,
+    span: Spans,
+    arena: Bytes,
+    entries: Entries,
+    wanted: Bytes,
+    seen: Rows,
+    parts: Bytes,
+    stamp: int,
+    keys: Keys,
+    found: Index,
+) -> tuple[Index, Index]:
+    """Compare the literals of one window with the text round it; returns hits and work."""
+    work: Index = 0
+    for number in range(span[0], span[1]):
+        key = entries[number, 3]
+        length = entries[number, 1]
+        first = at - entries[number, 2]
+        work += 1
+        part = np.uint8(1) << np.uint8(entries[number, 5])
+        if seen[key] != stamp:
+            seen[key] = stamp
+            parts[key] = 0
+        if parts[key] & part or first < begin or first + length > end:
+            continue
+        looked = _looked(data, first, arena, entries[number, 0], length, entries[number, 4])
+        work += looked
+        if looked == length:
+            parts[key] |= part
+            if parts[key] == wanted[key]:
+                if found < keys.size:
+                    keys[found] = key
+                found += 1
+    return found, work
+
+
+@kernel
+def _search(
+    data: Bytes,
+    offsets: Offsets,
+    rows: Rows,
+    arena: Bytes,
+    entries: Entries,
+    masks: Words64,
+    shift: np.uint64,
+    bits: Bytes,
+    slots: Words64,
+    spans: Spans,
+    wanted: Bytes,
+    seen: Rows,
+    parts: Bytes,
+    stamp: int,
+    ends: Rows,
+    heavy: NDArray[np.bool_],
+    keys: Keys,
+    first_row: int,
+) -> int:
+    """Write the keys found in `rows` from one on, and where those of each end.
+
+    Returns the first row whose keys found no room.
+    """
+    found = ends[first_row - 1] if first_row else np.int64(0)
+    places = np.empty(_CHUNK + WIDE + 1, np.int64)
+    for number in range(first_row, rows.size):
+        begin = np.int64(offsets[rows[number]])
+        end = np.int64(offsets[rows[number] + 1])
+        left = _FREE_WORK + _WORK_PER_BYTE * (end - begin)
+        for mask in masks:
+            first = begin
+            while first < end and left >= 0:
+                last = min(first + _CHUNK, max(first, end - WIDE + 1))
+                count = _candidates(data, first, last, mask, shift, bits, places)
+                if last >= end - WIDE + 1:
+                    for at in range(last, end - NARROW + 1):
+                        places[count] = at
+                        count += 1
+                    last = end
+                first = last
+                for k in range(count):
+                    if left < 0:
+                        break
+                    window = _window(data, places[k], end) & mask
+                    slot = _slot(window, (window * _HASH) >> shift, slots, spans)
+                    if spans[slot, 1] > 0:
+                        found, work = _judge(
+                            data,
+                            begin,
+                            end,
+                            places[k],
+                            spans[slot],
+                            arena,
+                            entries,
+                            wanted,
+                            seen,
+                            parts,
+                            stamp + number,
+                            keys,
+                            found,
+                        )
+                        left -= work
+        if found > keys.size:
+            return number
+        heavy[number] = left < 0
+        ends[number] = found
+    return rows.size
+
+
+class _Mine:
+    """What one thread needs for itself.
+
+    Attributes:
+        seen: in which text a part of a key was looked for last.
+        parts: which of its parts that text has.
+        stamp: the number that the next text gets.
+    """
+
+    def __init__(self, keys: int) -> None:
+        self.seen: Rows = np.zeros(keys, dtype=np.int64)
+        self.parts: Bytes = np.zeros(keys, dtype=np.uint8)
+        self.stamp = 1
+        self.edges: Rows = np.zeros(2, dtype=np.int64)
+        self.row: Rows = np.zeros(1, dtype=np.int64)
+        self.end: Rows = np.zeros(1, dtype=np.int64)
+        self.heavy: NDArray[np.bool_] = np.zeros(1, dtype=np.bool_)
+        self.keys: Keys = np.empty(64, dtype=np.int32)
+
+
+class LiteralTable:
+    """Finds the keys of the literals that occur in texts; several threads may search at once.
+
+    Args:
+        literals: in any order; a key may have several.
+        keys: how many keys there are.
+    """
+
+    def __init__(self, literals: Sequence[Literal], keys: int) -> None:
+        self._keys = keys
+        self._threads = threading.local()
+        windows, places = _windows(literals)
+        order = np.argsort(windows, kind="stable")
+        windows = windows[order]
+        starts = np.flatnonzero(np.concatenate([[True], windows[1:] != windows[:-1]]))
+        distinct = windows[starts] if len(windows) else windows
+        edges: Rows = np.append(starts[: len(distinct)], len(windows)).astype(np.int64)
+        power = max(10, (_BITS_PER_WINDOW * len(distinct)).bit_length())
+        self._shift = np.uint64(64 - power)
+        sizes = sorted({_size(one.content) for one in literals})
+        self._masks: Words64 = np.asarray([(1 << 8 * n) - 1 for n in sizes], dtype=np.uint64)
+        self._wanted: Bytes = np.zeros(keys, dtype=np.uint8)
+        for one in literals:
+            self._wanted[one.key] |= 1 << one.part
+        self._bits: Bytes = np.zeros(1 << (power - 3), dtype=np.uint8)
+        size = 1 << max(4, (2 * len(distinct)).bit_length())
+        self._slots: Words64 = np.zeros(size, dtype=np.uint64)
+        self._spans: Spans = np.zeros((size, 2), dtype=np.int32)
+        _fill(distinct, edges, self._shift, self._bits, self._slots, self._spans)
+        chosen = [literals[number] for number in order.tolist()]
+        content = b"".join(one.content for one in chosen)
+        self._arena: Bytes = np.frombuffer(content, dtype=np.uint8) if content else NO_BYTES
+        self._entries = _entries(chosen, places[order])
+
+    def search(self, data: Bytes, offsets: Offsets, rows: Rows) -> tuple[Hits, NDArray[np.bool_]]:
+        """Find the keys in some rows of N texts.
+
+        Args:
+            data: the bytes of all texts.
+            offsets: N + 1 places in it.
+            rows: numbers of the texts to search.
+        Returns:
+            Rows and keys, in the order of `rows`, and which of `rows` were given up because the
+            comparisons took too long; their hits are not complete.
+        """
+        ends: Rows = np.zeros(len(rows), dtype=np.int64)
+        heavy: NDArray[np.bool_] = np.zeros(len(rows), dtype=np.bool_)
+        keys: Keys = np.empty(1024 + len(rows), dtype=np.int32)
+        mine, done = self._taken(), 0
+        while True:
+            done = self._run(mine, data, offsets, rows, ends, heavy, keys, done)
+            if done == len(rows):
+                break
+            keys = np.concatenate([keys, np.empty(len(keys) + self._keys, dtype=np.int32)])
+        found = int(ends[-1]) if len(ends) else 0
+        counts = np.diff(ends, prepend=0)
+        return (np.repeat(rows, counts), keys[:found]), heavy
+
+    def find(self, data: Bytes) -> list[int] | None:
+        """The keys in one text; None if the comparisons took too long."""
+        mine = self._taken()
+        mine.edges[1] = len(data)
+        if not self._run(mine, data, mine.edges, mine.row, mine.end, mine.heavy, mine.keys, 0):
+            mine.keys = np.empty(self._keys, dtype=np.int32)
+            return self.find(data)
+        if mine.heavy[0]:
+            return None
+        kept: list[int] = mine.keys[: mine.end[0]].tolist()
+        return kept
+
+    def _taken(self) -> _Mine:
+        """What belongs to this thread."""
+        mine: _Mine | None = getattr(self._threads, "mine", None)
+        if mine is None:
+            mine = self._threads.mine = _Mine(self._keys)
+        return mine
+
+    def _run(
+        self,
+        mine: _Mine,
+        data: Bytes,
+        offsets: Offsets,
+        rows: Rows,
+        ends: Rows,
+        heavy: NDArray[np.bool_],
+        keys: Keys,
+        first: int,
+    ) -> int:
+        stamp = mine.stamp
+        mine.stamp = stamp + len(rows)
+        return _search(
+            data,
+            offsets,
+            rows,
+            self._arena,
+            self._entries,
+            self._masks,
+            self._shift,
+            self._bits,
+            self._slots,
+            self._spans,
+            self._wanted,
+            mine.seen,
+            mine.parts,
+            stamp,
+            ends,
+            heavy,
+            keys,
+            first,
+        )
+
+
+def _entries(literals: Sequence[Literal], places: Rows) -> Entries:
+    table = np.zeros((len(literals), 6), dtype=np.int32)
+    table[:, 1] = [len(one.content) for one in literals]
+    table[1:, 0] = np.cumsum(table[:-1, 1])
+    table[:, 2] = places
+    table[:, 3] = [one.key for one in literals]
+    table[:, 4] = [one.caseless for one in literals]
+    table[:, 5] = [one.part for one in literals]
+    return table
+
+
+def _windows(literals: Sequence[Literal]) -> tuple[Words64, Rows]:
+    """The window of each literal and its place: the one that the fewest literals have."""
+    folded = [bytes(byte | 0x20 for byte in one.content) for one in literals]
+    counts = Counter(window for content in folded for window in set(_of(content)))
+    chosen: list[bytes] = []
+    places: list[int] = []
+    for content in folded:
+        windows = _of(content)
+        place = min(range(len(windows)), key=lambda k: counts[windows[k]])
+        chosen.append(windows[place])
+        places.append(place)
+    packed = b"".join(window.ljust(WIDE, b"\0") for window in chosen)
+    return np.frombuffer(packed, dtype=np.uint64), np.asarray(places, dtype=np.int64)
+
+
+def _of(content: bytes) -> list[bytes]:
+    size = _size(content)
+    return [content[k : k + size] for k in range(min(len(content) - size + 1, 256))]
+
+
+def _size(content: bytes) -> int:
+    """Bytes in the window of a literal."""
+    return next(size for size in _SIZES if len(content) >= size)

@@ -15,7 +15,7 @@ from hub.match.columns import Batch, Mask
 from hub.match.compare import Test, test_of
 from hub.match.contents import Contents
 from hub.match.coverage import Coverage, Unanswered, lacking, layers_of
-from hub.match.draft import Draft
+from hub.match.draft import COMPLEX, Draft, Nets, Source
 from hub.match.facts import MARKINGS, UNSURE, Facts, Indicator, Problem
 from hub.match.fields import Field
 from hub.match.formulas import FLOODS, Reading
@@ -331,6 +331,25 @@ class IndicatorIndex:
             if at >= 0 and at not in self._unused(number):
                 return int(self._rows[number]) + at
         return None
+
+    def source(self, indicator: int) -> Source:
+        """The pattern of an indicator by its row; that of a simple one in its plainest spelling."""
+        number = int(np.searchsorted(self._rows, indicator, side="right")) - 1
+        segment, row = self.segments[number], indicator - int(self._rows[number])
+        simple = segment.row_form(row)
+        if simple is None:
+            return segment.sources[row]
+        comparison = segment.atom(simple[0]).comparison
+        value = segment.literal(simple[0]).replace("\\", "\\\\").replace("'", "\\'")
+        return Source(f"[{comparison.path.text} {comparison.operator} '{value}']")
+
+    def alone(self, indicator: int) -> Segment:
+        """One indicator, compiled for itself as a formula."""
+        facts = self._facts(np.asarray([indicator], dtype=np.int32))
+        forms = np.asarray([COMPLEX], dtype=np.uint8)
+        text = pa.array([b""], pa.large_binary())
+        draft = Draft(facts, forms, text, Nets.none(), {0: self.source(indicator)})
+        return Segment(draft, self._contents.odd, MAX_SCANS)
 
     def coverage(self, columns: Collection[str]) -> Coverage:
         """Tell what a source that fills `columns` can show, and what it cannot answer."""

@@ -131,12 +131,12 @@ class Planner:
         paths: dict[str, None] = {}
         possible: list[bool] = []
         alone = _is_plain(pattern)
-        found = _observations(pattern)
+        found = observations(pattern)
         if sum(_size(expression) for expression, _, _ in found) > MAX_TESTS:
             raise InputError(f"has more than {MAX_TESTS:,} tests")
         for leaf, (written, start, stop) in enumerate(found):
-            expression = _canonical(written)
-            comparisons = list(_comparisons(expression))
+            expression = canonical(written)
+            comparisons = list(comparisons_of(expression))
             paths |= dict.fromkeys(_asked(comparison) for comparison in comparisons)
             possible.append(bool(_possible(expression)))
             types = dict.fromkeys(one.path.object_type for one in comparisons)
@@ -194,7 +194,7 @@ def _is_plain(pattern: Pattern) -> bool:
             return False
 
 
-def _observations(pattern: Pattern) -> list[tuple[Expression, int, int]]:
+def observations(pattern: Pattern) -> list[tuple[Expression, int, int]]:
     """The expressions in `[ ]`, in reading order, each with the times in which it may hold.
 
     An event is a moment, so START and STOP around several observations bind each of them.
@@ -203,16 +203,16 @@ def _observations(pattern: Pattern) -> list[tuple[Expression, int, int]]:
         case Observation(expression):
             return [(expression, ALWAYS, NEVER)]
         case OneOf(operands) | EachOf(operands):
-            return [found for operand in operands for found in _observations(operand)]
+            return [found for operand in operands for found in observations(operand)]
         case FollowedBy(left, right):
-            return [*_observations(left), *_observations(right)]
+            return [*observations(left), *observations(right)]
         case StartStop(inner, start, stop):
             return [
                 (expression, max(first, microseconds(start)), min(last, microseconds(stop)))
-                for expression, first, last in _observations(inner)
+                for expression, first, last in observations(inner)
             ]
         case Within(inner) | Repeats(inner):
-            return _observations(inner)
+            return observations(inner)
 
 
 def satisfiable(pattern: Pattern, leaves: Iterator[bool]) -> bool:
@@ -246,21 +246,22 @@ def _size(expression: Expression) -> int:
     return sum(map(_size, expression.operands))
 
 
-def _comparisons(expression: Expression) -> Iterator[Comparison]:
+def comparisons_of(expression: Expression) -> Iterator[Comparison]:
+    """The tests of an expression, in its order."""
     if isinstance(expression, Comparison):
         yield expression
     else:
         for operand in expression.operands:
-            yield from _comparisons(operand)
+            yield from comparisons_of(operand)
 
 
-def _canonical(expression: Expression) -> Expression:
+def canonical(expression: Expression) -> Expression:
     """Spell addresses in the one way in which events hold them.
 
     An event's address is an `ipv4-addr` also where the log wrote it as IPv4-mapped IPv6.
     """
     if not isinstance(expression, Comparison):
-        return replace(expression, operands=tuple(map(_canonical, expression.operands)))
+        return replace(expression, operands=tuple(map(canonical, expression.operands)))
     field = FIELDS.get(expression.path.text)
     if field is None or field.kind is not Kind.ADDRESS or expression.operator in _BY_TEXT:
         return expression
@@ -362,7 +363,10 @@ __all__ = [
     "answered",
     "atoms_of",
     "bands_of",
+    "canonical",
+    "comparisons_of",
     "microseconds",
+    "observations",
     "path_of",
     "satisfiable",
 ]

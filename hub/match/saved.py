@@ -27,6 +27,11 @@ MAGIC: Final = b"stillwatch-index"
 VERSION: Final = 1
 _HEAD: Final = struct.Struct(f"<{len(MAGIC)}sH32s")
 _LENGTH: Final = struct.Struct("<Q")
+# What reading Arrow tables that somebody forged may raise.
+_MALFORMED: Final = (
+    *(pa.ArrowException, OSError, StopIteration, struct.error),
+    *(ValueError, IndexError, OverflowError),
+)
 
 _KEY: Final = pa.binary(16)
 _STRINGS: Final = pa.list_(pa.string())
@@ -146,7 +151,7 @@ def from_bytes(data: bytes, scans: int) -> Contents:
     try:
         tables = dict(_tables(memoryview(data)[_HEAD.size :]))
         return _contents(tables, scans)
-    except (pa.ArrowException, ValueError, IndexError, OverflowError, struct.error) as error:
+    except _MALFORMED as error:
         raise InputError("is a malformed compiled index: compile the indicators again") from error
 
 

@@ -10,10 +10,10 @@ a younger one is judged as if it had come in time; a later one counts as late in
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from hub.match.compare import Test
 from hub.match.facts import Indicator
@@ -31,6 +31,8 @@ from hub.match.syntax import Comparison
 LIVE_LIMITS: Final = StateLimits(lateness=60.0)
 """Requests of several front ends reach one matcher within a minute."""
 
+_REMEMBERED: Final = 10_000
+_T = TypeVar("_T")
 _LAYER_OF: Final = {column: layer for layer, columns in LAYERS.items() for column in columns}
 
 
@@ -80,11 +82,33 @@ class LiveMatch:
     several: bool
 
 
-@dataclass(frozen=True, slots=True)
 class _Serving:
-    index: Index
-    watches: Sequence[Watch]
-    tracker: Tracker | None
+    """One index, with what was lately told of it; what few indicators hit, they hit often."""
+
+    def __init__(self, index: Index, tracker: Tracker | None) -> None:
+        self.index, self.tracker = index, tracker
+        self.watches = index.watches
+        self._infos: dict[int, FormulaInfo] = {}
+        self._facts: dict[int, Indicator] = {}
+        self._atoms: dict[int, Atom] = {}
+
+    def info(self, formula: int) -> FormulaInfo:
+        return _remembered(self._infos, formula, self.index.formula)
+
+    def facts(self, indicator: int) -> Indicator:
+        return _remembered(self._facts, indicator, self.index.facts)
+
+    def atom(self, number: int) -> Atom:
+        return _remembered(self._atoms, number, self.index.atom)
+
+
+def _remembered(known: dict[int, _T], number: int, ask: Callable[[int], _T]) -> _T:
+    found = known.get(number)
+    if found is None:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        found = known[number] = ask(number)
+    return found
 
 
 class LiveMatcher:
@@ -148,32 +172,31 @@ class LiveMatcher:
         watches = index.watches
         follows = self._limits is not None and (len(watches) > 0 or before is not None)
         tracker = Tracker(watches, self._limits, before) if follows else None
-        return _Serving(index, watches, tracker)
+        return _Serving(index, tracker)
 
     def _answer(
         self, serving: _Serving, reading: Reading, found: Sequence[tuple[int, int]]
     ) -> list[LiveMatch] | None:
         """The matches; None if the index was swapped before its patterns were followed."""
-        index = serving.index
         alone: dict[int, int] = {}
         leaves: dict[int, int] = {}
         shown: dict[int, tuple[int, int]] = {}
         for number, atom in found:
-            info = index.formula(number)
+            info = serving.info(number)
             if info.watch < 0:
                 alone[info.indicator] = min(atom, alone.get(info.indicator, atom))
             else:
                 leaves[info.watch] = leaves.get(info.watch, 0) | 1 << info.leaf
                 first = (info.leaf, atom)
                 shown[info.watch] = min(first, shown.get(info.watch, first))
-        answer = [self._match(index, reading, *one, several=False) for one in alone.items()]
+        answer = [self._match(serving, reading, *one, several=False) for one in alone.items()]
         if leaves and serving.tracker is not None:
             completed = self._completed(serving, reading, leaves)
             if completed is None:
                 return None
             for watch in completed:
                 owner = serving.watches[watch].indicator
-                answer.append(self._match(index, reading, owner, shown[watch][1], several=True))
+                answer.append(self._match(serving, reading, owner, shown[watch][1], several=True))
         answer.sort(key=lambda one: one.indicator_id)
         return answer
 
@@ -195,9 +218,9 @@ class LiveMatcher:
             return completed
 
     def _match(
-        self, index: Index, reading: Reading, indicator: int, number: int, *, several: bool
+        self, serving: _Serving, reading: Reading, indicator: int, number: int, *, several: bool
     ) -> LiveMatch:
-        facts, atom = index.facts(indicator), index.atom(number)
+        facts, atom = serving.facts(indicator), serving.atom(number)
         field = atom.field
         values = reading.values(field)
         value = values[0]

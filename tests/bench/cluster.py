@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.bench.table import Row
+from tests.hydra.crude import crude
 from tests.hydra.published import publish
 from tests.hydra.rivals import rivals
 from tests.hydra.scenario import LEVELS, Level, Scenario
@@ -50,12 +51,14 @@ class Variant:
         change: from the usual scenario to this one.
         accounts: whether the customer table is given.
         indicators: whether a bundle of published indicators is given.
+        make: draws the world.
     """
 
     name: str
     change: Change
     accounts: bool = True
     indicators: bool = False
+    make: Callable[[Scenario], World] = generate
 
 
 def _hidden(scenario: Scenario) -> Scenario:
@@ -92,6 +95,7 @@ POPULATIONS: Final = (
     Variant("one cluster of 400", lambda s: replace(s, sizes=(400,))),
     Variant("600 people", lambda s: replace(s, people=600, sizes=(10, 40))),
     Variant("30 days", lambda s: replace(s, days=30)),
+    Variant("a simpler world", lambda s: replace(s, people=2000, clusters=4), make=crude),
     Variant("20,000 people", lambda s: replace(s, people=20_000, clusters=8)),
 )
 
@@ -140,7 +144,7 @@ def detect(
 
 def runs(scenario: Scenario, work: str, variant: Variant = USUAL, *, beside: bool) -> list[Run]:
     """The command on one world, and its rivals beside it."""
-    world = generate(variant.change(scenario))
+    world = variant.make(variant.change(scenario))
     truth = Truth.of(world)
     with tempfile.TemporaryDirectory() as name:
         found, seconds, mebibytes = detect(

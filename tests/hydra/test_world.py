@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hub.match.pattern import parse
+from tests.hydra.crude import crude
 from tests.hydra.honest import KINDS
 from tests.hydra.prompts import FREE
 from tests.hydra.published import publish
@@ -134,3 +135,11 @@ def test_published_indicators_name_planted_accounts_and_are_patterns(tmp_path: P
     assert named
     assert named <= planted
     assert len(patterns) == 2 * len(named)
+
+
+def test_the_simpler_world_repeats_itself_and_plants_what_it_says() -> None:
+    small = Scenario(3, SMALL.level, people=200, days=4, clusters=2, sizes=(10, 20))
+    plain = crude(small)
+    assert plain.events.equals(crude(small).events)
+    planted = plain.truth.filter(pc.field("cluster") >= 0)
+    assert sorted(planted["cluster"].to_pylist()) == [0] * 10 + [1] * 20

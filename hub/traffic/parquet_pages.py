@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from hub.fingerprint.jit import kernel
 from hub.match.index.buffers import Bytes, Whole, frozen
-from hub.match.index.words import load32
+from hub.match.index.words import address, half_at
 
 _HEADER_BYTES: Final = 128
 _DICTIONARY_PAGE: Final = 2
@@ -85,7 +85,7 @@ def _longest(page: Bytes, values: Whole) -> Whole:
     for _ in range(values):
         if at + 4 > page.size:
             return np.int64(-1)
-        size = np.int64(load32(page, at))
+        size = np.int64(half_at(address(page) + at))
         at += 4 + size
         longest = max(longest, size)
     return longest if at <= page.size else np.int64(-1)

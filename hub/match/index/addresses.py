@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from hub.fingerprint.jit import kernel
 from hub.match.compare import network, quad
-from hub.match.index.buffers import Bytes, Offsets, Rows, Whole, Words64, string_buffers
-from hub.match.index.words import same_bytes
+from hub.match.index.buffers import Bytes, Offsets, Whole, Words64, string_buffers
+from hub.match.index.words import address, byte_at, put_byte, put_word, same_bytes, word_at
 
 Small: TypeAlias = NDArray[np.uint8]
+_COLON: Final = np.uint64(58)
+
 Block: TypeAlias = tuple[int, int, int]
 """A prefix: family (4 or 6), first address, length."""
 
@@ -45,7 +47,7 @@ class Addresses:
 
 # Numba gives uint64 with int64 a float, so bytes become int64 before they are counted with.
 @kernel
-def _parse_v4(data: Bytes, start: Whole, end: Whole) -> Whole:
+def _parse_v4(start: Whole, end: Whole) -> Whole:
     """The 32 bits of a dotted quad, or -1."""
     wrong = np.int64(-1)
     value = np.int64(0)
@@ -55,7 +57,7 @@ def _parse_v4(data: Bytes, start: Whole, end: Whole) -> Whole:
     if end - start < 7 or end - start > 15:
         return wrong
     for i in range(start, end):
-        byte = np.int64(data[i])
+        byte = byte_at(i)
         if byte == 46:
             if digits == 0 or dots == 3:
                 return wrong
@@ -85,12 +87,12 @@ def _hex_digit(byte: np.int64) -> Whole:
 
 
 @kernel
-def _group(data: Bytes, start: Whole, end: Whole) -> tuple[np.int64, Whole]:
+def _group(start: Whole, end: Whole) -> tuple[np.int64, Whole]:
     """Read one group of hex digits: its value and where it ends."""
     value = np.int64(0)
     i = start
     while i < end and i - start < 5:
-        digit = _hex_digit(np.int64(data[i]))
+        digit = _hex_digit(byte_at(i))
         if digit < 0:
             break
         value = (value << 4) | digit
@@ -99,71 +101,74 @@ def _group(data: Bytes, start: Whole, end: Whole) -> tuple[np.int64, Whole]:
 
 
 @kernel
-def _groups(data: Bytes, start: Whole, end: Whole, groups: Rows) -> tuple[Whole, Whole]:
+def _groups(start: Whole, end: Whole, groups: Whole) -> tuple[Whole, Whole]:
     """Read the groups of an IPv6 address: their number (-1: none) and where `::` stands (or -1)."""
     count = 0
     gap = -1
     i = start
-    if data[start] == 58:
-        if data[start + 1] != 58:
+    if byte_at(start) == 58:
+        if byte_at(start + 1) != 58:
             return -1, -1
         gap = 0
         i = start + 2
     while i < end and count < 8:
         first = i
-        value, i = _group(data, first, end)
-        if i < end and data[i] == 46:
-            quad = _parse_v4(data, first, end)
+        value, i = _group(first, end)
+        if i < end and byte_at(i) == 46:
+            quad = _parse_v4(first, end)
             if quad < 0 or count > 6:
                 return -1, -1
-            groups[count] = quad >> 16
-            groups[count + 1] = quad & 0xFFFF
+            put_word(groups + 8 * count, np.uint64(quad >> 16))
+            put_word(groups + 8 * count + 8, np.uint64(quad & 0xFFFF))
             return count + 2, gap
         if i == first or i - first > 4:
             return -1, -1
-        groups[count] = value
+        put_word(groups + 8 * count, np.uint64(value))
         count += 1
         if i == end:
             return count, gap
-        i += _colons(data, i, end)
-        if data[i - 1] == 58 and data[i - 2] == 58:
+        i += _colons(i, end)
+        if byte_at(i - 1) == 58 and byte_at(i - 2) == 58:
             if gap >= 0:
                 return -1, -1
             gap = count
-        elif i == end or data[i - 1] != 58:
+        elif i == end or byte_at(i - 1) != 58:
             return -1, -1
     return (count, gap) if i == end else (-1, -1)
 
 
 @kernel
-def _colons(data: Bytes, at: Whole, end: Whole) -> Whole:
+def _colons(at: Whole, end: Whole) -> Whole:
     """How many characters of `:` or `::` to step over; at least one, to come to an end."""
-    return 2 if data[at] == 58 and at + 1 < end and data[at + 1] == 58 else 1
+    return 2 if byte_at(at) == 58 and at + 1 < end and byte_at(at + 1) == 58 else 1
 
 
 @kernel
-def _parse_one(
-    data: Bytes, start: Whole, end: Whole, groups: Rows
-) -> tuple[Whole, np.uint64, np.uint64]:
+def _parse_one(start: Whole, end: Whole, groups: Whole) -> tuple[Whole, np.uint64, np.uint64]:
     """Family (0: none) and 128 bits of one text; mapped IPv4 is left as IPv6."""
-    four = _parse_v4(data, start, end)
+    four = _parse_v4(start, end)
     if four >= 0:
         return 4, np.uint64(0), np.uint64(four)
     high = np.uint64(0)
     low = np.uint64(0)
     if end - start < 2 or end - start > 45:
         return 0, high, low
-    count, gap = _groups(data, start, end, groups)
+    count, gap = _groups(start, end, groups)
     if count < 0 or (gap < 0 and count != 8) or (gap >= 0 and count > 7):
         return 0, high, low
     for k in range(count):
         at = k if gap < 0 or k < gap else 8 - count + k
-        word = np.uint64(groups[k]) << np.uint64(16 * (3 - (at & 3)))
+        word = word_at(groups + 8 * k) << np.uint64(16 * (3 - (at & 3)))
         if at < 4:
             high |= word
         else:
             low |= word
     return 6, high, low
+
+
+def _scratch() -> Words64:
+    """Room for nine groups and a written address; a kernel's own array may be freed too soon."""
+    return np.zeros(16, dtype=np.uint64)
 
 
 @kernel
@@ -173,11 +178,13 @@ def _is_mapped(high: np.uint64, low: np.uint64) -> bool:
 
 
 @kernel
-def _parse(data: Bytes, offsets: Offsets, family: Small, high: Words64, low: Words64) -> None:
-    groups = np.zeros(9, np.int64)
+def _parse(
+    data: Bytes, offsets: Offsets, scratch: Words64, family: Small, high: Words64, low: Words64
+) -> None:
+    base, groups = address(data), address(scratch)
     for row in range(offsets.size - 1):
-        start, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
-        family[row], high[row], low[row] = _parse_one(data, start, end, groups)
+        start, end = base + np.int64(offsets[row]), base + np.int64(offsets[row + 1])
+        family[row], high[row], low[row] = _parse_one(start, end, groups)
         if family[row] == 6 and _is_mapped(high[row], low[row]):
             family[row] = 4
             low[row] &= np.uint64(0xFFFFFFFF)
@@ -206,48 +213,49 @@ def _word(high: np.uint64, low: np.uint64, at: Whole) -> Whole:
 
 
 @kernel
-def _written(high: np.uint64, low: np.uint64, out: Bytes) -> Whole:
+def _written(high: np.uint64, low: np.uint64, out: Whole) -> Whole:
     """Write an IPv6 address as RFC 5952 has it (without dotted quads); how long it is."""
     gap, size = _longest_gap(high, low)
     end: Whole = 0
     at: Whole = 0
     while at < 8:
         if at == gap:
-            out[end] = out[end + 1] = 58
+            put_byte(out + end, _COLON)
+            put_byte(out + end + 1, _COLON)
             end += 2
             at += size
             continue
         if at > 0 and at != gap + size:
-            out[end] = 58
+            put_byte(out + end, _COLON)
             end += 1
         word = _word(high, low, at)
         for shift in (12, 8, 4, 0):
             if word >> shift or shift == 0:
                 digit = (word >> shift) & 15
-                out[end] = digit + (48 if digit < 10 else 87)
+                put_byte(out + end, np.uint64(digit + (48 if digit < 10 else 87)))
                 end += 1
         at += 1
     return end
 
 
 @kernel
-def _check(data: Bytes, offsets: Offsets, plain: NDArray[np.bool_]) -> None:
-    groups = np.zeros(9, np.int64)
-    out = np.zeros(48, np.uint8)
+def _check(data: Bytes, offsets: Offsets, scratch: Words64, plain: NDArray[np.bool_]) -> None:
+    base, groups = address(data), address(scratch)
+    out = groups + 72
     for row in range(offsets.size - 1):
-        start, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
-        family, high, low = _parse_one(data, start, end, groups)
+        start, end = base + np.int64(offsets[row]), base + np.int64(offsets[row + 1])
+        family, high, low = _parse_one(start, end, groups)
         plain[row] = family == 4
         if family == 6 and not _is_mapped(high, low):
             size = _written(high, low, out)
-            plain[row] = same_bytes(data, start, end, out, 0, size)
+            plain[row] = end - start == size and same_bytes(start, out, size)
 
 
 def canonical(values: Any) -> NDArray[np.bool_]:
     """Which of N strings (Arrow) are addresses as Python writes them; a null may be either."""
     plain: NDArray[np.bool_] = np.zeros(len(values), dtype=np.bool_)
     data, offsets = string_buffers(values)
-    _check(data, offsets, plain)
+    _check(data, offsets, _scratch(), plain)
     return plain
 
 
@@ -268,7 +276,7 @@ def parse_addresses(values: Any) -> Addresses:
         return _no_addresses(len(values))
     found = _no_addresses(len(values))
     data, offsets = string_buffers(values)
-    _parse(data, offsets, found.family, found.high, found.low)
+    _parse(data, offsets, _scratch(), found.family, found.high, found.low)
     return found.without(values)
 
 
@@ -278,13 +286,13 @@ def _no_addresses(count: int) -> Addresses:
 
 
 @kernel
-def _length(data: Bytes, start: Whole, end: Whole) -> Whole:
+def _length(start: Whole, end: Whole) -> Whole:
     """The number of one to three digits, or -1."""
     value: Whole = 0
     if end - start < 1 or end - start > 3:
         return -1
     for i in range(start, end):
-        digit = np.int64(data[i]) - 48
+        digit = byte_at(i) - 48
         if digit < 0 or digit > 9:
             return -1
         value = value * 10 + digit
@@ -293,17 +301,23 @@ def _length(data: Bytes, start: Whole, end: Whole) -> Whole:
 
 @kernel
 def _parse_blocks(
-    data: Bytes, offsets: Offsets, family: Small, high: Words64, low: Words64, length: Small
+    data: Bytes,
+    offsets: Offsets,
+    scratch: Words64,
+    family: Small,
+    high: Words64,
+    low: Words64,
+    length: Small,
 ) -> None:
-    groups = np.zeros(9, np.int64)
+    base, groups = address(data), address(scratch)
     for row in range(offsets.size - 1):
-        start, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
+        start, end = base + np.int64(offsets[row]), base + np.int64(offsets[row + 1])
         slash = start
-        while slash < end and data[slash] != 47:
+        while slash < end and byte_at(slash) != 47:
             slash += 1
-        version, first, second = _parse_one(data, start, slash, groups)
+        version, first, second = _parse_one(start, slash, groups)
         bits = 32 if version == 4 else 128
-        size = bits if slash == end else _length(data, slash + 1, end)
+        size = bits if slash == end else _length(slash + 1, end)
         if version == 0 or size < 0 or size > bits:
             continue
         spare = np.int64(bits - size)
@@ -338,7 +352,7 @@ def parse_blocks(values: Any) -> tuple[Addresses, Small]:
     found = _no_addresses(len(values))
     length: Small = np.zeros(len(values), dtype=np.uint8)
     data, offsets = string_buffers(values)
-    _parse_blocks(data, offsets, found.family, found.high, found.low, length)
+    _parse_blocks(data, offsets, _scratch(), found.family, found.high, found.low, length)
     return found.without(values), length
 
 

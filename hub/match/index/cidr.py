@@ -9,7 +9,7 @@ found from a table over the first bits, IPv6 intervals by bisection.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,12 +24,27 @@ from hub.match.index.addresses import (
     parse_blocks,
 )
 from hub.match.index.buffers import NO_HITS, Hits, Keys, Rows, Whole, Words64, frozen, growing
-from hub.match.index.table import Table, chain, fill_words, find_word, first_of_word, following
-from hub.match.index.words import SECRET
+from hub.match.index.table import (
+    Table,
+    chain,
+    fill_words,
+    find_word,
+    first_of_word,
+    following,
+    pairs,
+    secret_of,
+    view,
+)
+from hub.match.index.words import SECRET, address, key_at, word_at
 
 _JUMP_BITS: Final = (16, 22)
 _HALF: Final = np.uint64(32)
 _NONE: Final = np.int64(-1)
+
+
+_Values: TypeAlias = tuple[Small, Words64, Words64]
+Cuts: TypeAlias = tuple[Whole, Whole, Whole, Whole, Whole, Whole, Whole]
+"""Intervals inside a kernel: addresses and sizes of the arrays of `_Blocks`."""
 
 
 class _Hosts(NamedTuple):
@@ -131,103 +146,92 @@ def _cut(
 
 
 @kernel
-def _innermost(
-    high: np.uint64, low: np.uint64, jump: Keys, bounds: Words64, lows: Words64, inner: Keys
-) -> Whole:
+def _innermost(high: np.uint64, low: np.uint64, cuts: Cuts) -> Whole:
     """The innermost prefix that holds an address, or -1."""
-    left, right = np.int64(0), np.int64(bounds.size)
-    if jump.size > 1:
+    jump, buckets, bounds, left, lows, right, inner = cuts
+    if buckets > 0:
         # The table has a power of two of buckets: this one is of the address's first bits.
-        bucket = np.int64(((high >> _HALF) * np.uint64(jump.size - 1)) >> _HALF)
-        left, right = np.int64(jump[bucket]), np.int64(jump[bucket + 1])
+        bucket = jump + 4 * np.int64(((high >> _HALF) * np.uint64(buckets)) >> _HALF)
+        left, right = key_at(bucket), key_at(bucket + 4)
     while left < right:
         middle = (left + right) >> 1
-        bound = bounds[middle]
-        if bound < high or (bound == high and (lows.size == 0 or lows[middle] <= low)):
+        bound = word_at(bounds + 8 * middle)
+        if bound < high or (bound == high and (lows == 0 or word_at(lows + 8 * middle) <= low)):
             left = middle + 1
         else:
             right = middle
-    return np.int64(inner[left - 1]) if left > 0 else np.int64(-1)
+    return key_at(inner + 4 * (left - 1)) if left > 0 else np.int64(-1)
+
+
+@kernel
+def _cuts(jump: Keys, high: Words64, low: Words64, inner: Keys) -> Cuts:
+    """Intervals as the parts of a kernel take them."""
+    lows = address(low) if low.size > 0 else np.int64(0)
+    start = np.int64(0)
+    return address(jump), jump.size - 1, address(high), start, lows, high.size, address(inner)
 
 
 @kernel
 def _find_innermost(
-    high: Whole, low: Whole, jump: Keys, bounds: Words64, lows: Words64, inner: Keys
-) -> Whole:
-    return _innermost(np.uint64(high), np.uint64(low), jump, bounds, lows, inner)
+    high: int, low: int, jump: Keys, bounds: Words64, lows: Words64, inner: Keys
+) -> int:
+    return int(_innermost(np.uint64(high), np.uint64(low), _cuts(jump, bounds, lows, inner)))
 
 
 @kernel
-def _hosts_of(
-    high: np.uint64,
-    low: np.uint64,
-    row: Whole,
-    found: Whole,
-    secret: Words64,
-    hosts: _Hosts,
-    rows: Rows,
-    keys: Keys,
-) -> Whole:
-    """Write the single addresses that are this one; how many hits there are then."""
-    if hosts.keys.size == 0:
-        return found
-    host = first_of_word(high, low, secret, hosts.bits, hosts.slots, hosts.high, hosts.low)
-    while host >= 0:
-        if found < rows.size:
-            rows[found] = row
-            keys[found] = hosts.keys[host]
-        found += 1
-        host = following(host, hosts.links)
-    return found
-
-
-@kernel
-def _blocks_of(
-    high: np.uint64,
-    low: np.uint64,
-    row: Whole,
-    found: Whole,
-    blocks: _Blocks,
-    rows: Rows,
-    keys: Keys,
-) -> Whole:
-    """Write the prefixes that hold an address; how many hits there are then."""
-    if blocks.inner.size == 0:
-        return found
-    block = _innermost(high, low, blocks.jump, blocks.high, blocks.low, blocks.inner)
-    while block >= 0:
-        if found < rows.size:
-            rows[found] = row
-            keys[found] = blocks.keys[block]
-        found += 1
-        block = np.int64(blocks.parent[block])
-    return found
-
-
-@kernel
-def _probe(
+def _probe_hosts(
+    version: Whole,
     family: Small,
     high: Words64,
     low: Words64,
     secret: Words64,
-    hosts4: _Hosts,
-    blocks4: _Blocks,
-    hosts6: _Hosts,
-    blocks6: _Blocks,
+    hosts: _Hosts,
     rows: Rows,
     keys: Keys,
-) -> Whole:
-    found: Whole = 0
-    none = np.uint64(0)
+) -> int:
+    """Write the hits of N addresses on single addresses of one family, as far as they fit."""
+    found = 0
+    table, words = view(hosts.bits, hosts.slots, hosts.links), secret_of(secret)
+    held = pairs(hosts.high, hosts.low)
     for row in range(family.size):
-        second = low[row]
-        if family[row] == 4:
-            found = _hosts_of(none, second, row, found, secret, hosts4, rows, keys)
-            found = _blocks_of(second << _HALF, none, row, found, blocks4, rows, keys)
-        elif family[row] == 6:
-            first = high[row]
-            found = _hosts_of(first, second, row, found, secret, hosts6, rows, keys)
-            found = _blocks_of(first, second, row, found, blocks6, rows, keys)
+        if family[row] != version:
+            continue
+        host = first_of_word(high[row], low[row], words, table, held)
+        while host >= 0:
+            if found < rows.size:
+                rows[found] = row
+                keys[found] = hosts.keys[host]
+            found += 1
+            host = following(host, table)
+    return found
+
+
+@kernel
+def _probe_blocks(
+    version: Whole,
+    family: Small,
+    high: Words64,
+    low: Words64,
+    blocks: _Blocks,
+    rows: Rows,
+    keys: Keys,
+) -> int:
+    """Write the hits of N addresses on prefixes of one family, as far as they fit."""
+    found = 0
+    cuts = _cuts(blocks.jump, blocks.high, blocks.low, blocks.inner)
+    for row in range(family.size):
+        if family[row] != version:
+            continue
+        if version == 4:
+            block = _innermost(low[row] << _HALF, np.uint64(0), cuts)
+        else:
+            block = _innermost(high[row], low[row], cuts)
+        while block >= 0:
+            if found < rows.size:
+                rows[found] = row
+                keys[found] = blocks.keys[block]
+            found += 1
+            block = np.int64(blocks.parent[block])
     return found
 
 
@@ -276,11 +280,33 @@ class PrefixIndex:
     def probe(self, addresses: Addresses) -> Hits:
         """Find all prefixes that hold each of N addresses, by row."""
         family = frozen(addresses.family)
-        high, low = frozen(addresses.high), frozen(addresses.low)
-        sides = (self._hosts4, self._blocks4, self._hosts6, self._blocks6)
-        if len(family) == 0 or self._count == 0:
+        values = (family, frozen(addresses.high), frozen(addresses.low))
+        parts: list[Hits] = []
+        if len(family):
+            parts += [
+                self._hosts_of(4, self._hosts4, values),
+                self._hosts_of(6, self._hosts6, values),
+            ]
+            parts += [self._blocks_of(4, self._blocks4, values)]
+            parts += [self._blocks_of(6, self._blocks6, values)]
+        parts = [part for part in parts if len(part[0])]
+        if len(parts) < 2:
+            return parts[0] if parts else NO_HITS
+        rows: Rows = np.concatenate([rows for rows, _ in parts])
+        order = np.argsort(rows, kind="stable")
+        return rows[order], np.concatenate([keys for _, keys in parts])[order]
+
+    def _hosts_of(self, version: int, hosts: _Hosts, values: _Values) -> Hits:
+        if not len(hosts.keys):
             return NO_HITS
-        return growing(len(family), lambda r, k: _probe(family, high, low, SECRET, *sides, r, k))
+        room = len(values[0]) // 16 + 64
+        return growing(room, lambda r, k: _probe_hosts(version, *values, SECRET, hosts, r, k))
+
+    def _blocks_of(self, version: int, blocks: _Blocks, values: _Values) -> Hits:
+        if not len(blocks.inner):
+            return NO_HITS
+        room = len(values[0]) // 16 + 64
+        return growing(room, lambda r, k: _probe_blocks(version, *values, blocks, r, k))
 
     def find(self, family: int, high: int, low: int) -> Sequence[int]:
         """All prefixes that hold one address; its 128 bits as of `Addresses`."""

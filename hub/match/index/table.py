@@ -11,13 +11,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from hub.fingerprint.jit import kernel
 from hub.match.index.buffers import NO_KEYS, Bytes, Keys, Offsets, Rows, Whole, Words64, frozen
-from hub.match.index.words import hash_bytes, hash_words, same_bytes
+from hub.match.index.words import (
+    Secret,
+    address,
+    hash_bytes,
+    hash_words,
+    key_at,
+    put_key,
+    put_word,
+    same_bytes,
+    word_at,
+)
+
+View: TypeAlias = tuple[Whole, Whole, Whole, Whole, Whole, Whole]
+"""A table inside a kernel: addresses of bits, slots and links, each with its size."""
+Strings: TypeAlias = tuple[Whole, Whole]
+"""Strings inside a kernel: addresses of their bytes, and of their 64-bit offsets."""
+Pairs: TypeAlias = tuple[Whole, Whole, Whole]
+"""128-bit words: the address of the upper halves, the step to the next (0: all are the first),
+and the address of the lower halves."""
 
 _LOW: Final = np.uint64(0xFFFFFFFF)
 _HALF: Final = np.uint64(32)
@@ -73,75 +91,86 @@ def chain(key: Whole, links: Keys) -> Sequence[int]:
 
 
 @kernel
-def _passes(hashed: np.uint64, bits: Words64) -> bool:
-    word = bits[(hashed >> _SIX) & np.uint64(bits.size - 1)]
-    passes: bool = (word >> (hashed & _IN_WORD)) & _ONE != 0
+def view(bits: Words64, slots: Words64, links: Keys) -> View:
+    """A table as the parts of a kernel take it."""
+    return address(bits), bits.size, address(slots), slots.size, address(links), links.size
+
+
+@kernel
+def pairs(high: Words64, low: Words64) -> Pairs:
+    """Words as the parts of a kernel take them; `high` of one element is that of all."""
+    return address(high), 8 if high.size > 1 else 0, address(low)
+
+
+@kernel
+def secret_of(secret: Words64) -> Secret:
+    """The secret of the hash as the parts of a kernel take it."""
+    return secret[0], secret[1], secret[2]
+
+
+@kernel
+def _bit(hashed: np.uint64, table: View) -> Whole:
+    """The address of the word of the bitmap that holds a hash's bit."""
+    return table[0] + 8 * np.int64((hashed >> _SIX) & np.uint64(table[1] - 1))
+
+
+@kernel
+def _passes(hashed: np.uint64, table: View) -> bool:
+    passes: bool = (word_at(_bit(hashed, table)) >> (hashed & _IN_WORD)) & _ONE != 0
     return passes
 
 
 @kernel
-def _slot(hashed: np.uint64, slots: Words64) -> Whole:
-    return np.int64(((hashed >> _HALF) * np.uint64(slots.size)) >> _HALF)
+def _slot(hashed: np.uint64, table: View) -> Whole:
+    """The address of the slot where a search begins."""
+    return table[2] + 8 * np.int64(((hashed >> _HALF) * np.uint64(table[3])) >> _HALF)
 
 
 @kernel
-def _mark(hashed: np.uint64, bits: Words64) -> None:
-    bits[(hashed >> _SIX) & np.uint64(bits.size - 1)] |= _ONE << (hashed & _IN_WORD)
-
-
-@kernel
-def _seek_bytes(
-    hashed: np.uint64,
-    slots: Words64,
-    data: Bytes,
-    start: Whole,
-    end: Whole,
-    key_data: Bytes,
-    key_offsets: Rows,
-) -> Whole:
-    """The slot that holds a string, or the empty one where it would be."""
-    at: Whole = _slot(hashed, slots)
-    while slots[at] != 0:
-        entry = slots[at]
+def _seek_bytes(hashed: np.uint64, table: View, start: Whole, size: Whole, held: Strings) -> Whole:
+    """The address of the slot that holds a string, or of the empty one where it would be."""
+    at = _slot(hashed, table)
+    end = table[2] + 8 * table[3]
+    while True:
+        entry = word_at(at)
+        if entry == 0:
+            return at
         if entry >> _HALF == hashed & _LOW:
-            key = np.int64(entry & _LOW) - 1
-            if same_bytes(data, start, end, key_data, key_offsets[key], key_offsets[key + 1]):
-                break
-        at = at + 1 if at + 1 < slots.size else 0
-    return at
+            offset = held[1] + 8 * (np.int64(entry & _LOW) - 1)
+            first, last = np.int64(word_at(offset)), np.int64(word_at(offset + 8))
+            if last - first == size and same_bytes(start, held[0] + first, size):
+                return at
+        at = at + 8 if at + 8 < end else table[2]
 
 
 @kernel
 def _seek_word(
-    hashed: np.uint64,
-    slots: Words64,
-    high: np.uint64,
-    low: np.uint64,
-    key_high: Words64,
-    key_low: Words64,
+    hashed: np.uint64, table: View, high: np.uint64, low: np.uint64, held: Pairs
 ) -> Whole:
-    """The slot that holds a word, or the empty one; `key_high` of one element is that of all."""
-    at: Whole = _slot(hashed, slots)
-    while slots[at] != 0:
-        entry = slots[at]
+    """The address of the slot that holds a word, or of the empty one where it would be."""
+    at = _slot(hashed, table)
+    end = table[2] + 8 * table[3]
+    while True:
+        entry = word_at(at)
+        if entry == 0:
+            return at
         if entry >> _HALF == hashed & _LOW:
             key = np.int64(entry & _LOW) - 1
-            if key_low[key] == low and key_high[key if key_high.size > 1 else 0] == high:
-                break
-        at = at + 1 if at + 1 < slots.size else 0
-    return at
+            if word_at(held[2] + 8 * key) == low and word_at(held[0] + held[1] * key) == high:
+                return at
+        at = at + 8 if at + 8 < end else table[2]
 
 
 @kernel
-def _put(
-    at: Whole, hashed: np.uint64, key: Whole, bits: Words64, slots: Words64, links: Keys
-) -> bool:
+def _put(at: Whole, hashed: np.uint64, key: Whole, table: View) -> bool:
     """Place a key at the head of the chain of its slot; tell whether the slot was taken."""
-    taken: bool = slots[at] != 0
+    before = word_at(at)
+    taken: bool = before != 0
     if taken:
-        links[key] = np.int32(slots[at] & _LOW) - 1
-    slots[at] = ((hashed & _LOW) << _HALF) | np.uint64(key + 1)
-    _mark(hashed, bits)
+        put_key(table[4] + 4 * key, np.uint64(np.int64(before & _LOW) - 1))
+    put_word(at, ((hashed & _LOW) << _HALF) | np.uint64(key + 1))
+    bit = _bit(hashed, table)
+    put_word(bit, word_at(bit) | (_ONE << (hashed & _IN_WORD)))
     return taken
 
 
@@ -151,12 +180,14 @@ def fill_bytes(
 ) -> bool:
     """Fill a table with strings; tell whether any repeats."""
     repeats = False
+    table, words = view(bits, slots, links), secret_of(secret)
+    held = (address(data), address(offsets))
     # From the last key to the first, so that chains ascend.
-    for key in range(offsets.size - 2, -1, -1):
-        start, end = offsets[key], offsets[key + 1]
-        hashed = hash_bytes(data, start, end, secret)
-        at = _seek_bytes(hashed, slots, data, start, end, data, offsets)
-        repeats |= _put(at, hashed, key, bits, slots, links)
+    for number in range(offsets.size - 2, -1, -1):
+        start, size = held[0] + offsets[number], offsets[number + 1] - offsets[number]
+        hashed = hash_bytes(start, size, words)
+        at = _seek_bytes(hashed, table, start, size, held)
+        repeats |= _put(at, hashed, number, table)
     return repeats
 
 
@@ -166,55 +197,39 @@ def fill_words(
 ) -> bool:
     """Fill a table with 128-bit words; tell whether any repeats."""
     repeats = False
-    for key in range(low.size - 1, -1, -1):
-        top = high[key if high.size > 1 else 0]
-        hashed = hash_words(top, low[key], secret)
-        at = _seek_word(hashed, slots, top, low[key], high, low)
-        repeats |= _put(at, hashed, key, bits, slots, links)
+    table, words, held = view(bits, slots, links), secret_of(secret), pairs(high, low)
+    for number in range(low.size - 1, -1, -1):
+        top, bottom = word_at(held[0] + held[1] * number), low[number]
+        hashed = hash_words(top, bottom, words)
+        at = _seek_word(hashed, table, top, bottom, held)
+        repeats |= _put(at, hashed, number, table)
     return repeats
 
 
 @kernel
-def following(key: Whole, links: Keys) -> Whole:
+def following(key: Whole, table: View) -> Whole:
     """The next key of the same value, or -1."""
-    return np.int64(links[key]) if links.size else np.int64(-1)
+    return key_at(table[4] + 4 * key) if table[5] > 0 else np.int64(-1)
 
 
 @kernel
-def _first_of_bytes(
-    data: Bytes,
-    start: Whole,
-    end: Whole,
-    secret: Words64,
-    bits: Words64,
-    slots: Words64,
-    key_data: Bytes,
-    key_offsets: Rows,
-) -> Whole:
+def _first_of_bytes(start: Whole, size: Whole, secret: Secret, table: View, held: Strings) -> Whole:
     """The first key of a string, or -1."""
-    hashed = hash_bytes(data, start, end, secret)
-    if not _passes(hashed, bits):
+    hashed = hash_bytes(start, size, secret)
+    if not _passes(hashed, table):
         return np.int64(-1)
-    at = _seek_bytes(hashed, slots, data, start, end, key_data, key_offsets)
-    return np.int64(slots[at] & _LOW) - 1
+    return np.int64(word_at(_seek_bytes(hashed, table, start, size, held)) & _LOW) - 1
 
 
 @kernel
 def first_of_word(
-    high: np.uint64,
-    low: np.uint64,
-    secret: Words64,
-    bits: Words64,
-    slots: Words64,
-    key_high: Words64,
-    key_low: Words64,
+    high: np.uint64, low: np.uint64, secret: Secret, table: View, held: Pairs
 ) -> Whole:
     """The first key of a 128-bit word, or -1."""
     hashed = hash_words(high, low, secret)
-    if not _passes(hashed, bits):
+    if not _passes(hashed, table):
         return np.int64(-1)
-    at = _seek_word(hashed, slots, high, low, key_high, key_low)
-    return np.int64(slots[at] & _LOW) - 1
+    return np.int64(word_at(_seek_word(hashed, table, high, low, held)) & _LOW) - 1
 
 
 @kernel
@@ -229,24 +244,27 @@ def probe_bytes(
     key_offsets: Rows,
     rows: Rows,
     keys: Keys,
-) -> Whole:
+) -> int:
     """Write the hits of N strings as far as they fit; how many there are."""
     found = 0
+    table, words = view(bits, slots, links), secret_of(secret)
+    held, base = (address(key_data), address(key_offsets)), address(data)
     for row in range(offsets.size - 1):
-        start, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
-        key = _first_of_bytes(data, start, end, secret, bits, slots, key_data, key_offsets)
-        while key >= 0:
+        start = np.int64(offsets[row])
+        size = np.int64(offsets[row + 1]) - start
+        number = _first_of_bytes(base + start, size, words, table, held)
+        while number >= 0:
             if found < rows.size:
                 rows[found] = row
-                keys[found] = key
+                keys[found] = number
             found += 1
-            key = following(key, links)
+            number = following(number, table)
     return found
 
 
 @kernel
 def probe_words(
-    words: Words64,
+    values: Words64,
     secret: Words64,
     bits: Words64,
     slots: Words64,
@@ -255,44 +273,42 @@ def probe_words(
     key_low: Words64,
     rows: Rows,
     keys: Keys,
-) -> Whole:
+) -> int:
     """Write the hits of N 64-bit words as far as they fit; how many there are."""
     found = 0
-    none = np.uint64(0)
-    for row in range(words.size):
-        key = first_of_word(none, words[row], secret, bits, slots, key_high, key_low)
-        while key >= 0:
+    table, words, held = view(bits, slots, links), secret_of(secret), pairs(key_high, key_low)
+    for row in range(values.size):
+        number = first_of_word(np.uint64(0), values[row], words, table, held)
+        while number >= 0:
             if found < rows.size:
                 rows[found] = row
-                keys[found] = key
+                keys[found] = number
             found += 1
-            key = following(key, links)
+            number = following(number, table)
     return found
 
 
 @kernel
 def find_bytes(
-    value: Any,
-    secret: Words64,
-    bits: Words64,
-    slots: Words64,
-    key_data: Bytes,
-    key_offsets: Rows,
-) -> Whole:
+    value: Any, secret: Words64, bits: Words64, slots: Words64, key_data: Bytes, key_offsets: Rows
+) -> int:
     """The first key of one string, or -1."""
-    size = len(value)
-    return _first_of_bytes(value, 0, size, secret, bits, slots, key_data, key_offsets)
+    table = (address(bits), bits.size, address(slots), slots.size, np.int64(0), 0)
+    held = (address(key_data), address(key_offsets))
+    return int(_first_of_bytes(address(value), len(value), secret_of(secret), table, held))
 
 
 @kernel
 def find_word(
-    high: Whole,
-    low: Whole,
+    high: int,
+    low: int,
     secret: Words64,
     bits: Words64,
     slots: Words64,
     key_high: Words64,
     key_low: Words64,
-) -> Whole:
+) -> int:
     """The first key of one 128-bit word, given as signed halves, or -1."""
-    return first_of_word(np.uint64(high), np.uint64(low), secret, bits, slots, key_high, key_low)
+    table = (address(bits), bits.size, address(slots), slots.size, np.int64(0), 0)
+    held = pairs(key_high, key_low)
+    return int(first_of_word(np.uint64(high), np.uint64(low), secret_of(secret), table, held))

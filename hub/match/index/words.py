@@ -1,4 +1,8 @@
-"""Words of a byte buffer, and the seeded hash of all tables.
+"""Memory as kernels read it, and the seeded hash of all tables.
+
+Numba counts a reference to every array that is handed from one function to another, which costs a
+lookup ten times its own time. So a kernel takes arrays, which keeps them alive, and hands the
+addresses of their buffers to its parts.
 
 The hash is keyed by three secret words, drawn once a process: whoever writes the traffic, or
 publishes indicators, cannot make values collide on purpose.
@@ -9,7 +13,8 @@ Source: wyhash (public domain), with every constant but one replaced by a secret
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from llvmlite import ir
@@ -17,7 +22,9 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from hub.fingerprint.jit import kernel
-from hub.match.index.buffers import Bytes, Whole, Words64, frozen
+from hub.match.index.buffers import Whole, Words64, frozen
+
+Secret: TypeAlias = tuple[np.uint64, np.uint64, np.uint64]
 
 SECRET: Final[Words64] = frozen(
     np.asarray([secrets.randbits(64) | 1 for _ in range(3)], dtype=np.uint64)
@@ -25,31 +32,55 @@ SECRET: Final[Words64] = frozen(
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _B8: Final = np.uint64(8)
 _B16: Final = np.uint64(16)
+_Build: TypeAlias = Callable[[Any, Any, Any, Any], Any]
 
 
-def _load(bits: int) -> Any:
-    """A read of `bits` at any byte, as one unaligned machine word, without a check of bounds."""
+def _address(_: Any, array: Any) -> tuple[Any, _Build]:
+    """Where the first element of an array, or of a bytes object, lies in memory."""
 
-    def load(_: Any, data: Any, at: Any) -> tuple[Any, Any]:
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            array = context.make_array(signature.args[0])(context, builder, values[0])
-            place = builder.gep(array.data, [values[1]])
-            word = builder.load(builder.bitcast(place, ir.IntType(bits).as_pointer()), align=1)
-            return builder.zext(word, ir.IntType(64)) if bits < 64 else word
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, values[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
 
-        return types.uint64(data, types.intp), generate
+    return types.intp(array), generate
+
+
+def _load(bits: int, kind: Any) -> Any:
+    """A read of `bits` at any address, widened to 64."""
+
+    def load(_: Any, at: Any) -> tuple[Any, _Build]:
+        def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
+            place = builder.inttoptr(values[0], ir.IntType(bits).as_pointer())
+            found = builder.load(place, align=1)
+            if bits == 64:
+                return found
+            widen = builder.sext if bits == 32 and kind is types.int64 else builder.zext
+            return widen(found, ir.IntType(64))
+
+        return kind(types.intp), generate
 
     return intrinsic(load)
 
 
-load64: Final[Any] = _load(64)
-load32: Final[Any] = _load(32)
+def _store(bits: int) -> Any:
+    """A write of the lowest `bits` of a word."""
+
+    def store(_: Any, at: Any, value: Any) -> tuple[Any, _Build]:
+        def generate(context: Any, builder: Any, __: Any, values: Any) -> Any:
+            place = builder.inttoptr(values[0], ir.IntType(bits).as_pointer())
+            found = values[1] if bits == 64 else builder.trunc(values[1], ir.IntType(bits))
+            builder.store(found, place, align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.intp, types.uint64), generate
+
+    return intrinsic(store)
 
 
-def _fold(_: Any, left: Any, right: Any) -> tuple[Any, Any]:
+def _fold(_: Any, left: Any, right: Any) -> tuple[Any, _Build]:
     """The two halves of the 128-bit product, combined by exclusive or."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
         wide, word = ir.IntType(128), ir.IntType(64)
         product = builder.mul(builder.zext(values[0], wide), builder.zext(values[1], wide))
         high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
@@ -58,56 +89,59 @@ def _fold(_: Any, left: Any, right: Any) -> tuple[Any, Any]:
     return types.uint64(types.uint64, types.uint64), generate
 
 
+address: Final[Any] = intrinsic(_address)
+word_at: Final[Any] = _load(64, types.uint64)
+half_at: Final[Any] = _load(32, types.uint64)
+key_at: Final[Any] = _load(32, types.int64)
+byte_at: Final[Any] = _load(8, types.int64)
+put_word: Final[Any] = _store(64)
+put_key: Final[Any] = _store(32)
+put_byte: Final[Any] = _store(8)
 fold: Final[Any] = intrinsic(_fold)
 
 
 @kernel
-def hash_bytes(data: Bytes, start: Whole, end: Whole, secret: Words64) -> np.uint64:
-    """Hash `data[start:end]`."""
-    size = end - start
+def hash_bytes(start: Whole, size: Whole, secret: Secret) -> np.uint64:
+    """Hash the bytes at an address."""
     length = np.uint64(size)
     state = secret[0] ^ length
     first = np.uint64(0)
     last = np.uint64(0)
+    end = start + size
     if size > 16:
         i = start
         while end - i > 16:
-            state = fold(load64(data, i) ^ secret[1], load64(data, i + 8) ^ state)
+            state = fold(word_at(i) ^ secret[1], word_at(i + 8) ^ state)
             i += 16
-        first, last = load64(data, end - 16), load64(data, end - 8)
+        first, last = word_at(end - 16), word_at(end - 8)
     elif size >= 8:
-        first, last = load64(data, start), load64(data, end - 8)
+        first, last = word_at(start), word_at(end - 8)
     elif size >= 4:
-        first, last = load32(data, start), load32(data, end - 4)
+        first, last = half_at(start), half_at(end - 4)
     elif size > 0:
-        middle = np.uint64(data[start + (size >> 1)])
-        first = (np.uint64(data[start]) << _B16) | (middle << _B8) | np.uint64(data[end - 1])
+        middle = np.uint64(byte_at(start + (size >> 1)))
+        first = (np.uint64(byte_at(start)) << _B16) | (middle << _B8) | np.uint64(byte_at(end - 1))
     hashed: np.uint64 = fold(fold(first ^ secret[1], last ^ state) ^ secret[2], length ^ _MIX)
     return hashed
 
 
 @kernel
-def hash_words(high: np.uint64, low: np.uint64, secret: Words64) -> np.uint64:
+def hash_words(high: np.uint64, low: np.uint64, secret: Secret) -> np.uint64:
     """Hash a 128-bit value."""
     hashed: np.uint64 = fold(fold(high ^ secret[1], low ^ secret[0]) ^ secret[2], _MIX)
     return hashed
 
 
 @kernel
-def same_bytes(
-    data: Bytes, start: Whole, end: Whole, other: Bytes, first: Whole, last: Whole
-) -> bool:
-    """Tell whether `data[start:end]` is `other[first:last]`."""
-    size = end - start
-    if size != last - first:
-        return False
+def same_bytes(left: Whole, right: Whole, size: Whole) -> bool:
+    """Tell whether the bytes at two addresses are the same."""
     k = 0
     while size - k >= 8:
-        if load64(data, start + k) != load64(other, first + k):
+        if word_at(left + k) != word_at(right + k):
             return False
         k += 8
     while k < size:
-        if data[start + k] != other[first + k]:
+        if byte_at(left + k) != byte_at(right + k):
             return False
         k += 1
     return True

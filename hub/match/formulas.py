@@ -40,6 +40,9 @@ class Reading(Protocol):
     def values(self, field: Field) -> list[Any]:
         """The values of a field, as observations would hold them."""
 
+    def text(self, field: Field) -> str | None:
+        """The text of a TEXT field."""
+
     def address(self) -> tuple[int, int, int] | None:
         """Family and 128 bits of the client's address."""
 

@@ -6,12 +6,11 @@ indicators are consecutive, as their formulas are; those of other anchors come a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from hub.match.columns import Batch
@@ -83,22 +82,19 @@ class Group:
         parents = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
         return parents[inner], keys
 
-    def find(self, reading: Reading) -> Iterator[tuple[int, int]]:
+    def find(self, reading: Reading) -> Sequence[tuple[int, int]]:
         """Find (formula, atom) in one event."""
-        for found in self._keys(reading):
-            for key in [found] if self.postings is None else self._numbers(found):
-                if key < self.plain:
-                    yield self.first + key, self.first + key
-                else:
-                    yield int(self.formula[key - self.plain]), int(self.atom[key - self.plain])
+        keys = self._keys(reading)
+        return [self._meant(key) for key in keys] if keys else ()
 
-    def _numbers(self, key: int) -> list[int]:
-        assert self.postings is not None
-        one = np.zeros(1, dtype=np.int64), np.asarray([key], dtype=np.int32)
-        return list(map(int, self.postings.expand(one)[1]))
+    def _meant(self, key: int) -> tuple[int, int]:
+        if key < self.plain:
+            return self.first + key, self.first + key
+        return int(self.formula[key - self.plain]), int(self.atom[key - self.plain])
 
-    def _keys(self, reading: Reading) -> Iterable[int]:
-        index = self.index
+    def _keys(self, reading: Reading) -> Sequence[int]:
+        """The keys of one event; most events have none, so each look-up says so at once."""
+        index, field = self.index, self.field
         if isinstance(index, PrefixIndex):
             address = reading.address()
             return () if address is None else index.find(*address)
@@ -106,13 +102,23 @@ class Group:
             bands = reading.bands()
             if bands is None:
                 return ()
-            return list(map(int, index.probe(bands.reshape(1, -1))[1]))
-        values = reading.values(self.field)
+            return self._expanded(index.probe(bands.reshape(1, -1))[1].tolist())
+        if isinstance(index, ExactIndex) and field.kind is Kind.TEXT:
+            text = reading.text(field)
+            return () if text is None else index.find(text.encode())
+        values = reading.values(field)
         if isinstance(index, ExactIndex):
             return [key for value in values for key in index.find(value.encode())]
         if isinstance(index, NumberIndex):
             return [key for value in values for key in index.find(value)]
-        return list(map(int, index.probe(pa.array(values, pa.large_string()))[1]))
+        return self._expanded([key for value in values for key in index.find(value)])
+
+    def _expanded(self, keys: Sequence[int]) -> Sequence[int]:
+        if not keys or self.postings is None:
+            return keys
+        rows = np.zeros(len(keys), dtype=np.int64)
+        numbers: list[int] = self.postings.expand((rows, np.asarray(keys, np.int32)))[1].tolist()
+        return numbers
 
 
 def groups(

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hub.hunt.catalogue import Part
+from hub.hunt.compact import expanded
 from hub.hunt.store import EventStore
 from hub.match.engine import IndicatorIndex
 from hub.match.plan import ALWAYS, NEVER
@@ -80,7 +81,7 @@ def search(
     window = window or Window()
 
     def matched(events: pa.RecordBatch, source: str, position: int) -> tuple[pa.Table, int]:
-        batch = window.cut(events)
+        batch = expanded(window.cut(events))
         if accounts is not None and batch.num_rows:
             batch = accounts.enrich(batch)
         return run.match(

@@ -207,7 +207,7 @@ class EventStore:
         return sorted(found, key=lambda part: (part.first, part.file))
 
     def read(self, part: Part, columns: Collection[str]) -> Iterator[pa.RecordBatch]:
-        """The exchanges of one file, in batches.
+        """The exchanges of one file, in batches, as they are stored: see `compact.expanded`.
 
         Args:
             columns: which of `stored_schema`; others are left out.

@@ -15,7 +15,7 @@ from hub.errors import ConflictError, InputError, StoreError
 from hub.fingerprint import prompts
 from hub.hunt import catalogue as catalogues
 from hub.hunt import store as stores
-from hub.hunt.compact import stored_schema
+from hub.hunt.compact import expanded, stored_schema
 from hub.hunt.store import Added, EventStore
 from hub.traffic.formats import open_log
 from tests.unit.hunt.logs import NOW, exchange, lines, write
@@ -37,7 +37,7 @@ def _rows(store: EventStore, *columns: str) -> list[dict[str, Any]]:
         row
         for part in store.parts()
         for batch in store.read(part, names)
-        for row in batch.to_pylist()
+        for row in expanded(batch).to_pylist()
     ]
 
 

@@ -93,6 +93,8 @@ def test_clusters_mix_honest_text_in_and_leave_through_addresses_of_honest_users
     hydra = pc.is_in(world().events["account_id"], members("hydra")["account_id"])
     chosen = world().template[hydra.to_numpy()]
     assert 0.18 < np.mean(chosen == FREE) < 0.3
+    person = pc.is_in(world().events["account_id"], members("person")["account_id"])
+    assert world().template[person.to_numpy()].max() < 60
     theirs = set(pc.unique(events_of("hydra")["client_ip"]).to_pylist())
     honest = set(pc.unique(world().events.filter(pc.invert(hydra))["client_ip"]).to_pylist())
     assert theirs & honest

@@ -28,6 +28,17 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return cast("Callable[_P, _R]", decorated)
 
 
+def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """As `kernel`, and built into each kernel that calls it: for steps of a few instructions."""
+    decorated: Any
+    try:
+        decorated = njit(cache=True, nogil=True, forceinline=True)(function)
+    except RuntimeError:
+        _UNKEPT.append(function.__qualname__)
+        decorated = njit(nogil=True, forceinline=True)(function)
+    return cast("Callable[_P, _R]", decorated)
+
+
 def kept() -> bool:
     """Whether the machine code of every kernel imported so far is kept for the next process."""
     return not _UNKEPT

@@ -23,6 +23,7 @@ Values: TypeAlias = Sequence[Any] | pa.Array
 """One raw column: Python scalars as JSON gives them, or an Arrow array as a file has it."""
 
 _INT64: Final = range(-(2**63), 2**63)
+_WHOLE: Final = r"^(-?[0-9]{1,18})?$"
 _PORT: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::\d{1,5})?")
 _LISTS: Final = frozenset(field.name for field in TRAFFIC_SCHEMA if pa.types.is_list(field.type))
 _TIMES: Final = frozenset(f.name for f in TRAFFIC_SCHEMA if pa.types.is_timestamp(f.type))
@@ -47,10 +48,12 @@ class Piece:
     Args:
         columns: TRAFFIC column to raw values, all of one length.
         lines: the 1-based line (or record) of each.
+        rest: records from between these, which were read in another way.
     """
 
     columns: Mapping[str, Values]
     lines: npt.NDArray[np.int64]
+    rest: Piece | None = None
 
 
 def assemble(piece: Piece, tally: Tally, file_name: str) -> pa.RecordBatch:
@@ -61,7 +64,20 @@ def assemble(piece: Piece, tally: Tally, file_name: str) -> pa.RecordBatch:
 
     Args:
         file_name: base name, for the `event_id` of records without an id of their own.
+    Returns:
+        Its rows in the order of the lines.
     """
+    batch, lines = _assembled(piece, tally, file_name)
+    if piece.rest is None or not len(piece.rest.lines):
+        return batch
+    other, more = _assembled(piece.rest, tally, file_name)
+    order = np.argsort(np.concatenate((lines, more)), kind="stable")
+    return pa.concat_batches([batch, other]).take(pa.array(order))
+
+
+def _assembled(
+    piece: Piece, tally: Tally, file_name: str
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
     lines = piece.lines
     raw = {name: _plain(values) for name, values in piece.columns.items()}
     built: dict[str, pa.Array] = {}
@@ -103,13 +119,14 @@ def _plain(values: Values) -> Values:
 
 def _with_times(
     batch: pa.RecordBatch, lines: npt.NDArray[np.int64], tally: Tally
-) -> pa.RecordBatch:
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
     if batch.column("observed_at").null_count:
         keep = batch.column("observed_at").is_valid()
-        for line in lines[~keep.to_numpy(zero_copy_only=False)].tolist():
+        kept = keep.to_numpy(zero_copy_only=False)
+        for line in lines[~kept].tolist():
             tally.rejects.add(line, "no usable time")
-        batch = batch.filter(keep)
-    return pa.RecordBatch.from_arrays(batch.columns, schema=TRAFFIC_SCHEMA)
+        batch, lines = batch.filter(keep), lines[kept]
+    return pa.RecordBatch.from_arrays(batch.columns, schema=TRAFFIC_SCHEMA), lines
 
 
 def _note(tally: Tally, lines: npt.NDArray[np.int64], rows: Sequence[int], reason: str) -> None:
@@ -224,6 +241,8 @@ def _fast_integers(values: pa.Array) -> pa.Array | None:
         if numeric:
             return values.cast(pa.int64())
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            if not pc.all(pc.match_substring_regex(values, _WHOLE), min_count=0).as_py():
+                return None
             empty = pc.equal(values, "")
             return pc.if_else(empty, pa.scalar(None, kind), values).cast(pa.int64())
     except pa.ArrowInvalid:
@@ -267,13 +286,31 @@ def _lists(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally
 
 def _times(values: Values) -> tuple[pa.Array, int]:
     shared = _inferred(values)
-    if shared is not None:
+    if shared is not None and not _widened(shared, values):
         return times.column(shared)
-    texts = [
-        str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-        for value in values
-    ]
-    return times.column(pa.array([t if t and t.isascii() else None for t in texts], pa.string()))
+    out = pa.nulls(len(values), times.TIME)
+    naive = 0
+    for kind, arrow in ((str, pa.string()), (int, pa.int64()), (float, pa.float64())):
+        alike = pa.array([v if _is_time(v, kind) else None for v in values], arrow)
+        found, without_zone = times.column(alike)
+        out = pc.coalesce(out, found)
+        naive += without_zone
+    return out, naive
+
+
+def _widened(shared: pa.Array, values: Values) -> bool:
+    """Whether whole numbers became floats, which do not hold nanoseconds."""
+    return (
+        pa.types.is_floating(shared.type)
+        and not isinstance(values, pa.Array)
+        and any(type(value) is int for value in values)
+    )
+
+
+def _is_time(value: Any, kind: type[object]) -> bool:
+    if type(value) is not kind:
+        return False
+    return value.isascii() if isinstance(value, str) else kind is float or value in _INT64
 
 
 def _addresses(values: pa.Array, lines: npt.NDArray[np.int64], tally: Tally) -> pa.Array:

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 
 from hub.traffic.assemble import Piece, Withheld
+from hub.traffic.blocks import Block
 from hub.traffic.problems import RejectError, Tally
-from hub.traffic.source import Block, Source, split
+from hub.traffic.source import Line, Source, split
 
 BATCH_BYTES: Final = 64 << 20
 """A batch ends when it holds this much of the log, however few rows that is."""
@@ -179,9 +180,15 @@ class LineDecoder:
     def _pieces(
         self, block: Block, rows: int, wanted: Collection[str], tally: Tally
     ) -> Iterator[Piece]:
+        return self.pieces(split(block, self.source.line_bytes), rows, wanted, tally)
+
+    def pieces(
+        self, found_lines: Iterable[Line], rows: int, wanted: Collection[str], tally: Tally
+    ) -> Iterator[Piece]:
+        """The rows of some lines, one line after the other."""
         held: list[tuple[Any, ...]] = []
         lines: list[int] = []
-        for number, data in split(block, self.source.line_bytes):
+        for number, data in found_lines:
             if data is None:
                 limit = self.source.line_bytes >> 20
                 tally.rejects.add(number, f"the line is longer than {limit} MiB")

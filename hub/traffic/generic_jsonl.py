@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from hub.errors import InputError
 from hub.traffic import generic
-from hub.traffic.decode import Head, JsonLine, LineDecoder
-from hub.traffic.source import Source
+from hub.traffic.assemble import Piece
+from hub.traffic.blocks import Block
+from hub.traffic.decode import Head, JsonLine, LineDecoder, Task
+from hub.traffic.json_columns import Layout, passes
+from hub.traffic.problems import Tally
+from hub.traffic.source import Source, line_of, split
 
 _STEPS: Final = 8
+
+
+@dataclass
+class _Decoder(LineDecoder):
+    """Reads blocks by kernel; of a field that stands twice on a line, the last counts."""
+
+    paths: Sequence[tuple[str, tuple[str, ...]]] = ()
+
+    def tasks(self, rows: int, tally: Tally, wanted: Collection[str]) -> Iterator[Task]:
+        """One task for each block of whole lines."""
+        layout = Layout.of(self.paths, self.columns.intersection(wanted))
+        if layout is None:
+            yield from super().tasks(rows, tally, wanted)
+            return
+        for block in self.source.cut(tally.rejects):
+            yield partial(self._fast, block, layout, rows, wanted)
+
+    def _fast(
+        self, block: Block, layout: Layout, rows: int, wanted: Collection[str], tally: Tally
+    ) -> Iterator[Piece]:
+        if block.is_too_long:
+            yield from self.pieces(split(block, 0), rows, wanted, tally)
+            return
+        longest = self.source.line_bytes
+        with block.view() as view:
+            for found in passes(view, block.line, block.count, longest, rows, layout, tally):
+                odd = [line_of(number, data, longest) for number, data in found.odd]
+                others = list(self.pieces(odd, rows, wanted, tally))
+                yield replace(found.piece, rest=others[0] if others else None)
 
 
 class _Jsonl:
@@ -52,8 +87,14 @@ class _Jsonl:
             shown = {c for c, n in pairs if n.split(".")[0] in present}
             generic.check(head.mapping, shown, present, str(source.path))
         columns |= {"observed_at", "event_id"}
-        unused = generic.unused(present, tops)
-        return LineDecoder(source, parse, [c for c, _ in pairs], frozenset(columns), unused)
+        return _Decoder(
+            source,
+            parse,
+            [column for column, _ in pairs],
+            frozenset(columns),
+            generic.unused(present, tops),
+            tuple((column, tuple(name.split("."))) for column, name in pairs if column in columns),
+        )
 
 
 def _walk(value: Any, rest: tuple[str, ...]) -> Any:

@@ -19,7 +19,7 @@ class RejectError(ValueError):
     """One line of a log cannot become a row; its text is the reason, without the content."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One place that could not be used.
 
@@ -55,9 +55,7 @@ class Problems:
         """Count `times` problems of one kind, the first of them at `line`."""
         self.count += times
         self._tell(reason, times)
-        if len(self.examples) < self.limit:
-            self.examples.append(Problem(line, reason))
-            self.examples.sort(key=lambda problem: problem.line)
+        self._show([Problem(line, reason)])
 
     def merge(self, later: Problems) -> None:
         """Add what a later part of the same file came upon."""
@@ -65,8 +63,14 @@ class Problems:
         self.count += later.count
         for reason, times in later.by_reason.items():
             self._tell(reason, times)
-        self.examples = [*self.examples, *later.examples[: self.limit - len(self.examples)]]
-        self.examples.sort(key=lambda problem: problem.line)
+        self._show(later.examples)
+
+    def _show(self, more: list[Problem]) -> None:
+        """Keep the first examples of the file, in whatever order they are come upon."""
+        if len(self.examples) == self.limit and more and self.limit:
+            more = [problem for problem in more if problem < self.examples[-1]]
+        if more:
+            self.examples = sorted([*self.examples, *more])[: self.limit]
 
     def _tell(self, reason: str, times: int) -> None:
         if reason in self.by_reason or len(self.by_reason) < _REASONS:

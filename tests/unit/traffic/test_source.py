@@ -32,7 +32,7 @@ def test_line_ends_mark_and_last_line(tmp_path: Path) -> None:
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.binary(max_size=12).filter(lambda b: b"\n" not in b), min_size=1, max_size=12),
     st.integers(1, 9),
@@ -130,7 +130,7 @@ def test_bomb_is_read_in_bounded_blocks(tmp_path: Path, packing: str) -> None:
     assert _lines(source) == [Line(1, None)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.binary(max_size=12).filter(lambda b: b"\n" not in b), max_size=12),
     st.integers(1, 9),

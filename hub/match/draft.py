@@ -77,6 +77,44 @@ class Nets:
         return cls(np.zeros(0, dtype=np.uint8), wide, wide, np.zeros(0, dtype=np.uint8))
 
 
+class PackedNets:
+    """Prefixes in as few bytes as they need: five for each where all are IPv4."""
+
+    def __init__(self, nets: Nets) -> None:
+        self._nets = nets
+        self._short = nets.low.astype(np.uint32) if np.all(nets.family == 4) else None
+        self._length = nets.length
+        if self._short is not None:
+            self._nets = Nets.none()
+
+    def __len__(self) -> int:
+        return len(self._length)
+
+    def one(self, at: int) -> tuple[int, int, int]:
+        """Family, first address and length of a prefix."""
+        length = int(self._length[at])
+        if self._short is not None:
+            return 4, int(self._short[at]), length
+        high, low = int(self._nets.high[at]), int(self._nets.low[at])
+        return int(self._nets.family[at]), high << 64 | low, length
+
+    def whole(self) -> Nets:
+        """All of them."""
+        if self._short is None:
+            return self._nets
+        family = np.full(len(self), 4, dtype=np.uint8)
+        high = np.zeros(len(self), dtype=np.uint64)
+        return Nets(family, high, self._short.astype(np.uint64), self._length)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        nets = self._nets
+        wide = nets.family.nbytes + nets.high.nbytes + nets.low.nbytes
+        short = 0 if self._short is None else self._short.nbytes
+        return wide + short + self._length.nbytes
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """N indicators.

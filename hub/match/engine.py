@@ -137,8 +137,8 @@ class IndicatorIndex:
             source: the name of the log, for the report.
             show_values: write the values that were hit in full.
         Returns:
-            MATCH_SCHEMA, one row per (event, indicator), by event row then indicator id; the rows
-            of patterns that several of these events complete come last.
+            MATCH_SCHEMA, one row per (event, indicator), by event row then indicator id. A pattern
+            of several observations is told at each event that completes it among these events.
         Raises:
             SchemaError: no time or id in some event, or a column of another type.
         Source: STIX 2.1, section 9 (patterning) and section 4.7 (indicator).
@@ -149,7 +149,9 @@ class IndicatorIndex:
             run.match(batch, source=source, show_values=show_values)
             for batch in table.to_batches(max_chunksize=ROWS)
         ]
-        return pa.concat_tables([MATCH_SCHEMA.empty_table(), *parts, run.finish()])
+        completed = run.finish()
+        found = pa.concat_tables([MATCH_SCHEMA.empty_table(), *parts, completed])
+        return found.combine_chunks() if not len(completed) else _by_event(found, table)
 
     def run(self, limits: StateLimits | None = None) -> Run:
         """Match batch after batch, with the state of patterns of several observations."""
@@ -368,6 +370,15 @@ class IndicatorIndex:
                     out.append((write, np.asarray(list(found)), list(found.values())))
         without = Unanswered(none)
         return Coverage(layers_of(columns), len(self) - len(without), without, Unanswered(partly))
+
+
+def _by_event(found: pa.Table, events: pa.Table) -> pa.Table:
+    """MATCH rows in the order of the events, and then of the indicators' ids."""
+    ids = events.column("event_id").combine_chunks().cast(pa.string())
+    place = pc.index_in(found.column("event_id"), value_set=ids)
+    keyed = found.append_column("place", place)
+    order = pc.sort_indices(keyed, [("place", "ascending"), ("indicator_id", "ascending")])
+    return found.take(order)
 
 
 def _starts(counts: Iterable[int]) -> Rows:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hub.match.columns import Batch, Mask
-from hub.match.draft import COMPLEX, FIRST_ADDRESS, FORMS, Draft, Nets, holds_address
+from hub.match.draft import COMPLEX, FIRST_ADDRESS, FORMS, Draft, Nets, PackedNets, holds_address
 from hub.match.fields import Field
 from hub.match.formulas import FIELD_NUMBERS, Formulas, Reading
 from hub.match.index.buffers import NO_BYTES, Keys, Rows
@@ -101,7 +101,8 @@ class Segment:
         self.owner: Keys = np.concatenate(
             [order[: self.simple].astype(np.int32), self.complex.owner]
         )
-        self._nets = self._ordered_nets(draft)
+        ordered = self._ordered_nets(draft)
+        self._nets = PackedNets(ordered)
         fields = [FORMS[form][0] for form in np.flatnonzero(counts[:FIRST_ADDRESS])]
         arenas = [
             (field, *self._arena(draft, form))
@@ -109,8 +110,7 @@ class Segment:
                 fields, np.flatnonzero(counts[:FIRST_ADDRESS]).tolist(), strict=True
             )
         ]
-        addressed = len(self._nets.family) > 0
-        nets = (FORMS[FIRST_ADDRESS][0], self.texts, self._nets) if addressed else None
+        nets = (FORMS[FIRST_ADDRESS][0], self.texts, ordered) if len(self._nets) else None
         self.groups, self._arenas = groups(arenas, nets, self.complex.anchors, self.simple)
         self.fields = frozenset(self._fields_read())
 
@@ -251,8 +251,7 @@ class Segment:
             at = formula - int(self._starts[form])
             return data[offsets[at] : offsets[at + 1]].tobytes().decode("utf-8", "replace")
         at = formula - self.texts
-        family, length = int(self._nets.family[at]), int(self._nets.length[at])
-        first = int(self._nets.high[at]) << 64 | int(self._nets.low[at])
+        family, first, length = self._nets.one(at)
         address = ipaddress.IPv4Address(first) if family == 4 else ipaddress.IPv6Address(first)
         whole = length == (32 if family == 4 else 128)
         return str(address) if whole else f"{address}/{length}"
@@ -273,7 +272,7 @@ class Segment:
         place[self.owner[: self.texts]] = np.arange(self.texts)
         parts = [self._binary(form) for form in range(FIRST_ADDRESS) if self._count(form)]
         text = pa.concat_arrays([*parts, pa.array([b""], pa.large_binary())])
-        nets = self._nets.take(np.argsort(self.owner[self.texts : self.simple]))
+        nets = self._nets.whole().take(np.argsort(self.owner[self.texts : self.simple]))
         whole = Draft(self.facts, forms, text.take(pa.array(place)), nets, self.sources)
         return whole.take(rows)
 
@@ -298,8 +297,11 @@ class Segment:
     def nbytes(self) -> int:
         """Bytes held for simple indicators, their values and indexes included."""
         columns: list[Any] = [getattr(self.facts, name) for name in self.facts.__slots__]
-        columns += [self.owner, *(part for arena in self._arenas.values() for part in arena)]
-        columns += [getattr(self._nets, name) for name in self._nets.__slots__]
+        columns += [
+            self._nets,
+            self.owner,
+            *(part for arena in self._arenas.values() for part in arena),
+        ]
         indexes = [group.index for group in self.groups]
         held = [one.nbytes for one in indexes if isinstance(one, ExactIndex | PrefixIndex)]
         return sum(int(column.nbytes) for column in columns) + sum(held)

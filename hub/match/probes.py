@@ -102,7 +102,7 @@ class Group:
             bands = reading.bands()
             if bands is None:
                 return ()
-            return self._expanded(index.probe(bands.reshape(1, -1))[1].tolist())
+            return self._expanded(index.find(bands))
         if isinstance(index, ExactIndex) and field.kind is Kind.TEXT:
             text = reading.text(field)
             return () if text is None else index.find(text.encode())

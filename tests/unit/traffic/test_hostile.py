@@ -258,7 +258,7 @@ def _huge_line(path: Path, name: str, write: Callable[..., bytes], megabytes: in
         file.write(good.partition(b"\n")[2] if name == "csv" else good)
 
 
-@pytest.mark.parametrize("name", ["csv", "jsonl", "otel", "nginx"])
+@pytest.mark.parametrize("name", ["csv", "jsonl", "otel", "nginx", "kong", "vllm"])
 def test_half_gigabyte_line_is_never_held(tmp_path: Path, name: str) -> None:
     path = tmp_path / "log"
     _huge_line(path, name, WRITERS[name], 500)

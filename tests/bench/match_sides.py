@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from tests.bench import sides
 from tests.bench.match_data import stix
-from tests.bench.sides import Outcome
+from tests.bench.sides import Clock, Outcome
 
 ROWS: Final = 65_536
 _LEFT: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -77,15 +77,15 @@ def ours(events: str, indicators: str, threads: str = "2") -> Outcome:
     def match(task: Task) -> list[pa.Table]:
         return [index.match(batch, source="log") for batch in task()]
 
-    begun = time.perf_counter()
+    clock = Clock()
     reader = open_log(Path(events))
     tasks = reader.tasks(rows=ROWS, columns=index.columns)
     found = [part for parts in _in_threads(tasks, match, int(threads)) for part in parts]
     table = pa.concat_tables(found)
-    seconds = time.perf_counter() - begun
+    seconds, cpu = clock.read()
     numbers = pc.utf8_slice_codeunits(table.column("indicator_id"), -12)
     figures = {"build": built, "rows": reader.rows, "indicators_mib": held}
-    return Outcome(seconds, _answer(table.column("event_id"), numbers), figures)
+    return Outcome(seconds, _answer(table.column("event_id"), numbers), figures, cpu=cpu)
 
 
 def flat(events: str, indicators: str) -> Outcome:
@@ -101,13 +101,13 @@ def flat(events: str, indicators: str) -> Outcome:
     def match(task: Task) -> int:
         return sum(index.match(batch, source="log").num_rows for batch in task())
 
-    begun = time.perf_counter()
+    clock = Clock()
     for found in _in_threads(reader.tasks(rows=ROWS, columns=index.columns), match, 2):
         pairs += found
         if reader.bytes_read * 4 // reader.bytes_total > quarter:
             quarter = reader.bytes_read * 4 // reader.bytes_total
             figures[str(reader.rows)] = sides.peak_mib()
-    return Outcome(time.perf_counter() - begun, f"{pairs} pairs", figures)
+    return clock.outcome(f"{pairs} pairs", figures)
 
 
 def parts(events: str, indicators: str) -> Outcome:
@@ -140,13 +140,13 @@ def read(events: str, _: str) -> Outcome:
     from hub.traffic.formats import open_log
 
     columns = {"account_id", "fp_tokens", "client_ip"}
-    begun = time.perf_counter()
+    clock = Clock()
     rows = sum(
         batch.num_rows
         for task in open_log(Path(events)).tasks(rows=ROWS, columns=columns)
         for batch in task()
     )
-    return Outcome(time.perf_counter() - begun, f"{rows} rows")
+    return clock.outcome(f"{rows} rows")
 
 
 _BY_HAND: Final = """
@@ -180,10 +180,10 @@ def duckdb(events: str, indicators: str) -> Outcome:
     connection = duckdb.connect()
     load = "CREATE TABLE bad AS SELECT number, kind, value, first, length FROM read_parquet($bad)"
     connection.execute(load, {"bad": indicators})
-    begun = time.perf_counter()
+    clock = Clock()
     table: Any = connection.sql(_BY_HAND, params={"events": events}).to_arrow_table()
-    seconds = time.perf_counter() - begun
-    return Outcome(seconds, _answer(table.column("event_id"), table.column("number")))
+    seconds, cpu = clock.read()
+    return Outcome(seconds, _answer(table.column("event_id"), table.column("number")), cpu=cpu)
 
 
 def polars(events: str, indicators: str) -> Outcome:
@@ -191,10 +191,11 @@ def polars(events: str, indicators: str) -> Outcome:
     import polars as pl
 
     bad = pl.read_parquet(indicators, columns=["number", "kind", "value", "first", "length"])
-    begun = time.perf_counter()
+    clock = Clock()
     found = pl.concat(_polars_joins(pl, events, bad.lazy())).collect(engine="streaming")
-    seconds = time.perf_counter() - begun
-    return Outcome(seconds, _answer(found["event_id"].to_arrow(), found["number"].to_arrow()))
+    seconds, cpu = clock.read()
+    answer = _answer(found["event_id"].to_arrow(), found["number"].to_arrow())
+    return Outcome(seconds, answer, cpu=cpu)
 
 
 def _polars_joins(pl: Any, events: str, bad: Any) -> list[Any]:

@@ -89,6 +89,15 @@ def _fold(_: Any, left: Any, right: Any) -> tuple[Any, _Build]:
     return types.uint64(types.uint64, types.uint64), generate
 
 
+def _trailing(_: Any, value: Any) -> tuple[Any, _Build]:
+    """How many of the lowest bits are zero."""
+
+    def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), generate
+
+
 address: Final[Any] = intrinsic(_address)
 word_at: Final[Any] = _load(64, types.uint64)
 half_at: Final[Any] = _load(32, types.uint64)
@@ -98,6 +107,7 @@ put_word: Final[Any] = _store(64)
 put_key: Final[Any] = _store(32)
 put_byte: Final[Any] = _store(8)
 fold: Final[Any] = intrinsic(_fold)
+trailing_zeros: Final[Any] = intrinsic(_trailing)
 
 
 @kernel

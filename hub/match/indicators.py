@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,9 @@ from hub.model.markings import tlp_of
 
 BLOCK: Final = 16_384
 """Objects of which the texts are held at a time."""
+
+_Codes: TypeAlias = tuple[int, int, int, int, int]
+"""Confidence, publisher, marking, layer, least number of bands: the last columns of `Facts`."""
 
 _LIVE, _GONE, _BAD = range(3)
 _EQUALS: Final = {f"[{one.path}": n for n, (one, op) in enumerate(FORMS) if op is Operator.EQ}
@@ -109,7 +112,7 @@ class _Block:
     modified: list[str] = field(default_factory=list)
     start: list[str] = field(default_factory=list)
     stop: list[str] = field(default_factory=list)
-    codes: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    codes: list[_Codes] = field(default_factory=list)
     forms: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     addresses: list[tuple[int, str, str]] = field(default_factory=list)
@@ -127,7 +130,7 @@ class _Indicators:
 
     def __init__(self, words: Words) -> None:
         self._words = words
-        self._markings: dict[object, int] = {}
+        self._known: dict[object, _Codes] = {}
         self._odd: dict[bytes, str] = {}
         self._nameless: list[Problem] = []
         self._reasons: dict[int, str] = {}
@@ -138,7 +141,9 @@ class _Indicators:
         self._block = _Block()
 
     def add(self, one: Json) -> None:
-        block, identifier = self._block, text_of(one.get("id"))
+        block, identifier = self._block, one.get("id")
+        if not isinstance(identifier, str) or not identifier.isascii():
+            identifier = text_of(identifier)
         if identifier is None:
             self._nameless.append(Problem("", "has no id"))
             return
@@ -164,53 +169,60 @@ class _Indicators:
             self._flush()
 
     def _read(self, one: Json, row: int) -> None:
-        if one.get("pattern_type") != "stix":
+        get, block = one.get, self._block
+        if get("pattern_type") != "stix":
             raise InputError("its pattern_type is not stix")
-        written = one.get("pattern")
-        if not isinstance(written, str):
+        pattern = get("pattern")
+        if not isinstance(pattern, str):
             raise InputError("has no pattern")
-        pattern = text_of(written)
-        if pattern is None:
+        if not pattern.isascii() and text_of(pattern) is None:
             raise InputError("has a pattern with a lone surrogate")
-        block, controls = self._block, _controls(one)
+        controls = _controls(one)
+        codes = self._codes(one, controls)
         form, value = form_of(pattern)
-        hits = controls.get("min_band_hits")
-        hits = min(hits, 255) if type(hits) is int and hits > 0 else 0
-        if hits > 1:
+        if codes[-1] > 1:
             form = COMPLEX
         if form == COMPLEX:
             block.sources[row] = _source(pattern, controls)
         elif form >= FIRST_ADDRESS:
             block.addresses.append((row, value, pattern))
-        start = one.get("valid_from")
-        block.start.append(start if isinstance(start, str) and start.isascii() else "")
-        self._stop(one, row)
-        confidence = one.get("confidence")
-        sure = confidence if type(confidence) is int and 0 <= confidence <= 100 else UNSURE
-        number = self._words.number
-        publisher, layer = text_of(one.get("created_by_ref")), text_of(controls.get("layer"))
-        block.codes.append((sure, number(publisher), self._marking(one), number(layer), hits))
-        block.forms.append(form)
-        block.texts.append(value if form < FIRST_ADDRESS else "")
-
-    def _stop(self, one: Json, row: int) -> None:
-        stop = one.get("valid_until", self)
+            value = ""
+        start, stop = get("valid_from"), get("valid_until", self)
         if stop is self:
-            self._block.endless.append(row)
-        self._block.stop.append(stop if isinstance(stop, str) and stop.isascii() else "")
+            block.endless.append(row)
+        block.start.append(start if isinstance(start, str) and start.isascii() else "")
+        block.stop.append(stop if isinstance(stop, str) and stop.isascii() else "")
+        block.codes.append(codes)
+        block.forms.append(form)
+        block.texts.append(value)
 
-    def _marking(self, one: Json) -> int:
-        refs = one.get("object_marking_refs")
-        if "granular_markings" in one or not isinstance(refs, list) or len(refs) != 1:
-            return _marking(one)
-        ref = refs[0]
-        if not isinstance(ref, str):
-            return 0
-        found = self._markings.get(ref)
+    def _codes(self, one: Json, controls: Mapping[str, Any]) -> _Codes:
+        """Facts that many indicators share, as numbers; each combination is worked out once."""
+        get = one.get
+        refs, publisher = get("object_marking_refs"), get("created_by_ref")
+        confidence = get("confidence")
+        layer, hits = controls.get("layer"), controls.get("min_band_hits")
+        marked = refs[0] if isinstance(refs, list) and len(refs) == 1 else None
+        # 1, 1.0 and true are one key to Python.
+        key = publisher, layer, marked, confidence, hits, type(confidence), type(hits)
+        usual = "granular_markings" not in one and (marked is not None or refs is None)
+        try:
+            found = self._known.get(key) if usual else None
+        except TypeError:
+            usual, found = False, None
         if found is None:
-            found = _marking(one)
-            if len(self._markings) < BLOCK:
-                self._markings[ref] = found
+            number = self._words.number
+            sure = confidence if isinstance(confidence, int) else UNSURE
+            known = type(confidence) is int and 0 <= sure <= 100
+            found = (
+                sure if known else UNSURE,
+                number(text_of(publisher)),
+                _marking(one),
+                number(text_of(layer)),
+                min(hits, 255) if type(hits) is int and hits > 0 else 0,
+            )
+            if usual and len(self._known) < BLOCK:
+                self._known[key] = found
         return found
 
     def _flush(self) -> None:

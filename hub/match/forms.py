@@ -152,6 +152,25 @@ def least(pattern: Pattern) -> int:
             return least(pattern.inner)
 
 
+def possible(tree: Tree, seen: int) -> bool:
+    """Tell quickly that a pattern cannot hold, given the leaves that any event satisfies."""
+
+    def holds(pattern: Pattern) -> bool:
+        match pattern:
+            case Observation(expression):
+                return bool(seen >> tree.leaf_of[id(expression)] & 1)
+            case EachOf(operands):
+                return all(map(holds, operands))
+            case OneOf(operands):
+                return any(map(holds, operands))
+            case FollowedBy(left, right):
+                return holds(left) and holds(right)
+            case _:
+                return holds(pattern.inner)
+
+    return holds(tree.pattern)
+
+
 class _Compiler:
     def __init__(self, leaf_of: Mapping[int, int]) -> None:
         self._leaf_of = leaf_of

@@ -17,6 +17,7 @@ class StateLimits:
         searched: events among which a pattern of no simple form is searched.
         steps: assignments tried in one search.
         steps_per_pattern: assignments tried for one pattern, after which it is given up.
+        steps_in_all: the same for all patterns together; then every pattern that is searched is.
         lateness: seconds that an event may come after a younger one.
     """
 
@@ -27,6 +28,7 @@ class StateLimits:
     searched: int = 128
     steps: int = 20_000
     steps_per_pattern: int = 1_000_000
+    steps_in_all: int = 10_000_000
     lateness: float = 0.0
 
 
@@ -41,6 +43,7 @@ class StateReport:
         evicted: events forgotten although they might still have mattered.
         late: events that came too late to be judged.
         ungrouped: events without a value of what their pattern groups or counts by.
+        steps: assignments tried in searches.
         given_up: indicator id to the reason why its pattern is not followed (any more).
     """
 
@@ -50,6 +53,7 @@ class StateReport:
     evicted: int = 0
     late: int = 0
     ungrouped: int = 0
+    steps: int = 0
     given_up: dict[str, str] = field(default_factory=dict)
 
 

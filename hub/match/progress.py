@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from hub.errors import InputError
 from hub.match.bags import Burst, Collected, Count, Distinct, Pool, mask_of
 from hub.match.binding import Binder, Interval, can_meet
-from hub.match.forms import EPOCH, Bag, Chain, Form, Tree
+from hub.match.forms import EPOCH, Bag, Chain, Form, Tree, possible
 from hub.match.limits import Tally
 from hub.match.syntax import Expression
 
@@ -143,7 +143,15 @@ class _Search:
             return False
         insort(self._events, (moment, leaves))
         self._drop(horizon)
-        return len(self._events) >= self._tree.need and self._holds()
+        enough = len(self._events) >= self._tree.need
+        return enough and possible(self._tree, self._seen()) and self._holds()
+
+    def _seen(self) -> int:
+        """The leaves that any of the events satisfies."""
+        seen = 0
+        for _, leaves in self._events:
+            seen |= leaves
+        return seen
 
     def _drop(self, horizon: int) -> None:
         useless = 0
@@ -180,6 +188,11 @@ class _Search:
         try:
             return binder.holds(self._tree.pattern)
         finally:
-            self._tally.steps += binder.steps
-            if self._tally.steps > self._tally.limits.steps_per_pattern:
-                raise InputError("its search takes too many steps")
+            self._charge(binder.steps)
+
+    def _charge(self, steps: int) -> None:
+        tally, limits = self._tally, self._tally.limits
+        tally.steps += steps
+        tally.report.steps += steps
+        if tally.steps > limits.steps_per_pattern or tally.report.steps > limits.steps_in_all:
+            raise InputError("its search takes too many steps")

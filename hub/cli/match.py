@@ -5,65 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import click
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from hub.cli.mapping import log_mapping
 from hub.cli.match_accounts import accounts_options, read_accounts
+from hub.cli.match_explain import Explained
 from hub.cli.match_inputs import (
     Indicators,
-    LogFile,
     bundle_objects,
     compile_indicators,
     expand,
     parse_moment,
 )
-from hub.cli.match_output import MatchSink, check_output, match_sink
-from hub.cli.match_progress import Show, byte_progress
-from hub.cli.match_report import MatchReport, SourceReport
-from hub.cli.match_view import plain, show
+from hub.cli.match_journal import Journal, terms_of
+from hub.cli.match_output import check_output, match_sink
+from hub.cli.match_progress import byte_progress
+from hub.cli.match_report import MatchReport
+from hub.cli.match_run import Pass, cores, open_logs
+from hub.cli.match_view import plain, report_console, show
+from hub.cli.match_work import Matching, Window
 from hub.cli.options import home_options, json_option, load_home
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json
 from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
-from hub.traffic.account_rows import ID_COLUMNS
-from hub.traffic.accounts import AccountTable
-from hub.traffic.formats import AUTO, format_names, format_titles, open_log
+from hub.traffic.formats import AUTO, format_names, format_titles
 from hub.traffic.generic import SHOWN as LOG_COLUMNS
-from hub.traffic.reader import LogReader
 
 _FOUND = 1
-
-
-@dataclass(frozen=True)
-class _Window:
-    since: datetime | None
-    until: datetime | None
-
-    def cut(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows at or after `since` and before `until`."""
-        for moment, test in ((self.since, pc.greater_equal), (self.until, pc.less)):
-            if moment is not None:
-                bound = pa.scalar(moment, pa.timestamp("us", tz="UTC"))
-                batch = batch.filter(test(batch.column("observed_at"), bound))
-        return batch
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What matching one file after the other needs."""
-
-    indicators: Indicators
-    accounts: AccountTable | None
-    window: _Window
-    show_values: bool
 
 
 @click.command(
@@ -116,6 +87,24 @@ class _Run:
     show_default=True,
     help="How many customers, indicators and rejected lines the report names.",
 )
+@click.option(
+    "--explain",
+    metavar="N|EVENT_ID|all",
+    help="Say why: of the first N matches, those of one exchange, or all, clause by clause.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=cores,
+    show_default="cores",
+    help="Blocks of a log that are matched at once; the answer does not depend on it.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Note finished logs here; the same command goes on from there if it is killed.",
+)
 @click.option("--fail-on-match", is_flag=True, help="Exit with 1 if anything matches.")
 @json_option
 @home_options
@@ -135,6 +124,9 @@ def command(
     since: str | None,
     until: str | None,
     limit_examples: int,
+    explain: str | None,
+    jobs: int,
+    resume: Path | None,
     fail_on_match: bool,
     as_json: bool,
     home: Path,
@@ -156,36 +148,55 @@ def command(
     """
     check_output(out)
     mapping = log_mapping(maps)
-    window = _Window(parse_moment(since, "--since"), parse_moment(until, "--until"))
+    window = Window(parse_moment(since, "--since"), parse_moment(until, "--until"))
     if window.since and window.until and window.until <= window.since:
         raise InputError("no time lies between --since and --until", where="--until")
     logs = expand(files, without={"--out": out, "--accounts": accounts})
-    opened, unread = _open(logs, log_format, mapping, limit_examples)
+    opened, unread = open_logs(logs, log_format, mapping, limit_examples)
     use_home = not bundles or ctx.get_parameter_source("home") in (
         click.core.ParameterSource.COMMANDLINE,
         click.core.ParameterSource.ENVIRONMENT,
     )
     indicators = _indicators(bundles, (home, passphrase_file) if use_home else None)
     table = read_accounts(accounts, accounts_map, region, indicators.keys)
+    index = indicators.index
     report = MatchReport(indicators)
     report.unread = unread
     report.customer_table = table is not None
-    run = _Run(indicators, table, window, show_values)
+    explained = Explained(index, explain, show_values=show_values) if explain else None
+    journal = None
+    if resume is not None:
+        terms = (log_format, sorted(mapping.items()), since, until, limit_examples, show_values)
+        journal = Journal(resume, terms_of(index, accounts, (*terms, accounts_map, region)))
+    matching = Matching(index.run(), table, window, show_values, keep=explained is not None)
     total = sum(reader.bytes_total for _, reader in opened)
     with match_sink(out) as sink, byte_progress(total) as progress:
-        done = 0
-        for log, reader in opened:
-            report.sources.append(_match(run, log, reader, report, sink, _from(progress, done)))
-            done += reader.bytes_total
-    if as_json:
-        click.echo(json.dumps(report.to_json(limit_examples), indent=2, ensure_ascii=False))
-    else:
-        show(report, limit_examples)
-        if out is not None:
-            click.echo(f"matches written to {out}")
+        Pass(index, matching, report, sink, progress, jobs, explained, journal)(opened)
+    if journal is not None:
+        journal.clear()
+    _tell(report, explained, out, limit_examples, as_json=as_json)
     _check_read(report)
     if fail_on_match and report.matched:
         ctx.exit(_FOUND)
+
+
+def _tell(
+    report: MatchReport,
+    explained: Explained | None,
+    out: Path | None,
+    examples: int,
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        told = report.to_json(examples) | (explained.to_json() if explained else {})
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    if explained is not None:
+        explained.show(report_console(), report.indicators.names)
+    show(report, examples)
+    if out is not None:
+        click.echo(f"matches written to {out}")
 
 
 def _check_read(report: MatchReport) -> None:
@@ -209,32 +220,6 @@ def _check_read(report: MatchReport) -> None:
         )
 
 
-def _from(progress: Show, done: int) -> Show:
-    return lambda label, more: progress(label, done + more)
-
-
-def _open(
-    logs: Sequence[LogFile], log_format: str, mapping: dict[str, str], examples: int
-) -> tuple[list[tuple[LogFile, LogReader]], list[tuple[str, str]]]:
-    """Readers of all files; a file of no known format is an error only if it was named."""
-    opened: list[tuple[LogFile, LogReader]] = []
-    unread: list[tuple[str, str]] = []
-    for log in logs:
-        try:
-            reader = open_log(log.path, format=log_format, mapping=mapping, examples=examples)
-            opened.append((log, reader))
-        except InputError as error:
-            if log.named:
-                raise
-            unread.append((log.source, error.message))
-    if not opened:
-        raise InputError(
-            f"none of the {len(unread)} files is a log of a known format",
-            hint="name one of them to see why",
-        )
-    return opened, unread
-
-
 def _indicators(bundles: Sequence[Path], at: tuple[Path, Path | None] | None) -> Indicators:
     """Indicators of the bundles and, where one is used, of the home."""
     with contextlib.ExitStack() as stack:
@@ -250,61 +235,3 @@ def _indicators(bundles: Sequence[Path], at: tuple[Path, Path | None] | None) ->
 def _chained(parts: Iterable[Iterable[Json]]) -> Iterator[Json]:
     for part in parts:
         yield from part
-
-
-def _match(
-    run: _Run,
-    log: LogFile,
-    reader: LogReader,
-    report: MatchReport,
-    sink: MatchSink,
-    progress: Show,
-) -> SourceReport:
-    """Match one file, batch by batch."""
-    index = run.indicators.index
-    seen: dict[str, int] = {}
-    rows = matched = outside = joined = 0
-    label = plain(log.source)
-    progress(label, 0)
-    wanted = index.columns if run.accounts is None else index.columns | set(ID_COLUMNS)
-    for whole in reader.batches(columns=wanted):
-        batch = run.window.cut(whole)
-        outside += whole.num_rows - batch.num_rows
-        progress(label, reader.bytes_read)
-        if not batch.num_rows:
-            continue
-        if run.accounts is not None:
-            batch, known = _enriched(run.accounts, batch)
-            joined += known
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if column.null_count < len(column):
-                seen[name] = seen.get(name, 0) + len(column) - column.null_count
-        rows += batch.num_rows
-        extent = pc.min_max(batch.column("observed_at")).as_py()
-        report.span.add(batch.num_rows, extent["min"], extent["max"])
-        matches = index.match(batch, source=log.source, show_values=run.show_values)
-        sink.write(matches)
-        matched += report.add(matches)
-    return SourceReport(
-        name=log.source,
-        format=reader.format_name,
-        rows=rows,
-        outside=outside,
-        matched=matched,
-        joined=None if run.accounts is None else joined,
-        columns=dict(sorted(seen.items())),
-        empty=sorted(reader.columns.intersection(wanted) - set(seen)) if rows else [],
-        coverage=index.coverage(reader.glimpsed.union(seen) if rows else reader.columns),
-        reader=reader,
-    )
-
-
-def _enriched(accounts: AccountTable, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
-    """The batch with its customers' columns, and how many rows gained any."""
-    full = accounts.enrich(batch)
-    gained = np.zeros(batch.num_rows, np.bool_)
-    for before, after in zip(batch.columns, full.columns, strict=True):
-        if after.null_count < before.null_count:
-            new = pc.and_(before.is_null(), after.is_valid())
-            gained |= new.to_numpy(zero_copy_only=False)
-    return full, int(gained.sum())

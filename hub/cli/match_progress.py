@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -15,8 +17,15 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-Show = Callable[[str, int], None]
-"""Takes what is being read, and the bytes done in all."""
+
+class Show(Protocol):
+    """Takes what is being read, and the bytes and perhaps the exchanges done in all."""
+
+    def __call__(self, label: str, done: int, rows: int | None = None) -> None: ...
+
+
+def _nothing(label: str, done: int, rows: int | None = None) -> None:
+    """Off a terminal, nobody looks."""
 
 
 @contextlib.contextmanager
@@ -28,19 +37,24 @@ def byte_progress(total: int) -> Iterator[Show]:
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda label, done: None
+        yield _nothing
         return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bars:
-        task = bars.add_task("match", total=total)
+        task = bars.add_task("match", total=total, rate="")
+        began = time.monotonic()
 
-        def show(label: str, done: int) -> None:
-            bars.update(task, description=label, completed=done)
+        def show(label: str, done: int, rows: int | None = None) -> None:
+            rate = ""
+            if rows is not None:
+                rate = f"{rows / max(time.monotonic() - began, 0.001):,.0f} exchanges/s"
+            bars.update(task, description=label, completed=done, rate=rate)
 
         yield show

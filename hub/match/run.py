@@ -91,6 +91,7 @@ class _Waiting:
     facts: dict[int, pa.RecordBatch] = field(default_factory=dict)
     followed_until: int = -(2**62)
     batches: int = 0
+    leaf_events: int = 0
 
 
 class Run:
@@ -107,6 +108,11 @@ class Run:
         self._tracker = Tracker(self._watches, self._limits)
         self._lock = threading.Lock()
         self._state = _Waiting()
+
+    @property
+    def held_back(self) -> int:
+        """How many events satisfied a leaf of a pattern of several observations, so far."""
+        return self._state.leaf_events
 
     @property
     def report(self) -> StateReport:
@@ -188,6 +194,7 @@ class Run:
 
     def _keep(self, held: _Held, found: pa.RecordBatch, watch: Keys) -> None:
         state = self._state
+        state.leaf_events += len(watch)
         for number, at in zip(*np.unique(watch, return_index=True), strict=True):
             if int(number) not in state.facts:
                 state.facts[int(number)] = found.slice(int(at), 1)

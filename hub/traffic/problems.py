@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 EXAMPLES: Final = 5
 _REASONS: Final = 200
@@ -65,6 +66,22 @@ class Problems:
             self._tell(reason, times)
         self._show(later.examples)
 
+    def to_json(self) -> dict[str, Any]:
+        """The problems as objects of JSON."""
+        return {
+            "count": self.count,
+            "damage": self.damage,
+            "reasons": dict(self.by_reason),
+            "examples": [[problem.line, problem.reason] for problem in self.examples],
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take over what `to_json` gave."""
+        self.count = int(kept["count"])
+        self.damage = None if kept["damage"] is None else str(kept["damage"])
+        self.by_reason = Counter({str(k): int(v) for k, v in kept["reasons"].items()})
+        self.examples = [Problem(int(line), str(reason)) for line, reason in kept["examples"]]
+
     def _show(self, more: list[Problem]) -> None:
         """Keep the first examples of the file, in whatever order they are come upon."""
         if len(self.examples) == self.limit and more and self.limit:
@@ -112,3 +129,23 @@ class Tally:
         self.naive_times += later.naive_times
         self.file_times += later.file_times
         self.glimpsed |= later.glimpsed
+
+    def to_json(self) -> dict[str, Any]:
+        """The tally as objects of JSON."""
+        return {
+            "rejects": self.rejects.to_json(),
+            "field_problems": self.field_problems.to_json(),
+            "skipped": self.skipped,
+            "naive_times": self.naive_times,
+            "file_times": self.file_times,
+            "glimpsed": sorted(self.glimpsed),
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take over what `to_json` gave."""
+        self.rejects.restore(kept["rejects"])
+        self.field_problems.restore(kept["field_problems"])
+        self.skipped = int(kept["skipped"])
+        self.naive_times = int(kept["naive_times"])
+        self.file_times = int(kept["file_times"])
+        self.glimpsed = {str(name) for name in kept["glimpsed"]}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -113,6 +113,19 @@ class LogReader:
         """Columns that were not asked for, of which some value was seen."""
         return frozenset(self.tally.glimpsed)
 
+    def saved(self) -> dict[str, Any]:
+        """The counts as objects of JSON, for `restore`."""
+        return self._counts.total.to_json()
+
+    def restore(self, counts: Mapping[str, Any]) -> None:
+        """Take over the counts of an earlier pass over the same file.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are not what `saved` gave.
+        """
+        self._counts = _Counts(self._examples)
+        self._counts.total.restore(counts)
+
     def batches(
         self, rows: int = BATCH_ROWS, columns: Collection[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
@@ -183,6 +196,14 @@ class _Part:
             shown = len(column) - column.null_count
             if shown:
                 self.seen[name] = self.seen.get(name, 0) + shown
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": self.rows, "seen": self.seen, "tally": self.tally.to_json()}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self.rows = int(kept["rows"])
+        self.seen = {str(name): int(count) for name, count in kept["seen"].items()}
+        self.tally.restore(kept["tally"])
 
     def merge(self, later: _Part) -> None:
         self.tally.merge(later.tally)

@@ -4,7 +4,7 @@ The detector is run as a command: it sees a log and a customer table, never the 
 get the best setting that the truth can choose for them, in every world anew. The seeds lie apart
 from those that detectors are tuned on (1 to 99); figures are the mean (least..most) over seeds.
 
-    python -m tests.bench.cluster [--full] [--seeds FIRST:LAST] [--level NAME] [--blame]
+    python -m tests.bench.cluster [--full | --seeds FIRST:LAST [--level NAME] [--variants]] [--blame]
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ OURS: Final = "stillwatch cluster"
 SEEDS: Final = range(1001, 1006)
 FULL_SEEDS: Final = range(1001, 1016)
 _ROOT: Final = Path(__file__).parents[2]
-_VARIANT_SEEDS: Final = 3
 
 Change = Callable[[Scenario], Scenario]
 
@@ -142,7 +141,9 @@ def detect(
     return pq.read_table(out), seconds, usage.ru_maxrss / 1024
 
 
-def runs(scenario: Scenario, work: str, variant: Variant = USUAL, *, beside: bool) -> list[Run]:
+def runs(
+    scenario: Scenario, work: str, variant: Variant = USUAL, *, beside: bool = False
+) -> list[Run]:
     """The command on one world, and its rivals beside it."""
     world = variant.make(variant.change(scenario))
     truth = Truth.of(world)
@@ -156,18 +157,32 @@ def runs(scenario: Scenario, work: str, variant: Variant = USUAL, *, beside: boo
     return done
 
 
-def measured(seeds: Sequence[int], levels: Sequence[Level], *, full: bool) -> list[Run]:
-    """Every level on every seed with its rivals; the variants on a few seeds of one level."""
-    done: list[Run] = []
-    for level in levels:
-        for seed in seeds:
-            done += runs(Scenario(seed, level), level.name, beside=True)
-    for level in (LEVELS["26 a day"],) if not full else (LEVELS["26 a day"], LEVELS["10 a day"]):
-        for variant in (*VARIANTS, *POPULATIONS) if full else VARIANTS:
-            for seed in seeds[: 2 * _VARIANT_SEEDS if full else _VARIANT_SEEDS]:
-                work = f"{level.name}, {variant.name}"
-                done += runs(Scenario(seed, level), work, variant, beside=False)
-    return done
+def measured(seeds: Sequence[int], levels: Sequence[Level]) -> list[Run]:
+    """Every level on every seed, with its rivals."""
+    return [
+        run
+        for level in levels
+        for seed in seeds
+        for run in runs(Scenario(seed, level), level.name, beside=True)
+    ]
+
+
+def varied(seeds: Sequence[int], levels: Sequence[Level], variants: Sequence[Variant]) -> list[Run]:
+    """Every variant of every level on every seed, the command alone."""
+    return [
+        run
+        for level in levels
+        for variant in variants
+        for seed in seeds
+        for run in runs(Scenario(seed, level), f"{level.name}, {variant.name}", variant)
+    ]
+
+
+def _report(*, full: bool) -> list[Run]:
+    done = measured(FULL_SEEDS if full else SEEDS, list(LEVELS.values()))
+    levels = [LEVELS[name] for name in ("26 a day", "10 a day")[: 2 if full else 1]]
+    variants = (*VARIANTS, *POPULATIONS) if full else VARIANTS
+    return done + varied(SEEDS[: 5 if full else 3], levels, variants)
 
 
 def markdown(done: Sequence[Run]) -> str:
@@ -207,7 +222,7 @@ def _rates(values: Sequence[float]) -> str:
 
 def measure(*, full: bool = False) -> list[Row]:
     """The table's heart: account F1, clusters, hours and false alarms at each level."""
-    done = measured(FULL_SEEDS if full else SEEDS, list(LEVELS.values()), full=full)
+    done = _report(full=full)
     print(markdown(done), file=sys.stderr)
     rows: list[Row] = []
     for work in dict.fromkeys(run.work for run in done):
@@ -272,16 +287,19 @@ def main() -> None:
     """Print the whole table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.cluster", description=__doc__)
     parser.add_argument("--full", action="store_true", help="more seeds and populations")
-    parser.add_argument("--seeds", help="FIRST:LAST, instead of the report's own")
+    parser.add_argument("--seeds", help="FIRST:LAST, instead of the report; the levels alone")
     parser.add_argument("--level", action="append", choices=list(LEVELS), help="default: all")
+    parser.add_argument("--variants", action="store_true", help="with --seeds: these instead")
     parser.add_argument("--blame", action="store_true", help="say who was reported wrongly")
     options = parser.parse_args()
-    seeds: Sequence[int] = FULL_SEEDS if options.full else SEEDS
     if options.seeds:
         first, _, last = options.seeds.partition(":")
         seeds = range(int(first), int(last or first) + 1)
-    levels = [LEVELS[name] for name in options.level or LEVELS]
-    done = measured(seeds, levels, full=options.full)
+        levels = [LEVELS[name] for name in options.level or LEVELS]
+        others = (*VARIANTS, *POPULATIONS)
+        done = varied(seeds, levels, others) if options.variants else measured(seeds, levels)
+    else:
+        done = _report(full=options.full)
     print(markdown(done))
     if options.blame:
         print(f"\n{_blame(done)}")

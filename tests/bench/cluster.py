@@ -4,7 +4,7 @@ The detector is run as a command: it sees a log and a customer table, never the 
 get the best setting that the truth can choose for them, in every world anew. The seeds lie apart
 from those that detectors are tuned on (1 to 99); figures are the mean (least..most) over seeds.
 
-    python -m tests.bench.cluster [--full | --seeds FIRST:LAST [--level NAME] [--variants]] [--blame]
+    python -m tests.bench.cluster [--full] [--seeds FIRST:LAST] [--variants] [--blame]
 """
 
 from __future__ import annotations

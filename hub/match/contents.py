@@ -237,13 +237,14 @@ class Contents:
         ids = write_ids(keys, "indicator", self.odd).to_pylist()
         return [Problem(one, why) for one, why in zip(ids, reasons, strict=True)]
 
+    def campaigns_of(self, number: int) -> tuple[str, ...]:
+        """The ids of campaigns of one set."""
+        return tuple(sorted(str(self.words[campaign]) for campaign in self.sets.sets[number]))
+
     def campaigns(self, numbers: Keys) -> Any:
         """The ids of campaigns (Arrow lists) of N sets."""
         distinct, inverse = np.unique(numbers, return_inverse=True)
-        named = [
-            sorted(str(self.words[campaign]) for campaign in self.sets.sets[number])
-            for number in distinct.tolist()
-        ]
+        named = [list(self.campaigns_of(number)) for number in distinct.tolist()]
         return pa.array(named, pa.list_(pa.string())).take(pa.array(inverse))
 
 

@@ -20,7 +20,7 @@ from hub.match.facts import MARKINGS, UNSURE, Facts, Indicator, Problem
 from hub.match.fields import Field
 from hub.match.formulas import FLOODS, Reading
 from hub.match.index.buffers import Keys, Rows
-from hub.match.keys import find_keys, key_of, write_ids
+from hub.match.keys import find_keys, key_of, write_id, write_ids
 from hub.match.plan import Atom
 from hub.match.report import joined, match_rows, shown_values
 from hub.match.run import Run
@@ -205,12 +205,19 @@ class IndicatorIndex:
             owners[at] = self.segments[number].owner[local] + self._rows[number]
         return owners
 
+    def _place(self, starts: Rows, number: int) -> tuple[int, int]:
+        """The segment of one number, and the number counted from 0."""
+        if len(self.segments) == 1:
+            return 0, number
+        found = int(np.searchsorted(starts, number, side="right")) - 1
+        return found, number - int(starts[found])
+
     def formula(self, number: int) -> FormulaInfo:
         """Tell whose a formula is."""
-        found, _, local = next(self._by_segment(self._formulas, np.asarray([number], np.int32)))
+        found, local = self._place(self._formulas, number)
         segment = self.segments[found]
-        owner = int(self._rows[found]) + int(segment.owner[local[0]])
-        at = int(local[0]) - segment.simple
+        owner = int(self._rows[found]) + int(segment.owner[local])
+        at = local - segment.simple
         if at < 0 or segment.complex.leaf[at] < 0:
             return FormulaInfo(owner, -1, -1)
         watch = int(self._watch_numbers[found][segment.complex.watch[at]])
@@ -218,16 +225,16 @@ class IndicatorIndex:
 
     def atom(self, number: int) -> Atom:
         """The test that an atom's number stands for."""
-        found, _, local = next(self._by_segment(self._atoms, np.asarray([number], np.int32)))
-        return self.segments[found].atom(int(local[0]))
+        found, local = self._place(self._atoms, number)
+        return self.segments[found].atom(local)
 
     def test(self, number: int) -> Test:
         """The exact test of an atom."""
-        found, _, local = next(self._by_segment(self._atoms, np.asarray([number], np.int32)))
-        segment, at = self.segments[found], int(local[0])
-        if at >= segment.simple:
-            return segment.complex.test(at - segment.simple)
-        return test_of(segment.atom(at).comparison)
+        found, local = self._place(self._atoms, number)
+        segment = self.segments[found]
+        if local >= segment.simple:
+            return segment.complex.test(local - segment.simple)
+        return test_of(segment.atom(local).comparison)
 
     def indicator_ids(self, indicators: Keys) -> Any:
         """The ids (Arrow strings) of indicators by their rows."""
@@ -308,21 +315,21 @@ class IndicatorIndex:
 
     def facts(self, indicator: int) -> Indicator:
         """What is known of an indicator by its row."""
-        at = np.asarray([indicator], dtype=np.int32)
-        one = self._facts(at)
-        words, marking = self._contents.words, int(one.marking[0])
-        sure = int(one.confidence[0])
+        number, at = self._place(self._rows, indicator)
+        one, contents = self.segments[number].facts, self._contents
+        marking, sure = int(one.marking[at]), int(one.confidence[at])
+        linked = contents.linked[number]
         return Indicator(
-            indicator_id=self._ids(one)[0].as_py(),
-            modified=int(one.modified[0]),
-            start=int(one.start[0]),
-            stop=int(one.stop[0]),
+            indicator_id=write_id(one.keys[at].tobytes(), "indicator", contents.odd),
+            modified=int(one.modified[at]),
+            start=int(one.start[at]),
+            stop=int(one.stop[at]),
             confidence=None if sure == UNSURE else sure,
-            publisher=words[int(one.publisher[0])],
+            publisher=contents.words[int(one.publisher[at])],
             marking=MARKINGS[marking - 1] if marking else None,
-            campaign_ids=tuple(self._contents.campaigns(self._sets(at))[0].as_py()),
-            layer=words[int(one.layer[0])],
-            min_band_hits=int(one.band_hits[0]),
+            campaign_ids=contents.campaigns_of(0 if linked is None else int(linked[at])),
+            layer=contents.words[int(one.layer[at])],
+            min_band_hits=int(one.band_hits[at]),
         )
 
     def row_of(self, indicator_id: str) -> int | None:

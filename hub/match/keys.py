@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -102,6 +103,11 @@ def write_ids(keys: KeyTable, object_type: str, odd: dict[bytes, str]) -> Any:
         ],
         pa.string(),
     )
+
+
+def write_id(key: bytes, object_type: str, odd: dict[bytes, str]) -> str:
+    """The id of one key."""
+    return odd.get(key) or f"{object_type}--{UUID(bytes=key)}"
 
 
 def sortable(keys: KeyTable) -> NDArray[np.bytes_]:

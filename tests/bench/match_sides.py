@@ -6,6 +6,9 @@ match and to hold the rows of the answer. Loading indicators and compiling kerne
 
 from __future__ import annotations
 
+import cProfile
+import io
+import pstats
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -119,11 +122,12 @@ def parts(events: str, indicators: str) -> Outcome:
     _warm(index, events)
     spent = dict.fromkeys(("read", "probe", "report"), 0.0)
     clock = time.thread_time
-    pairs = 0
+    pairs = rows = 0
     at = clock()
     for task in open_log(Path(events)).tasks(rows=ROWS, columns=index.columns):
         for event_batch in task():
             spent["read"] += clock() - at
+            rows += event_batch.num_rows
             at = clock()
             batch = Batch(event_batch)
             alone, _ = index.split(index.hits(batch))
@@ -132,7 +136,25 @@ def parts(events: str, indicators: str) -> Outcome:
             pairs += index.report(batch, alone, source="log", show_values=False).num_rows
             spent["report"] += clock() - at
             at = clock()
-    return Outcome(sum(spent.values()), f"{pairs} pairs", {**spent, "build": built})
+    figures = {**spent, "build": built, "rows": rows}
+    return Outcome(sum(spent.values()), f"{pairs} pairs", figures)
+
+
+def profile(events: str, indicators: str) -> Outcome:
+    """Stillwatch in one thread; the answer is the functions that take the most time."""
+    from hub.traffic.formats import open_log
+
+    index, _ = _load(indicators)
+    _warm(index, events)
+    profiler = cProfile.Profile(time.thread_time)
+    profiler.enable()
+    for task in open_log(Path(events)).tasks(rows=ROWS, columns=index.columns):
+        for batch in task():
+            index.match(batch, source="log")
+    profiler.disable()
+    out = io.StringIO()
+    pstats.Stats(profiler, stream=out).strip_dirs().sort_stats("tottime").print_stats(25)
+    return Outcome(0.0, out.getvalue())
 
 
 def read(events: str, _: str) -> Outcome:
@@ -239,6 +261,7 @@ SIDES: Final = {
     "ours": ours,
     "flat": flat,
     "parts": parts,
+    "profile": profile,
     "read": read,
     "duckdb": duckdb,
     "polars": polars,

@@ -249,6 +249,10 @@ def _reading_notes(name: str, reader: LogReader) -> list[Text]:
     said = (
         (reader.skipped, "record", "of no model request"),
         (reader.naive_times, "time", "without a zone, read as UTC"),
-        (reader.file_times, "exchange", "dated by the file's name or date, not by the log"),
+        (
+            reader.file_times,
+            "time",
+            "that the log lacks, or whose year it lacks, from the file itself",
+        ),
     )
     return [Text(f"{name}: {counted(n, noun)} {rest}") for n, noun, rest in said if n]

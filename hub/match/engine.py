@@ -49,6 +49,7 @@ class IndicatorIndex:
         problems: indicators that are not used, and why.
         columns: TRAFFIC columns that any pattern reads; a reader may leave out the others.
         fields: the fields that any pattern reads.
+        stateful: ids of the indicators of `watches`.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -104,6 +105,11 @@ class IndicatorIndex:
             len(segment) - len(self._unused(number)) for number, segment in enumerate(self.segments)
         )
 
+    @property
+    def scans(self) -> int:
+        """How many formulas no index can look for; each costs a pass over its columns."""
+        return self._contents.scans()
+
     def _unused(self, number: int) -> set[int]:
         hidden, segment = self._hidden[number], self.segments[number]
         gone = set() if hidden is None else set(np.flatnonzero(hidden).tolist())
@@ -120,6 +126,7 @@ class IndicatorIndex:
                     watches.append(replace(watch, indicator=int(base) + watch.indicator))
             self._watch_numbers.append(numbers)
         self.watches: Sequence[Watch] = tuple(watches)
+        self.stateful = frozenset(watch.indicator_id for watch in watches)
 
     def _find_problems(self) -> Iterator[Problem]:
         found = self._contents.problems()

@@ -48,9 +48,21 @@ def measure(*, full: bool = False) -> list[Row]:
         )
         work = f"read {count:,} compiled indicators (written in {save:.2f} s)"
         rows.append(Row(work, f"{load:.2f} s", f"{ours:.2f} s (compile)", ours / load, f"{read} s"))
+    rows.append(_arriving())
     for count in (1_000_000, 10_000_000) if full else (1_000_000,):
         rows += _memory(count)
     return rows
+
+
+def _arriving() -> Row:
+    found = sides.run(_MODULE, "update", "1000000", str(SAMPLE))
+    return Row(
+        f"take {SAMPLE:,} newer versions into 1,000,000 compiled indicators",
+        f"{found.seconds * 1000:,.0f} ms",
+        f"{found.figures['compile']:.1f} s (compile anew)",
+        found.figures["compile"] / found.seconds,
+        "",
+    )
 
 
 def _memory(count: int) -> list[Row]:
@@ -123,6 +135,21 @@ def _compile(size: str) -> Outcome:
     return Outcome(compiled - start, "", figures)
 
 
+def _update(size: str, more: str) -> Outcome:
+    objects = list(_objects(int(size)))
+    start = time.perf_counter()
+    index = IndicatorIndex.build(objects)
+    compiled = time.perf_counter() - start
+    newer = [{**one, "modified": "2026-11-05T00:00:00.000Z"} for one in objects[: int(more)]]
+    seconds = []
+    for _ in range(sides.RUNS):
+        start = time.perf_counter()
+        updated = index.updated(newer)
+        seconds.append(time.perf_counter() - start)
+        assert (len(updated), len(updated.segments)) == (len(objects), 2)
+    return Outcome(min(seconds), "", {"compile": compiled})
+
+
 def _resident() -> int:
     """Bytes that this process holds, once what is free has been given back; on Linux."""
     gc.collect()
@@ -158,7 +185,12 @@ def _patterns(size: str) -> Outcome:
     return Outcome(time.perf_counter() - start, "")
 
 
-SIDES: Final[dict[str, sides.Side]] = {"compile": _compile, "memory": _held, "patterns": _patterns}
+SIDES: Final[dict[str, sides.Side]] = {
+    "compile": _compile,
+    "memory": _held,
+    "patterns": _patterns,
+    "update": _update,
+}
 
 if __name__ == "__main__":
     sides.main(SIDES)

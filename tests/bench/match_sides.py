@@ -74,7 +74,9 @@ def save(_: str, indicators: str) -> Outcome:
 def _load(indicators: str) -> tuple[Any, float]:
     """The index from its plan, and how long that took."""
     from hub.match.engine import IndicatorIndex
+    from hub.traffic.memory import use_lean_allocator
 
+    use_lean_allocator()
     begun = time.perf_counter()
     index = IndicatorIndex.from_bytes(_saved(indicators).read_bytes())
     return index, time.perf_counter() - begun

@@ -164,7 +164,7 @@ class LayerScorer:
         self._events = events
         self._all = float(events.sum())
         self._parameters = parameters
-        self._totals = np.bincount(layer.nodes, weights=layer.counts, minlength=size)
+        self._totals: Floats = np.bincount(layer.nodes, layer.counts, size).astype(np.float64)
         self._degree = layer.degree.astype(np.int64)
         if beyond is not None:
             self._all += beyond.total

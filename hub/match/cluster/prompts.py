@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hub.fingerprint.jit import kernel
 from hub.fingerprint.kernels import mix64
-from hub.fingerprint.masking import CLASSES, WORD, Bytes, Offsets
-from hub.match.index.buffers import string_buffers
+from hub.fingerprint.masking import CLASSES, WORD, Bytes
+from hub.match.index.buffers import Offsets, string_buffers
 
 Nodes = NDArray[np.uint32]
 

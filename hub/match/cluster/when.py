@@ -29,7 +29,8 @@ def tipped(group: Group, scorer: Scorer) -> Ints:
     times = scorer.traffic.collected.rows.time[rows]
     order = np.argsort(times, kind="stable")
     first = times[order[_first(group, scorer, rows, order) - 1]]
-    return np.maximum(_joined(group, scorer), first)
+    found: Ints = np.maximum(_joined(group, scorer), first)
+    return found
 
 
 def _rows_of(members: Ints, scorer: Scorer) -> Ints:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Final
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hub.match.plan import Field, Kind
 
@@ -14,6 +17,8 @@ _SHOWN: Final = frozenset(
     | {"display_name_shape", "api_key_prefix"}
 )
 _KEPT: Final = 12
+_IDS: Final = frozenset({"account_id", "org_id", "api_key_id", "canary_ids"})
+_TOKEN: Final = r"(?s)^([^:]*):(.*):([^:]{1,8})[^:]*$"
 
 
 def masked(field: Field, value: str) -> str:
@@ -37,6 +42,17 @@ def masked(field: Field, value: str) -> str:
     if field.column in _SHOWN:
         return _cut(value, 80)
     return _cut(value, 4)
+
+
+def masked_column(field: Field, values: Any) -> Any:
+    """Mask the values of a field as `masked` does, many at once (Arrow strings without null)."""
+    if field.column == "fp_tokens":
+        if pc.all(pc.match_substring_regex(values, _TOKEN)).as_py():
+            return pc.replace_substring_regex(values, _TOKEN, r"\1:\2:\3…")
+    elif field.column in _IDS and not pc.any(pc.match_substring(values, "@")).as_py():
+        cut = pc.utf8_slice_codeunits(values, 0, 4)
+        return pc.binary_join_element_wise(cut, pa.scalar("…"), "")
+    return pa.array([masked(field, value) for value in values.to_pylist()], pa.string())
 
 
 def _cut(value: str, length: int) -> str:

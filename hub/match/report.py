@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from hub.match.columns import Batch
 from hub.match.facts import MARKINGS, UNSURE, Facts, Words
 from hub.match.fields import FIELDS, Field, Kind
+from hub.match.index.addresses import Addresses, write_addresses
 from hub.match.index.buffers import Keys, Rows
-from hub.match.mask import masked
+from hub.match.mask import masked, masked_column
 from hub.match.schema import LAYERS, MATCH_SCHEMA
 from hub.match.segment import Segment
 from hub.match.syntax import Operator
@@ -24,6 +24,7 @@ _LAYER_OF: Final = {column: layer for layer, columns in LAYERS.items() for colum
 _FIELDS: Final = list(FIELDS.values())
 _PATHS: Final = pa.array([field.path for field in _FIELDS], pa.string())
 _LAYER_NAMES: Final = pa.array([_LAYER_OF[field.column] for field in _FIELDS], pa.string())
+_LENGTHS: Final = pa.array(["/48", "/24"], pa.string())
 _MARKINGS: Final = pa.array([None, *MARKINGS], pa.string())
 
 
@@ -81,7 +82,7 @@ def shown_values(
         at: Rows = np.flatnonzero(fields == number)
         places.append(at)
         if field.kind is Kind.ADDRESS:
-            parts.append(_addresses(field, batch, rows[at], show_values=show_values))
+            parts.append(_addresses(batch, rows[at], show_values=show_values))
         else:
             parts.append(_texts(segment, field, batch, rows[at], atoms[at], show=show_values))
     if not parts:
@@ -94,9 +95,12 @@ def _texts(
     segment: Segment, field: Field, batch: Batch, rows: Rows, atoms: Keys, *, show: bool
 ) -> Any:
     """By atom where its literal is the value, else by event."""
+    if len(atoms) and int(atoms.max()) < segment.simple:
+        known = segment.literals(atoms)
+        return known if show else masked_column(field, known)
     distinct, inverse = np.unique(atoms, return_inverse=True)
-    known = [_literal(segment, field, atom) for atom in distinct.tolist()]
-    texts = [None if one is None else one if show else masked(field, one) for one in known]
+    literals = [_literal(segment, field, atom) for atom in distinct.tolist()]
+    texts = [None if one is None else one if show else masked(field, one) for one in literals]
     column = pa.array(texts, pa.string()).take(pa.array(inverse))
     if column.null_count == 0:
         return column
@@ -123,27 +127,18 @@ def _literal(segment: Segment, field: Field, atom: int) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _addresses(field: Field, batch: Batch, rows: Rows, *, show_values: bool) -> Any:
-    """The addresses of events, or their networks: each distinct one is written once."""
-    found = batch.addresses
-    family, high, low = found.family[rows], found.high[rows], found.low[rows]
-    if not show_values:
-        old = family == 4
-        low = np.where(old, low & np.uint64(0xFFFFFF00), np.uint64(0))
-        high = np.where(old, np.uint64(0), high & np.uint64(0xFFFFFFFFFFFF0000))
-    table = np.stack([family.astype(np.uint64), high, low], axis=1)
-    flat = np.ascontiguousarray(table).view("S24").reshape(-1)
-    _, first, inverse = np.unique(flat, return_index=True, return_inverse=True)
-    texts = [_written(*map(int, table[at])) for at in first.tolist()]
-    if not show_values:
-        texts = [masked(field, text) for text in texts]
-    return pa.array(texts, pa.string()).take(pa.array(inverse))
-
-
-def _written(family: int, high: int, low: int) -> str:
-    if family == 4:
-        return str(ipaddress.IPv4Address(low))
-    return str(ipaddress.IPv6Address(high << 64 | low))
+def _addresses(batch: Batch, rows: Rows, *, show_values: bool) -> Any:
+    """The addresses of events, or their networks."""
+    found = batch.addresses.take(rows)
+    if show_values:
+        return write_addresses(found)
+    old = found.family == 4
+    low = np.where(old, found.low & np.uint64(0xFFFFFF00), np.uint64(0))
+    high = np.where(old, np.uint64(0), found.high & np.uint64(0xFFFFFFFFFFFF0000))
+    lengths = _LENGTHS.take(pa.array(old.astype(np.int8)))
+    return pc.binary_join_element_wise(
+        write_addresses(Addresses(found.family, high, low)), lengths, ""
+    )
 
 
 def joined(parts: Sequence[Any], places: Sequence[Rows]) -> Any:

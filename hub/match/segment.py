@@ -256,6 +256,22 @@ class Segment:
         whole = length == (32 if family == 4 else 128)
         return str(address) if whole else f"{address}/{length}"
 
+    def literals(self, formulas: Keys) -> Any:
+        """The values that simple formulas of one field look for (Arrow strings); no addresses."""
+        forms = self.forms(formulas)
+        column = pa.concat_arrays(
+            [
+                self._binary(form).take(pa.array(formulas[forms == form] - self._starts[form]))
+                for form in np.unique(forms).tolist()
+            ]
+        )
+        try:
+            return column.cast(pa.string()).take(
+                pa.array(np.argsort(np.argsort(forms, kind="stable")))
+            )
+        except pa.ArrowInvalid:
+            return pa.array([self.literal(one) for one in formulas.tolist()], pa.string())
+
     def field_numbers(self, atoms: Keys) -> NDArray[np.uint8]:
         """Which field each atom reads."""
         numbers = np.empty(len(atoms), dtype=np.uint8)

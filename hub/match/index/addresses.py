@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from hub.fingerprint.jit import kernel
 from hub.match.compare import network, quad
-from hub.match.index.buffers import Bytes, Offsets, Whole, Words64, string_buffers
-from hub.match.index.spelling import is_mapped, parse_one, written
+from hub.match.index.buffers import Bytes, Keys, Offsets, Whole, Words64, frozen, string_buffers
+from hub.match.index.spelling import is_mapped, parse_one, written, written_v4
 from hub.match.index.words import address, byte_at, same_bytes
 
 Small: TypeAlias = NDArray[np.uint8]
+_LONGEST: Final = 39
+
 Block: TypeAlias = tuple[int, int, int]
 """A prefix: family (4 or 6), first address, length."""
 
@@ -83,6 +85,29 @@ def canonical(values: Any) -> NDArray[np.bool_]:
     data, offsets = string_buffers(values)
     _check(data, offsets, _scratch(), plain)
     return plain
+
+
+@kernel
+def _write(family: Small, high: Words64, low: Words64, out: Bytes, offsets: Keys) -> None:
+    base = address(out)
+    end: Whole = 0
+    for row in range(family.size):
+        if family[row] == 4:
+            end += written_v4(np.int64(low[row]), base + end)
+        elif family[row] == 6:
+            end += written(high[row], low[row], base + end)
+        offsets[row + 1] = end
+
+
+def write_addresses(addresses: Addresses) -> Any:
+    """The text of N addresses, as Python writes them (Arrow strings); empty where there is none."""
+    count = len(addresses.family)
+    out: Bytes = np.empty(_LONGEST * count, dtype=np.uint8)
+    offsets: Keys = np.zeros(count + 1, dtype=np.int32)
+    columns = (frozen(addresses.family), frozen(addresses.high), frozen(addresses.low))
+    _write(*columns, out, offsets)
+    text = pa.py_buffer(out[: offsets[-1]].copy())
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), text)
 
 
 def parse_addresses(values: Any) -> Addresses:

@@ -231,3 +231,23 @@ def written(high: np.uint64, low: np.uint64, out: Whole) -> Whole:
                 end += 1
         at += 1
     return end
+
+
+@kernel
+def written_v4(value: Whole, out: Whole) -> Whole:
+    """Write the 32 bits of an IPv4 address; how long it is."""
+    end: Whole = 0
+    for shift in (24, 16, 8, 0):
+        octet = (value >> shift) & 255
+        if shift < 24:
+            put_byte(out + end, np.uint64(46))
+            end += 1
+        if octet >= 100:
+            put_byte(out + end, np.uint64(48 + octet // 100))
+            end += 1
+        if octet >= 10:
+            put_byte(out + end, np.uint64(48 + octet // 10 % 10))
+            end += 1
+        put_byte(out + end, np.uint64(48 + octet % 10))
+        end += 1
+    return end

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hub.match.mask import masked
+from hub.match.mask import masked, masked_column
 from hub.match.plan import FIELDS, Field
 
 
@@ -43,3 +46,14 @@ def test_a_hash_of_a_prompt_keeps_its_beginning() -> None:
 def test_no_field_shows_an_address_of_mail(field: Field) -> None:
     if field.column != "client_ip":
         assert "someone" not in masked(field, "someone@mail.example")
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(
+    st.sampled_from(["fp_tokens", "account_id", "user_agent", "asn", "canary_ids"]),
+    st.lists(st.text("a:0@\n é", max_size=14) | st.just("email:k.2026q4:" + "0" * 64), max_size=5),
+)
+def test_columns_are_masked_as_their_values_are(column: str, values: list[str]) -> None:
+    field = _field(column)
+    found = masked_column(field, pa.array(values, pa.string())).to_pylist()
+    assert found == [masked(field, value) for value in values]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.match.index.cidr import PrefixIndex, block_of, parse_addresses
+from hub.match.index.addresses import write_addresses
+from hub.match.index.cidr import PrefixIndex, block_of, parse_addresses, parse_blocks
 
 FORMS = [
     *("1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", ".1.2.3", "1.2.3.", "1..2.3"),
@@ -121,3 +122,33 @@ def test_deep_nests_outgrow_the_first_guess_of_room() -> None:
 )
 def test_blocks(text: str, block: tuple[int, int, int] | None) -> None:
     assert block_of(text) == block
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.lists(_texts, max_size=10))
+def test_addresses_are_written_as_python_writes_them(texts: list[str]) -> None:
+    found = parse_addresses(pa.array(texts, pa.string()))
+    expected = [
+        "" if family == 0 else str(_ADDRESS[family](value))
+        for family, value in map(_expected, texts)
+    ]
+    assert write_addresses(found).to_pylist() == expected
+
+
+_ADDRESS = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.lists(_texts, max_size=10), st.lists(st.integers(0, 140), min_size=10, max_size=10))
+def test_blocks_in_bulk_are_those_read_one_by_one(texts: list[str], lengths: list[int]) -> None:
+    plain = [text for text in texts if "%" not in text]
+    written = [
+        f"{text}/{size}" if size < 130 else text for text, size in zip(plain, lengths, strict=False)
+    ]
+    found, sizes = parse_blocks(pa.array(written, pa.string()))
+    columns = (found.family, found.high, found.low, sizes)
+    read = [
+        (family, high << 64 | low, size) if family else None
+        for family, high, low, size in zip(*(one.tolist() for one in columns), strict=True)
+    ]
+    assert read == [block_of(text) for text in written]

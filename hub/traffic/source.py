@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 import zstandard
 
 from hub.errors import InputError
-from hub.traffic.blocks import Block, OpenFile, borrowed
+from hub.traffic.blocks import Block, spare
 from hub.traffic.line_ends import count_lines, last_line_end, line_length
 from hub.traffic.problems import Problems
 
@@ -37,7 +38,6 @@ _FOREIGN: Final = (
     (b"\xfe\xff", "UTF-16 text", _RECODE),
 )
 _MARK: Final = b"\xef\xbb\xbf"
-_LINE_FEED: Final = 10
 _BEFORE: Final = "what came before was read"
 
 
@@ -170,39 +170,43 @@ class Source:
             yield None
 
     def _cut_plain(self, size: int) -> Iterator[Block]:
-        """As `_cut`, but only looked through: whoever decodes a block reads it again.
-
-        Then it comes from the memory of the system into the processor's cache, which takes less
-        than half the time of keeping what was read here.
-        """
-        file = OpenFile(self.path)
+        """As `_cut`, without copying: what follows the last line end is read once more."""
         line = 1
-        with borrowed(size) as room:
-            marked = file.read_into(room[: len(_MARK)], 0) == len(_MARK)
-            self.read = len(_MARK) if marked and bytes(room[: len(_MARK)]) == _MARK else 0
-            while found := file.read_into(room, self.read):
-                start = self.read
-                end = last_line_end(room[:found]) if found == size else found
-                self.read += end
-                if end:
-                    block = Block(line, count_lines(room[:end]), file=file, start=start, size=end)
-                else:
-                    self.read = self._next_end(file, start + size)
-                    block = Block(line, 1)
-                    if self.read - start <= max(size, self.line_bytes + 1):
-                        block = Block(line, 1, file=file, start=start, size=self.read - start)
-                yield block
-                line += block.count
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                self.read = len(_MARK) if file.read(len(_MARK)) == _MARK else 0
+                while True:
+                    file.seek(self.read)
+                    room = spare(size)
+                    found = _filled(file, memoryview(room)[:size])
+                    end = last_line_end(memoryview(room)[:found]) if found == size else found
+                    if end:
+                        view = memoryview(room)[:end]
+                        block = Block(line, count_lines(view), view, room)
+                        self.read += end
+                    elif found:
+                        block = self._long(file, line, size)
+                    else:
+                        return
+                    yield block
+                    line += block.count
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror}", where=str(self.path)) from error
 
-    def _next_end(self, file: OpenFile, at: int) -> int:
-        """The end of the line that goes on at the byte `at`, in a stream of bounded memory."""
-        with borrowed(BLOCK_BYTES) as room:
-            while found := file.read_into(room, at):
-                end = line_length(room[:found])
-                at += end
-                if end < found or room[end - 1] == _LINE_FEED:
-                    break
-        return at
+    def _long(self, file: FileIO, line: int, size: int) -> Block:
+        """The line that begins here and is longer than a block; without its bytes if too long."""
+        start, at = self.read, self.read + size
+        file.seek(at)
+        while window := file.read(BLOCK_BYTES):
+            length = line_length(window)
+            at += length
+            if length < len(window) or window.endswith(b"\n"):
+                break
+        self.read = at
+        if at - start > max(size, self.line_bytes + 1):
+            return Block(line, 1)
+        file.seek(start)
+        return Block(line, 1, file.read(at - start))
 
     def lines(self, problems: Problems) -> Iterator[list[Line]]:
         """Lines in groups of about one block, ended by LF or CR LF; the last may lack its end."""
@@ -304,6 +308,14 @@ class _Held:
         self._parts = [last[end:]]
         self.size = len(last) - end
         return whole
+
+
+def _filled(file: FileIO, view: memoryview) -> int:
+    """Fill memory from a file; gives how much there was, less only at the end."""
+    done = 0
+    while done < len(view) and (got := file.readinto(view[done:])):
+        done += got
+    return done
 
 
 def split(block: Block, longest: int) -> list[Line]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import stix2matcher.matcher
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from stix2matcher.matcher import MatcherException
 
 from hub.match import evaluate
@@ -17,7 +16,7 @@ from tests.unit.match.test_agreement import indicator
 
 
 def _theirs(pattern: str, bundles: list[dict[str, Any]]) -> bool | None:
-    """The matcher's answer, or None where it refuses to judge (IPv6, values that are no address)."""
+    """The matcher's answer, or None where it refuses to judge: IPv6, and what is no address."""
     try:
         return bool(stix2matcher.matcher.match(pattern, bundles, stix_version="2.1"))
     except MatcherException:

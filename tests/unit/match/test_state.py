@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,14 +113,20 @@ _bags = st.lists(
 ).map(" AND ".join)
 common = st.tuples(
     st.one_of(_chains, _bags),
-    st.sampled_from(["", " REPEATS 2 TIMES"]),
-    st.sampled_from(["", " WITHIN 1 SECONDS", " WITHIN 2.5 SECONDS"]),
+    st.sampled_from(["", " REPEATS 2 TIMES", " WITHIN 2 SECONDS"]),
+    st.sampled_from(["", " WITHIN 1 SECONDS", " WITHIN 2.5 SECONDS", " WITHIN 1 SECONDS"]),
 ).map(lambda parts: f"({parts[0]}){parts[1]}{parts[2]}")
-moments = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), min_size=1, max_size=12)
+_bursts = st.tuples(
+    st.sampled_from(LEAVES), st.integers(2, 4), st.sampled_from([0.5, 1, 1.5, 2, 3])
+).map(lambda parts: f"{parts[0]} REPEATS {parts[1]} TIMES WITHIN {parts[2]} SECONDS")
+everything = st.one_of(patterns, common, _bursts)
+# Mostly half seconds, so that events often lie on the very edge of a window.
+_tenths = st.one_of(st.integers(0, 10).map(lambda half: 5 * half), st.integers(0, 50))
+moments = st.lists(st.tuples(_tenths, st.integers(0, 3)), min_size=1, max_size=16)
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
-@given(st.one_of(patterns, common), moments.map(sorted))
+@given(everything, moments.map(sorted))
 def test_completions_are_the_first_prefixes_on_which_the_pattern_holds(
     pattern: str, events: list[Event]
 ) -> None:
@@ -127,9 +134,27 @@ def test_completions_are_the_first_prefixes_on_which_the_pattern_holds(
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
-@given(st.one_of(patterns, common), moments)
+@given(everything, moments)
 def test_events_within_the_lateness_are_judged_as_if_in_time(
     pattern: str, events: list[Event]
 ) -> None:
     limits = StateLimits(steps=10_000_000, steps_per_pattern=1_000_000_000, lateness=5)
     assert completions(pattern, events, limits) == by_the_standard(pattern, events)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "events"),
+    [
+        ("[x:n = 0] REPEATS 4 TIMES WITHIN 1 SECONDS", [(0, 0), (5, 0), (10, 0), (10, 0)]),
+        ("([x:n = 0] AND [x:n = 1]) WITHIN 1 SECONDS", [(0, 0), (10, 1)]),
+        ("([x:n = 0] FOLLOWEDBY [x:n = 1]) WITHIN 1 SECONDS", [(0, 0), (10, 1)]),
+        (
+            "(([x:n = 0] AND [x:n = 1]) FOLLOWEDBY [x:n = 2]) WITHIN 1 SECONDS",
+            [(0, 0), (0, 1), (10, 2)],
+        ),
+    ],
+)
+def test_a_window_reaches_to_its_very_edge(pattern: str, events: list[Event]) -> None:
+    last, n = events[-1]
+    assert completions(pattern, events) == [len(events) - 1]
+    assert completions(pattern, [*events[:-1], (last + 1, n)]) == []

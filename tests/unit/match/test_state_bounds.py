@@ -214,3 +214,11 @@ def test_a_value_counts_at_its_latest_time() -> None:
         for second, one in [(0, "p"), (4, "p"), (8, "q"), (20, "p"), (26, "q")]
     ]
     assert told == [False, False, True, False, False]
+
+
+def test_a_late_event_does_not_make_its_value_older() -> None:
+    watch = _watch("[x:n = 0] REPEATS 2 TIMES WITHIN 5 SECONDS", count_distinct="asn")
+    tracker = Tracker([watch], StateLimits(lateness=10.0))
+    assert not tracker.observe(0, A, 8 * SECOND, "", "p")
+    assert not tracker.observe(0, A, 3 * SECOND, "", "p")
+    assert tracker.observe(0, A, 12 * SECOND, "", "q")

@@ -27,15 +27,6 @@ _LONG_ENOUGH: Final = 16
 _SELECTIVE: Final = 12
 _FEW_HAVE: Final = 4
 
-# Characters on whose classes (\w, \s, \d, upper and lower case) Hyperscan's older Unicode tables
-# and Python's agree; a test compares every one of them.
-_SETTLED: Final = (
-    "\x00-\x1b\x20-\u055f\u0590-\u05ee\u05f0-\u085f\u0900-\u09fb\u0e00-\u0e7f\u2000-\u2bff"
-    "\u3000-\u312d\u3400-\u4db5\u4e00-\u9fcc\uac00-\ud7a3\ue000-\ufaff\ufe00-\uffff"
-    "\U0001f000-\U0001faff"
-)
-UNSETTLED: Final = re.compile(f"[^{_SETTLED}]")
-
 CASE_FRIENDS: Final = {0x130: "i", 0x131: "i", 0x17F: "s"}
 """The characters beyond ASCII, in normal form C, that a caseless ASCII letter matches."""
 
@@ -189,29 +180,6 @@ def _best(parts: Iterable[Alternatives]) -> tuple[Alternatives, ...]:
 
 def _selectivity(alternatives: Alternatives) -> tuple[int, int]:
     return min(min(len(one) for one, _ in alternatives), _LONG_ENOUGH), -len(alternatives)
-
-
-def reads_tables(comparison: Comparison) -> bool:
-    """Tell whether the test depends on the classes or the case of characters beyond ASCII."""
-    if comparison.operator is Operator.LIKE:
-        return False
-    parsed = _parsed(unicodedata.normalize("NFC", str(comparison.values[0])))
-    return parsed is None or bool(parsed.state.flags & re.IGNORECASE) or _any_class(parsed)
-
-
-def _any_class(items: Any) -> bool:
-    for operation, argument in items:
-        if operation is _SRE.CATEGORY or (
-            operation is _SRE.AT and "boundary" in str(argument).lower()
-        ):
-            return True
-        if operation is _SRE.SUBPATTERN and argument[1] & re.IGNORECASE:
-            return True
-        if operation is _SRE.IN and any(op is _SRE.CATEGORY for op, _ in argument):
-            return True
-        if any(_any_class(part) for part in _subpatterns(argument)):
-            return True
-    return False
 
 
 def _subpatterns(argument: Any) -> list[Any]:

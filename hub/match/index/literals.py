@@ -265,10 +265,13 @@ class LiteralTable:
     Args:
         literals: in any order; a key may have several.
         keys: how many keys there are.
+    Attributes:
+        distinct: the keys that have literals, in order.
     """
 
     def __init__(self, literals: Sequence[Literal], keys: int) -> None:
         self._keys = keys
+        self.distinct: Keys = np.unique(np.asarray([one.key for one in literals], dtype=np.int32))
         self._threads = threading.local()
         windows, places = _windows(literals)
         order = np.argsort(windows, kind="stable")

@@ -2,16 +2,17 @@
 
 Nearly every test holds only where some literal stands: one kernel finds those of all tests. Where
 the literal is the whole test its presence decides; any other proposal is judged by the exact test.
-Tests without such a literal are proposed by Hyperscan where the module is installed. What it
-cannot read, and classes of characters on which it and Python differ, are left to `re`, as all such
-tests are where the module is missing. Expressions over which Python's backtracking might take
-forever are judged by Hyperscan alone, and refused without it.
+Tests whose literals are common, or that have none, are proposed by Hyperscan where the module is
+installed and the text is ASCII; elsewhere the common literals propose after all, and only tests
+without any are tried one by one. Expressions over which Python's backtracking might take forever
+are judged by Hyperscan alone, and refused without it.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from hub.match.compare import Test
 from hub.match.index import utf8
 from hub.match.index.bounded import safe_test
-from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, string_buffers
+from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, frozen, string_buffers
 from hub.match.index.expressions import CASE_FRIENDS, Required, explodes, required
 from hub.match.index.literals import Literal, LiteralTable
 from hub.match.index.proposer import Proposer
@@ -51,21 +52,24 @@ class TextIndex:
             if need is None or not need.selective
         }
         needy = {key for key, need in needs.items() if need}
-        proposer = Proposer(weak, needy)
-        self._rest = proposer or None
-        anchored = {k: need for k, need in needs.items() if need and k not in proposer.keys}
-        self._anchored = list(anchored)
+        self._rest = Proposer(weak, needy)
+        self._weak = {k: need for k in self._rest.keys if (need := needs[k]) is not None}
+        self._needless = sorted(set(needs) - needy)
+        anchored = {k: need for k, need in needs.items() if need and k not in self._weak}
         self._decides: NDArray[np.bool_] = np.zeros(len(comparisons), dtype=np.bool_)
         self._decides[[key for key, need in anchored.items() if need.decides]] = True
-        literals = [literal for key, need in anchored.items() for literal in _literals(key, need)]
-        self._table = LiteralTable(literals, len(comparisons)) if literals else None
+        self._table = _table(anchored, len(comparisons))
+
+    @cached_property
+    def _weak_table(self) -> LiteralTable | None:
+        """Of what is left to Hyperscan; made when the first text comes that it cannot be asked."""
+        return _table(self._weak, len(self._comparisons))
 
     @cached_property
     def _crowd(self) -> Proposer:
-        """All tests whose literal only proposes; made when the first text has many of them."""
-        comparisons = {
-            key: self._comparisons[key] for key in self._anchored if not self._decides[key]
-        }
+        """All tests whose literals only propose; made when the first text has many of them."""
+        found = self._table.distinct if self._table else ()
+        comparisons = {key: self._comparisons[key] for key in found if not self._decides[key]}
         return Proposer(comparisons, frozenset(comparisons))
 
     def probe(self, values: Any) -> Hits:
@@ -77,10 +81,17 @@ class TextIndex:
         else:
             shown = np.arange(len(values))
         texts = _Texts(data, offsets, kinds)
+        plain, stable, other = (shown[kinds[shown] == kind] for kind in range(3))
         direct = shown[kinds[shown] != utf8.OTHER]
-        found = [*self._by_literal(texts, direct), *self._rewritten(texts, shown)]
-        if self._rest is not None:
-            found.append(self._by_scan(texts, shown))
+        found = self._judged(texts, *_searched(self._table, data, offsets, direct))
+        if self._rest:
+            found.append(self._by_scan(texts, plain))
+        if len(direct) > len(plain):
+            found += self._judged(texts, *_searched(self._weak_table, data, offsets, stable))
+        if len(other):
+            found.append(self._rewritten(texts, other.tolist()))
+        beyond = [*stable.tolist(), *other.tolist()]
+        found.append(self._tested(texts, _pairs(beyond, [self._needless] * len(beyond))))
         rows = np.concatenate([part[0] for part in found])
         keys = np.concatenate([part[1] for part in found])
         order = np.lexsort((keys, rows))
@@ -88,46 +99,42 @@ class TextIndex:
 
     def find(self, text: str) -> Sequence[int]:
         """The tests that one text passes, in order; a lone surrogate counts as U+FFFD."""
-        if not text.isascii() or any(mark in text for mark in "\x1c\x1d\x1e\x1f") or not text:
+        if not text or not text.isascii() or _SEPARATORS.search(text):
             sound = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             keys: list[int] = self.probe(pa.array([sound], pa.large_string()))[1].tolist()
             return keys
         content = text.encode()
-        hit: list[int] | None = []
+        proposed: list[int] = []
         if self._table is not None:
             hit = self._table.find(np.frombuffer(content, dtype=np.uint8))
-        proposed = [*self._anchored] if hit is None else hit
-        if self._rest is not None:
-            proposed += self._rest.of(content, utf8.PLAIN)
+            if hit is None:
+                return sorted(key for key, test in enumerate(self._tests) if test(text))
+            proposed = hit
+        if self._rest:
+            proposed += self._rest.of(content)
+        if not proposed:
+            return proposed
         if len(proposed) > _CROWD:
-            proposed = self._thinned(content, utf8.PLAIN, proposed)
+            proposed = self._thinned(content, proposed)
         return sorted(key for key in proposed if self._decides[key] or self._tests[key](text))
 
-    def _by_literal(self, texts: _Texts, rows: Rows) -> list[Hits]:
-        """Texts that are searched where they lie."""
-        if self._table is None or not len(rows):
-            return [_NONE]
-        (at, keys), heavy = self._table.search(texts.data, texts.offsets, rows)
-        if heavy.any():
-            whole = rows[heavy]
-            light = ~np.isin(at, whole)
-            given_up = _pairs(whole.tolist(), [self._anchored] * len(whole))
-            return [*self._judged(texts, (at[light], keys[light])), self._tested(texts, given_up)]
-        return self._judged(texts, (at, keys))
-
-    def _judged(self, texts: _Texts, hits: Hits) -> list[Hits]:
+    def _judged(self, texts: _Texts, hits: Hits, heavy: Rows, all_keys: Keys) -> list[Hits]:
+        """What literals decide, and what the exact tests say of their proposals."""
         rows, keys = hits
+        if len(heavy):
+            light = ~np.isin(rows, heavy)
+            rows, keys = rows[light], keys[light]
+        given_up = _pairs(heavy.tolist(), [all_keys.tolist()] * len(heavy))
         sure = self._decides[keys]
+        proposed = rows[~sure], keys[~sure]
         return [
             (rows[sure], keys[sure]),
-            self._tested(texts, (rows[~sure], keys[~sure])),
+            self._tested(texts, proposed),
+            self._tested(texts, given_up),
         ]
 
-    def _rewritten(self, texts: _Texts, shown: Rows) -> list[Hits]:
+    def _rewritten(self, texts: _Texts, rows: list[int]) -> Hits:
         """Texts that are no UTF-8 or not in normal form C, and those with odd cases."""
-        rows = shown[texts.kinds[shown] == utf8.OTHER].tolist()
-        if self._table is None or not rows:
-            return [_NONE]
         owners: list[int] = []
         written: list[bytes] = []
         for row in rows:
@@ -137,28 +144,24 @@ class TextIndex:
             owners += [row] * len(spellings)
         data: Bytes = np.frombuffer(b"".join(written) or b"\0", dtype=np.uint8)
         ends = np.cumsum([len(one) for one in written])
-        offsets: Rows = np.concatenate([[0], ends]).astype(np.int64)
-        (at, keys), heavy = self._table.search(data, offsets, np.arange(len(owners)))
-        by_row: dict[int, set[int]] = {}
-        for number, key in zip(at.tolist(), keys.tolist(), strict=True):
-            by_row.setdefault(owners[number], set()).add(key)
-        for number in np.flatnonzero(heavy).tolist():
-            by_row[owners[number]] = set(self._anchored)
-        pairs = _pairs(list(by_row), [sorted(found) for found in by_row.values()])
-        return [self._tested(texts, pairs)]
+        offsets: Rows = frozen(np.concatenate([[0], ends]).astype(np.int64))
+        by_row: dict[int, set[int]] = {row: set() for row in rows}
+        everywhere = np.arange(len(owners))
+        for table in (self._table, self._weak_table):
+            (at, keys), heavy, all_keys = _searched(table, data, offsets, everywhere)
+            for number, key in zip(at.tolist(), keys.tolist(), strict=True):
+                by_row[owners[number]].add(key)
+            for number in heavy.tolist():
+                by_row[owners[number]].update(all_keys.tolist())
+        return self._tested(texts, _pairs(rows, [sorted(by_row[row]) for row in rows]))
 
     def _by_scan(self, texts: _Texts, rows: Rows) -> Hits:
-        """Tests without a required literal."""
-        assert self._rest is not None
+        """Tests with common literals or none, in plain texts."""
         owners: list[int] = []
         proposed: list[list[int]] = []
-        kinds, edges, view = texts.kinds.tolist(), texts.offsets.tolist(), texts.data.data
+        edges, view, of = texts.offsets.tolist(), texts.data.data, self._rest.of
         for row in rows.tolist():
-            kind = kinds[row]
-            if kind == utf8.OTHER:
-                found = self._rest.of(texts.content(row), kind)
-            else:
-                found = self._rest.of(view[edges[row] : edges[row + 1]], kind)
+            found = of(view[edges[row] : edges[row + 1]])
             if found:
                 owners.append(row)
                 proposed.append(found)
@@ -174,17 +177,17 @@ class TextIndex:
         for first, last in pairwise(edges):
             row, proposed = int(rows[first]), keys[first:last].tolist()
             possible = proposed
-            if len(proposed) > _CROWD:
-                possible = self._thinned(texts.content(row), int(texts.kinds[row]), proposed)
+            if len(proposed) > _CROWD and texts.kinds[row] == utf8.PLAIN:
+                possible = self._thinned(texts.raw(row), proposed)
             text = texts.text(row)
             passed = {key for key in possible if self._tests[key](text)}
             kept[first:last] = [key in passed for key in proposed]
         return rows[kept], keys[kept]
 
-    def _thinned(self, content: bytes | memoryview, kind: int, proposed: list[int]) -> list[int]:
-        """Those of many proposals that Hyperscan does not exclude."""
+    def _thinned(self, content: bytes | memoryview, proposed: list[int]) -> list[int]:
+        """Those of many proposals of a plain text that Hyperscan does not exclude."""
         crowd = self._crowd
-        possible = set(crowd.of(content, kind))
+        possible = set(crowd.of(content))
         return [key for key in proposed if key in possible or key not in crowd.keys]
 
 
@@ -195,27 +198,36 @@ class _Texts:
         self.data, self.offsets, self.kinds = data, offsets, kinds
         self._view = data.data
 
-    def _raw(self, row: int) -> memoryview:
+    def raw(self, row: int) -> memoryview:
         return self._view[int(self.offsets[row]) : int(self.offsets[row + 1])]
 
     def text(self, row: int) -> str:
         """In normal form C, with U+FFFD for bytes that are no UTF-8."""
-        text = str(self._raw(row), "utf-8", "replace")
+        text = str(self.raw(row), "utf-8", "replace")
         return unicodedata.normalize("NFC", text) if self.kinds[row] == utf8.OTHER else text
 
-    def content(self, row: int) -> bytes | memoryview:
-        """The same in UTF-8."""
-        return self.text(row).encode() if self.kinds[row] == utf8.OTHER else self._raw(row)
 
-
-def _literals(key: int, need: Required) -> list[Literal]:
-    return [
+def _table(needs: Mapping[int, Required], keys: int) -> LiteralTable | None:
+    literals = [
         Literal(content, caseless, key, number)
+        for key, need in needs.items()
         for number, part in enumerate(need.parts)
         for content, caseless in part
     ]
+    return LiteralTable(literals, keys) if literals else None
 
 
+def _searched(
+    table: LiteralTable | None, data: Bytes, offsets: Offsets, rows: Rows
+) -> tuple[Hits, Rows, Keys]:
+    """The hits of a table, the rows that it gave up, and all its keys."""
+    if table is None or not len(rows):
+        return _NONE, _NONE[0], _NONE[1]
+    hits, heavy = table.search(data, offsets, rows)
+    return hits, rows[heavy], table.distinct
+
+
+_SEPARATORS: Final = re.compile("[\x1c-\x1f]")
 _NONE: Final[Hits] = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32))
 
 

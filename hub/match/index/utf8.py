@@ -17,17 +17,13 @@ import numpy as np
 from hub.fingerprint.jit import kernel
 from hub.fingerprint.masking import Index
 from hub.match.index.buffers import Bytes, Offsets
-from hub.match.index.expressions import CASE_FRIENDS, UNSETTLED
+from hub.match.index.expressions import CASE_FRIENDS
 
 PLAIN: Final = 0
 """ASCII without U+001C to U+001F, which only Python takes for white space."""
-SEPARATED: Final = 1
-"""ASCII."""
-SETTLED: Final = 2
-"""UTF-8 in normal form C, all of whose characters every engine classes alike."""
-STABLE: Final = 3
+STABLE: Final = 1
 """UTF-8 in normal form C."""
-OTHER: Final = 4
+OTHER: Final = 2
 """Anything else."""
 
 _KNOWN: Final = 0x20000
@@ -54,26 +50,21 @@ def _point(data: Bytes, at: Index, end: Index) -> tuple[Index, int]:
 
 @kernel
 def _beyond(data: Bytes, begin: Index, end: Index, points: Bytes) -> int:
-    settled = SETTLED
     at = begin
     while at < end:
         if data[at] < 0x80:
-            if 0x1C <= data[at] <= 0x1F:
-                settled = STABLE
             at += 1
             continue
         point, size = _point(data, at, end)
         if point < 0 or point >= points.size or points[point] == OTHER:
             return OTHER
-        if points[point] == STABLE:
-            settled = STABLE
         at += size
-    return settled
+    return STABLE
 
 
 @kernel
 def ascii_kinds(data: Bytes, offsets: Offsets, out: Bytes) -> int:
-    """Tell PLAIN and SEPARATED texts; the others become OTHER, and their number is returned."""
+    """The kinds of texts of ASCII; the others become OTHER, and their number is returned."""
     others = 0
     for row in range(out.size):
         seen = np.uint8(0)
@@ -81,7 +72,7 @@ def ascii_kinds(data: Bytes, offsets: Offsets, out: Bytes) -> int:
         for at in range(np.uint64(offsets[row]), np.uint64(offsets[row + 1])):
             seen |= data[at]
             separated |= np.uint8(np.uint8(data[at] - np.uint8(0x1C)) < 4)
-        out[row] = OTHER if seen >= 0x80 else SEPARATED if separated else PLAIN
+        out[row] = OTHER if seen >= 0x80 else STABLE if separated else PLAIN
         others += int(seen >= 0x80)
     return others
 
@@ -104,7 +95,7 @@ def kinds(data: Bytes, offsets: Offsets) -> Bytes:
 
 @cache
 def code_points() -> Bytes:
-    """SETTLED, STABLE or OTHER for each code point below 0x20000."""
+    """STABLE or OTHER for each code point below 0x20000."""
     followers = {
         ord(parts[-1])
         for point in range(0x80, 0x10000)
@@ -115,7 +106,7 @@ def code_points() -> Bytes:
     for point in [*range(0x80, 0xD800), *range(0xE000, 0x10000), *_PICTURES]:
         char = chr(point)
         if point not in followers and _is_stable(char):
-            points[point] = STABLE if UNSETTLED.match(char) else SETTLED
+            points[point] = STABLE
     return points
 
 

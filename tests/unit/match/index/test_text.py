@@ -13,7 +13,7 @@ import pytest
 from hub.errors import PatternError
 from hub.match.index import bounded, proposer, scanner
 from hub.match.index.bounded import safe_test
-from hub.match.index.expressions import UNSETTLED, explodes
+from hub.match.index.expressions import explodes
 from hub.match.index.text import TextIndex
 from hub.match.pattern import parse
 from hub.match.syntax import Comparison, Observation
@@ -83,7 +83,6 @@ def test_both_engines_find_what_the_exact_tests_say(engine: str, kind: pa.DataTy
         for value in TEXTS
         if value is not None
     ]
-    assert index._rest is not None
     assert bool(index._rest.keys) is (engine == "hyperscan")
 
 
@@ -98,7 +97,6 @@ def test_databases_that_do_not_compile_leave_the_work_to_re(
 
     monkeypatch.setattr(proposer, "Scanner", refuse)
     monkeypatch.setattr(bounded, "Scanner", refuse)
-    monkeypatch.setattr(proposer, "_compiling", lambda _, expressions: (dict(expressions), None))
     without = TextIndex(TESTS)
     assert [part.tolist() for part in without.probe(pa.array(TEXTS))] == expected
     with pytest.raises(PatternError, match="exponential"):
@@ -157,31 +155,6 @@ def test_like_with_many_wildcards_is_bounded() -> None:
     assert not test("a" * 20_000)
     assert test("a" * 30 + "b")
     assert time.process_time() - begun < 2
-
-
-def test_settled_characters_are_classed_alike_by_both_engines() -> None:
-    """What the shortcut rests on: elsewhere Hyperscan may miss what Python finds."""
-    found: list[int] = []
-    classes = [r"^\w$", r"^\s$", r"^\d$"]
-    database = hyperscan.Database()
-    flags = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP | hyperscan.HS_FLAG_SINGLEMATCH
-    database.compile(
-        expressions=[one.encode() for one in classes],
-        ids=[0, 1, 2],
-        elements=3,
-        flags=[flags] * 3,
-    )
-    compiled = [re.compile(one) for one in classes]
-    different = []
-    for code in range(0x110000):
-        char = chr(code)
-        if 0xD800 <= code < 0xE000 or UNSETTLED.search(char):
-            continue
-        found.clear()
-        database.scan(char.encode(), match_event_handler=lambda number, *_: found.append(number))
-        if [bool(one.search(char)) for one in compiled] != [key in found for key in range(3)]:
-            different.append(hex(code))
-    assert different == []
 
 
 def test_the_module_is_found_by_name() -> None:

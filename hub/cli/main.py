@@ -18,6 +18,10 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "hub.cli.channel:command",
         "Create a channel, invite, approve, list, remove, renew.",
     ),
+    "cluster": (
+        "hub.cli.cluster:command",
+        "Find accounts that one operator runs, by what they share.",
+    ),
     "completion": ("hub.cli.completion:command", "Print the completion script for your shell."),
     "demo": ("hub.cli.demo:command", "Run the whole job on this machine with the sample data."),
     "hub": ("hub.cli.hub:command", "Run and administer a hub."),

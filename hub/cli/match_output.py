@@ -18,7 +18,6 @@ from hub.errors import InputError, StoreError
 from hub.match.schema import MATCH_SCHEMA
 
 _SUFFIXES: Final = (".parquet", ".jsonl")
-_TIMES: Final = ("observed_at", "indicator_modified")
 
 
 class MatchSink(Protocol):
@@ -46,14 +45,15 @@ class _Nothing:
 
 
 class _Parquet:
-    def __init__(self, file: BinaryIO, where: str) -> None:
+    def __init__(self, file: BinaryIO, where: str, schema: pa.Schema) -> None:
         self._where = where
+        self._schema = schema
         with _disk(where):
-            self._writer: Any = pq.ParquetWriter(file, MATCH_SCHEMA, compression="zstd")
+            self._writer: Any = pq.ParquetWriter(file, schema, compression="zstd")
 
     def write(self, matches: pa.Table) -> None:
         with _disk(self._where):
-            self._writer.write_table(matches.cast(MATCH_SCHEMA))
+            self._writer.write_table(matches.cast(self._schema))
 
     def close(self) -> None:
         with _disk(self._where):
@@ -61,16 +61,17 @@ class _Parquet:
 
 
 class _Jsonl:
-    def __init__(self, file: BinaryIO, where: str) -> None:
+    def __init__(self, file: BinaryIO, where: str, schema: pa.Schema) -> None:
         self._file = file
         self._where = where
+        self._times = [one.name for one in schema if pa.types.is_timestamp(one.type)]
         self._encoder = msgspec.json.Encoder()
 
     def write(self, matches: pa.Table) -> None:
         for batch in matches.to_batches():
             rows = batch.to_pylist()
             for row in rows:
-                for name in _TIMES:
+                for name in self._times:
                     row[name] = iso(row[name])
             with _disk(self._where):
                 self._file.write(self._encoder.encode_lines(rows))
@@ -112,10 +113,10 @@ def check_output(path: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def match_sink(path: Path | None) -> Iterator[MatchSink]:
-    """A sink for matches; the file appears under its name only when the block ends well.
+def match_sink(path: Path | None, schema: pa.Schema = MATCH_SCHEMA) -> Iterator[MatchSink]:
+    """A sink for matches, or for rows of another schema.
 
-    It is readable by its owner alone: matches name customers.
+    The file appears under its name only when the block ends well. It is readable by its owner alone: matches name customers.
 
     Raises:
         StoreError: the disk fails or is full; nothing is left behind.
@@ -129,7 +130,8 @@ def match_sink(path: Path | None) -> Iterator[MatchSink]:
         with _disk(where):
             descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            sink = _Parquet(file, where) if path.suffix == ".parquet" else _Jsonl(file, where)
+            kind = _Parquet if path.suffix == ".parquet" else _Jsonl
+            sink = kind(file, where, schema)
             try:
                 yield sink
             except BaseException:

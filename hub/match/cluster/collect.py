@@ -6,7 +6,6 @@ bytes stay of an exchange, and of an account that makes very many only every n-t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -18,105 +17,15 @@ from numpy.typing import NDArray
 from hub.fingerprint.prompts import BANDS, normalise_batch
 from hub.match.cluster.parameters import Parameters
 from hub.match.cluster.prompts import KINDS, nodes_of, stored_nodes
+from hub.match.cluster.rows import NONE, Ints, Keys, Names, Rows
 from hub.match.index.cidr import parse_addresses
-
-Ints = NDArray[np.int64]
-Keys = NDArray[np.int32]
 
 COLUMNS: Final = frozenset(
     {"account_id", "org_id", "api_key_id", "fp_tokens", "client_ip", "asn", "user_agent"}
     | {"ja3", "ja4", "provider_name", "request_model", "prompt"}
 )
 """TRAFFIC columns that the detector reads, beside the time."""
-NONE: Final = -1
 _V4: Final = np.uint64(0xFFFF00000000)
-
-
-class Names:
-    """Texts and their numbers, in order of arrival; at most `limit` of them."""
-
-    def __init__(self, limit: int) -> None:
-        self._numbers: dict[str, int] = {}
-        self._limit = limit
-        self.refused = 0
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def texts(self) -> list[str]:
-        """All texts, by their numbers."""
-        return list(self._numbers)
-
-    def number(self, text: str) -> int:
-        """The number of a text, a new one if there is room, else NONE."""
-        found = self._numbers.get(text)
-        if found is None:
-            if len(self._numbers) >= self._limit:
-                self.refused += 1
-                return NONE
-            found = self._numbers[text] = len(self._numbers)
-        return found
-
-    def column(self, values: Any) -> Keys:
-        """The number of each of N strings, NONE for null and for empty ones."""
-        encoded = values.dictionary_encode()
-        numbers = [self.number(t) if t else NONE for t in encoded.dictionary.to_pylist()]
-        table = np.array([*numbers, NONE], np.int32)
-        codes = encoded.indices.fill_null(len(numbers)).to_numpy(zero_copy_only=False)
-        found: Keys = table[codes]
-        return found
-
-
-@dataclass
-class Rows:
-    """Exchanges as columns of equal length.
-
-    Attributes:
-        account: number of the account.
-        time: UTC microseconds.
-        address, system: packed address (`packed`) or 0; autonomous system or NONE.
-        agent, hello, model: numbers of User-Agent, TLS fingerprint and model, or NONE.
-        prompt: (N, KINDS) nodes of the prompt.
-    """
-
-    account: Keys
-    time: Ints
-    address: NDArray[np.uint64]
-    system: Keys
-    agent: Keys
-    hello: Keys
-    model: Keys
-    prompt: NDArray[np.uint32]
-
-    def take(self, kept: NDArray[Any]) -> Rows:
-        """The rows that an index or a mask selects."""
-        return Rows(**{name: column[kept] for name, column in vars(self).items()})
-
-    @classmethod
-    def joined(cls, parts: Iterable[Rows]) -> Rows:
-        """All rows of all parts, in order."""
-        columns: dict[str, list[NDArray[Any]]] = {}
-        for part in parts:
-            for name, column in vars(part).items():
-                columns.setdefault(name, []).append(column)
-        if not columns:
-            return cls.joined([cls.empty()])
-        return cls(**{name: np.concatenate(all_) for name, all_ in columns.items()})
-
-    @classmethod
-    def empty(cls) -> Rows:
-        """No rows."""
-        keys = np.zeros(0, np.int32)
-        return cls(
-            keys,
-            np.zeros(0, np.int64),
-            np.zeros(0, np.uint64),
-            keys,
-            keys,
-            keys,
-            keys,
-            np.zeros((0, KINDS), np.uint32),
-        )
 
 
 @dataclass
@@ -211,20 +120,27 @@ class Collector:
         self._unnamed = self._refused = self._keyed = 0
         self._shown: dict[str, int] = {}
         self._provider: str | None = None
+        self.exchanges = 0
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, batch: pa.RecordBatch, nodes: NDArray[np.uint32] | None = None) -> None:
         """Take one batch of TRAFFIC columns; those that are missing show nothing.
 
         Exchanges that name neither an account nor a key are counted and left out.
+
+        Args:
+            nodes: what `prompt_nodes` made of the batch, if that is done already.
         """
+        if nodes is None:
+            nodes = prompt_nodes(batch)
         columns = _Columns(batch)
+        self.exchanges += int(batch.num_rows)
         for name in COLUMNS:
             self._shown[name] = self._shown.get(name, 0) + columns.count(name)
         account = self._owners(columns)
         named = account >= 0
         if not named.all():
             batch = batch.filter(pa.array(named))
-            columns, account = _Columns(batch), account[named]
+            columns, account, nodes = _Columns(batch), account[named], nodes[named]
         if not len(account):
             return
         self._provider_of(columns)
@@ -233,7 +149,8 @@ class Collector:
         self._facts(columns, account)
         if not kept.all():
             columns, account = _Columns(batch.filter(pa.array(kept))), account[kept]
-        self._parts.append(self._rows(columns, account))
+            nodes = nodes[kept]
+        self._parts.append(self._rows(columns, account, nodes))
         self._kept += len(account)
         if self._kept > self._parameters.max_exchanges:
             self._thin()
@@ -297,7 +214,7 @@ class Collector:
                 pairs = ((owner, self._token_names.number(t)) for t in dict.fromkeys(tokens) if t)
                 self._tokens += [pair for pair in pairs if pair[1] >= 0]
 
-    def _rows(self, columns: _Columns, account: Keys) -> Rows:
+    def _rows(self, columns: _Columns, account: Keys, nodes: NDArray[np.uint32]) -> Rows:
         size = len(account)
         if columns.count("client_ip"):
             address = packed(columns.strings("client_ip"))
@@ -318,7 +235,7 @@ class Collector:
             self._agents.column(columns.strings("user_agent")),
             self._hellos.column(columns.strings(hello)),
             self._models.column(columns.strings("request_model")),
-            _prompt_nodes(columns, size),
+            nodes,
         )
 
     def _provider_of(self, columns: _Columns) -> None:
@@ -399,7 +316,9 @@ class _Columns:
         return self.column(name) if self.count(name) else None
 
 
-def _prompt_nodes(columns: _Columns, size: int) -> NDArray[np.uint32]:
+def prompt_nodes(batch: pa.RecordBatch) -> NDArray[np.uint32]:
+    """What of the prompts of a batch is kept; any thread may make it."""
+    columns, size = _Columns(batch), int(batch.num_rows)
     if columns.count("prompt"):
         return nodes_of(normalise_batch(columns.column("prompt")))
     template, bands = columns.stored("prompt_template_sha256"), columns.stored("prompt_bands")

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from hub.match.cluster.collect import Collector
+from hub.match.cluster.collect import Collector, prompt_nodes
 from hub.match.cluster.explain import Edge, edges
 from hub.match.cluster.find import Found, find
 from hub.match.cluster.judge import Verdict
@@ -89,6 +90,14 @@ class Clusters:
     shown: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Reduced:
+    """A batch of which the prompts are reduced already."""
+
+    batch: pa.RecordBatch
+    nodes: NDArray[np.uint32]
+
+
 class ClusterDetector:
     """Finds accounts of one operator in traffic that passes once, in any order.
 
@@ -105,9 +114,22 @@ class ClusterDetector:
         self._seeds: dict[str, set[str]] = {}
         self._show_values = show_values
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    @staticmethod
+    def reduced(batch: pa.RecordBatch) -> Reduced:
+        """Do the costly part of `add` ahead, in any thread."""
+        return Reduced(batch, prompt_nodes(batch))
+
+    def add(self, batch: pa.RecordBatch | Reduced) -> None:
         """Take a batch of TRAFFIC columns; columns that are missing show nothing."""
-        self._collector.add(batch)
+        if isinstance(batch, Reduced):
+            self._collector.add(batch.batch, batch.nodes)
+        else:
+            self._collector.add(batch)
+
+    @property
+    def exchanges(self) -> int:
+        """How many exchanges it has taken."""
+        return self._collector.exchanges
 
     def seed(self, name: str, accounts: Iterable[str]) -> None:
         """Note accounts that published indicators of one campaign hit.

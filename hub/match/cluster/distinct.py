@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from hub.match.cluster.collect import Ints
 from hub.match.cluster.layers import Floats, Mask
 from hub.match.cluster.refine import Group, belongs, weighed
+from hub.match.cluster.rows import Ints
 from hub.match.cluster.score import Scorer
 
 _SAME: Final = 0.7

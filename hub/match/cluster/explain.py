@@ -110,8 +110,8 @@ def _text(kind: str, value: int, collected: Collected, show_values: bool) -> str
         return _agent(collected.agents[value - 1], show_values)
     if kind == "TLS fingerprint":
         return collected.hellos[value - 1][:40]
-    name, _, digest = collected.token_names[value - 1].partition(":")
-    return f"{name}:{digest.rpartition(':')[2][:_SHOWN]}…"
+    _, _, digest = collected.token_names[value - 1].rpartition(":")
+    return f"{digest[:_SHOWN]}…"
 
 
 def _agent(text: str, show_values: bool) -> str:

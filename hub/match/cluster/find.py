@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
-from hub.match.cluster.collect import Ints
 from hub.match.cluster.distinct import assigned, distinct
 from hub.match.cluster.graph import edges_of, proposals
 from hub.match.cluster.judge import Judge, Verdict
 from hub.match.cluster.layers import Mask
 from hub.match.cluster.refine import Group, settle, weighed
+from hub.match.cluster.rows import Ints
 from hub.match.cluster.score import Scorer, evenness
 
 MAX_PROPOSALS: Final = 2_000

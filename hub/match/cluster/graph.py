@@ -14,9 +14,9 @@ import numpy as np
 
 from hub.fingerprint.jit import kernel
 from hub.fingerprint.kernels import mix64
-from hub.match.cluster.collect import Ints, Keys
 from hub.match.cluster.layers import ADDRESS, Floats, Layer, Mask, Traffic
 from hub.match.cluster.parameters import Parameters
+from hub.match.cluster.rows import Ints, Keys
 
 _MAX_NODES: Final = 256
 """Nodes of an account that comparisons read, the rarest of the most used."""

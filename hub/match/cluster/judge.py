@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from hub.match.cluster.collect import Ints
 from hub.match.cluster.layers import ADDRESS, Mask
 from hub.match.cluster.profile import LayerScorer, Profile
 from hub.match.cluster.refine import Group
+from hub.match.cluster.rows import Ints
 from hub.match.cluster.score import Scorer, evenness
 
 _CROWD: Final = 10

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hub.fingerprint.jit import kernel
 from hub.fingerprint.kernels import mix64
-from hub.match.cluster.collect import NONE, Collected, Ints, Keys, network
+from hub.match.cluster.collect import Collected, network
 from hub.match.cluster.prompts import SKELETON
+from hub.match.cluster.rows import NONE, Ints, Keys
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

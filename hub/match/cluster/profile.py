@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.fingerprint.jit import kernel
-from hub.match.cluster.collect import Ints, Keys
 from hub.match.cluster.layers import ABSENT, Floats, Layer, Mask
 from hub.match.cluster.parameters import Parameters
+from hub.match.cluster.rows import Ints, Keys
 
 _SUPPORT: Final = 2
 """Other members that must show a node before it is the cluster's: one may be a coincidence."""

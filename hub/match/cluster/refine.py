@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub.match.cluster.collect import Ints
 from hub.match.cluster.layers import Mask
 from hub.match.cluster.parameters import Parameters
+from hub.match.cluster.rows import Ints
 from hub.match.cluster.score import Evidence, Profiles, Scorer, evenness
 
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from hub.match.cluster.collect import Ints
 from hub.match.cluster.layers import ABSENT, Floats, Mask, Traffic, translated
 from hub.match.cluster.parameters import Parameters
 from hub.match.cluster.profile import Beyond, LayerScorer, Profile
+from hub.match.cluster.rows import Ints
 
 _HOUR_WEIGHT: Final = 12.0
 """Exchanges whose hours count; more say the same again."""

@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from hub.match.cluster.collect import Ints
 from hub.match.cluster.layers import traffic_of
 from hub.match.cluster.refine import Group, belongs, weighed
+from hub.match.cluster.rows import Ints
 from hub.match.cluster.score import Scorer, evenness
 
 _STEPS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)

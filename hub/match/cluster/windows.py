@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.errors import InputError
-from hub.match.cluster.collect import Ints, Rows
 from hub.match.cluster.layers import DAY, Mask, Traffic
 from hub.match.cluster.refine import Group
+from hub.match.cluster.rows import Ints, Rows
 from hub.match.reference import evaluate
 from hub.model.bundle import bundle
 from hub.model.codec import Json
@@ -166,21 +166,32 @@ def _models(rows: Rows, released: Ints, before: dict[int, int]) -> dict[str, flo
     return found
 
 
+@dataclass(frozen=True)
+class WindowPattern:
+    """A STIX pattern about windows, and the times between which it holds (UTC microseconds)."""
+
+    pattern: str
+    start: int
+    stop: int
+
+
 def matching(
-    patterns: Mapping[str, str], windows: Sequence[Window], provider: str | None
+    patterns: Mapping[str, WindowPattern], windows: Sequence[Window], provider: str | None
 ) -> dict[str, int]:
     """Which patterns about windows a cluster's days satisfy.
 
     Args:
-        patterns: indicator id to STIX pattern.
+        patterns: by indicator id.
     Returns:
-        Indicator id to the number of days that satisfy it, each day by itself.
+        Indicator id to the number of days that satisfy it, each day by itself; a pattern that
+        cannot be judged satisfies none.
     """
-    bundles: list[Any] = [window.bundle(provider) for window in windows]
+    bundles: list[tuple[Window, Any]] = [(window, window.bundle(provider)) for window in windows]
     found: dict[str, int] = {}
-    for indicator_id, pattern in patterns.items():
+    for indicator_id, one in patterns.items():
+        valid = [b for window, b in bundles if one.start <= window.last and window.first < one.stop]
         try:
-            days = sum(evaluate(pattern, [one]) for one in bundles)
+            days = sum(evaluate(one.pattern, [b]) for b in valid)
         except InputError:
             continue
         if days:

@@ -1,0 +1,182 @@
+"""`stillwatch cluster`: accounts that one operator runs, offline, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from hub.cli.cluster_inputs import read_seeds
+from hub.cli.cluster_report import FINDING_SCHEMA, ClusterReport
+from hub.cli.cluster_run import Reading
+from hub.cli.cluster_view import show
+from hub.cli.mapping import log_mapping
+from hub.cli.match_accounts import accounts_options, read_accounts
+from hub.cli.match_inputs import expand, parse_moment
+from hub.cli.match_output import check_output, match_sink
+from hub.cli.match_progress import byte_progress
+from hub.cli.match_run import cores, open_logs
+from hub.cli.match_view import plain
+from hub.cli.match_work import Window
+from hub.cli.options import home_options, json_option
+from hub.errors import InputError
+from hub.match.cluster import ClusterDetector
+from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
+from hub.traffic.formats import AUTO, format_names, format_titles
+from hub.traffic.generic import SHOWN as LOG_COLUMNS
+
+_FOUND = 1
+
+
+@click.command(
+    "cluster",
+    epilog="Formats: "
+    + "; ".join(f"{name} ({title})" for name, title in format_titles())
+    + f".\n\nColumns of generic CSV, JSON lines and Parquet: {', '.join(LOG_COLUMNS)}. Others by "
+    "--map account_id=user,...; a field inside nested JSON as a.b.\n\nColumns of the customer "
+    f"table: {', '.join(TABLE_COLUMNS)}. One of the two ids will do. Others by --accounts-map "
+    "email=mail,...",
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--format",
+    "log_format",
+    type=click.Choice([AUTO, *format_names()]),
+    default=AUTO,
+    show_default=True,
+    metavar="NAME",
+    help="Format of all files, of those below; auto tells each file's by its first lines.",
+)
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="OURS=THEIRS,...",
+    help="Field names of generic CSV, JSON lines and Parquet, such as timestamp=ts,model=m.",
+)
+@accounts_options
+@click.option(
+    "--indicators",
+    "bundles",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="BUNDLE",
+    help="STIX bundle whose hits seed clusters; the home is then read only if you name it as well.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="findings.parquet|.jsonl",
+    help="Write every account of every cluster, one row each.",
+)
+@click.option("--show-values", is_flag=True, help="Show shared addresses in clear, not masked.")
+@click.option("--since", metavar="TIME", help="Leave out earlier exchanges; UTC unless it says.")
+@click.option("--until", metavar="TIME", help="Leave out exchanges at this time and later.")
+@click.option(
+    "--limit-examples",
+    type=click.IntRange(0, 10_000),
+    default=5,
+    show_default=True,
+    help="How many accounts and indicators the report names for each cluster.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=cores,
+    show_default="cores",
+    help="Blocks of a log that are read at once; the answer does not depend on it.",
+)
+@click.option("--fail-on-match", is_flag=True, help="Exit with 1 if there is a cluster.")
+@json_option
+@home_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    files: tuple[str, ...],
+    log_format: str,
+    maps: tuple[str, ...],
+    accounts: Path | None,
+    accounts_map: tuple[str, ...],
+    region: str | None,
+    bundles: tuple[Path, ...],
+    out: Path | None,
+    show_values: bool,
+    since: str | None,
+    until: str | None,
+    limit_examples: int,
+    jobs: int,
+    fail_on_match: bool,
+    as_json: bool,
+    home: Path,
+    passphrase_file: Path | None,
+) -> None:
+    """Find accounts that one operator runs, by what they share and how they behave.
+
+    FILE is a log, a folder of logs or a glob; plain, gzip or zstd. Each log's
+    format, of those below, is told by its first lines.
+
+    Accounts are compared by cards and devices (from --accounts), addresses, templates of prompts,
+    client software and load. What strangers share too, such as a carrier's address or a popular
+    template, counts for little. A cluster is reported only if its load is even, at least two layers
+    tie its accounts, no single organisation answers for them, and it has something to itself.
+
+    Indicators are not needed; the accounts that they hit seed clusters and lower their bar, and
+    patterns about windows (behaviour.*) are judged for each cluster's days. Nothing leaves this
+    machine.
+
+    Exit codes: 0 whether or not there are clusters (1 with --fail-on-match), 2 for bad input, after
+    the report if a log is damaged or no line of any could be read.
+    """
+    check_output(out)
+    mapping = log_mapping(maps)
+    window = Window(parse_moment(since, "--since"), parse_moment(until, "--until"))
+    if window.since and window.until and window.until <= window.since:
+        raise InputError("no time lies between --since and --until", where="--until")
+    logs = expand(files, without={"--out": out, "--accounts": accounts})
+    opened, unread = open_logs(logs, log_format, mapping, limit_examples)
+    named = ctx.get_parameter_source("home") in (
+        ParameterSource.COMMANDLINE,
+        ParameterSource.ENVIRONMENT,
+    )
+    seeds = read_seeds(bundles, home, passphrase_file, named=named)
+    table = read_accounts(accounts, accounts_map, region, seeds.keys)
+    detector = ClusterDetector(show_values=show_values)
+    total = sum(reader.bytes_total for _, reader in opened)
+    with byte_progress(total) as progress:
+        reading = Reading(detector, seeds.indicators.index, table, window, progress, jobs)
+        reading(opened)
+        progress("comparing accounts", total, detector.exchanges)
+        report = ClusterReport.of(detector.clusters(), reading, seeds, unread)
+    with match_sink(out, FINDING_SCHEMA) as sink:
+        sink.write(report.rows())
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+    else:
+        show(report, limit_examples)
+        if out is not None:
+            click.echo(f"findings written to {out}")
+    _check_read(reading)
+    if fail_on_match and report.found.clusters:
+        ctx.exit(_FOUND)
+
+
+def _check_read(reading: Reading) -> None:
+    """Fail after the report where it says too little for "no cluster" to mean anything.
+
+    Raises:
+        InputError: no line of any file could be read, or a file is damaged.
+    """
+    damaged = [source for source in reading.sources if source.reader.damage]
+    if damaged:
+        names = ", ".join(plain(source.name) for source in damaged)
+        raise InputError("damaged: the report covers only a part of it", where=names)
+    read = sum(source.reader.rows + source.reader.skipped for source in reading.sources)
+    rejected = sum(source.reader.rejects.count for source in reading.sources)
+    if rejected and not read:
+        raise InputError(
+            f"none of the {rejected:,} lines could be read",
+            hint="--format and --map name another reading",
+        )

@@ -75,9 +75,7 @@ class Journal:
             if folder.exists() and not folder.is_dir():
                 raise InputError("not a folder", where=f"--resume {folder}")
             folder.mkdir(mode=0o700, exist_ok=True)
-            foreign = [
-                p for p in folder.iterdir() if p.suffix not in (".json", ".parquet", ".part")
-            ]
+            foreign = [path for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
         if foreign:
             raise InputError(
                 "holds other files than a journal's",

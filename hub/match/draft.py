@@ -1,7 +1,7 @@
 """Indicators between reading and indexing: facts, and what each one looks for.
 
-Nearly all indicators look for one value of one field. They are a `form` (which field, which
-operator) and a value; all others keep the text of their pattern.
+Nearly all indicators look for one value of one field, or for any of a list. They are a `form`
+(which field, which operator) and the values; all others keep the text of their pattern.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ FORMS: Final[tuple[tuple[Field, Operator], ...]] = (
     ),
 )
 """What simple indicators look for: the field, and how its value compares."""
+TEXT: Final = pa.large_list(pa.large_binary())
+"""How the values of simple indicators are held until they are compiled."""
 COMPLEX: Final = 255
 """The form of an indicator that keeps its pattern."""
 FIRST_ADDRESS: Final = sum(1 for one, _ in FORMS if one.kind is not Kind.ADDRESS)
@@ -121,7 +123,7 @@ class Draft:
 
     Attributes:
         forms: index into `FORMS`, or `COMPLEX`.
-        text: the value of each one whose form holds text (Arrow large_binary, empty elsewhere).
+        text: the values of each one whose form holds text (Arrow lists, empty elsewhere).
         nets: the prefixes of those whose form holds addresses, in the order of the rows.
         sources: the patterns of the complex ones, by row.
     """
@@ -140,7 +142,7 @@ class Draft:
         """No indicator."""
         keys, times = np.zeros((0, 16), dtype=np.uint8), np.zeros(0, dtype=np.int64)
         facts = Facts.of(keys, (times, times, times), [()] * 5)
-        text = pa.array([], pa.large_binary())
+        text = pa.array([], TEXT)
         return cls(facts, np.zeros(0, dtype=np.uint8), text, Nets.none(), {})
 
     def take(self, rows: Rows) -> Draft:

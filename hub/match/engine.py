@@ -15,7 +15,7 @@ from hub.match.columns import Batch, Mask
 from hub.match.compare import Test, test_of
 from hub.match.contents import Contents
 from hub.match.coverage import Coverage, Unanswered, lacking, layers_of
-from hub.match.draft import COMPLEX, Draft, Nets, Source
+from hub.match.draft import COMPLEX, TEXT, Draft, Nets, Source
 from hub.match.facts import MARKINGS, UNSURE, Facts, Indicator, Problem
 from hub.match.fields import Field
 from hub.match.formulas import FLOODS, Reading
@@ -352,18 +352,20 @@ class IndicatorIndex:
         """The pattern of an indicator by its row; that of a simple one in its plainest spelling."""
         number = int(np.searchsorted(self._rows, indicator, side="right")) - 1
         segment, row = self.segments[number], indicator - int(self._rows[number])
-        simple = segment.row_form(row)
-        if simple is None:
+        simple = segment.simple_formulas(row)
+        if not simple:
             return segment.sources[row]
         comparison = segment.atom(simple[0]).comparison
-        value = segment.literal(simple[0]).replace("\\", "\\\\").replace("'", "\\'")
-        return Source(f"[{comparison.path.text} {comparison.operator} '{value}']")
+        path, values = comparison.path.text, [_quoted(segment.literal(one)) for one in simple]
+        if len(values) > 1:
+            return Source(f"[{path} IN ({', '.join(values)})]")
+        return Source(f"[{path} {comparison.operator} {values[0]}]")
 
     def alone(self, indicator: int) -> Segment:
         """One indicator, compiled for itself as a formula."""
         facts = self._facts(np.asarray([indicator], dtype=np.int32))
         forms = np.asarray([COMPLEX], dtype=np.uint8)
-        text = pa.array([b""], pa.large_binary())
+        text = pa.array([[]], TEXT)
         draft = Draft(facts, forms, text, Nets.none(), {0: self.source(indicator)})
         return Segment(draft, self._contents.odd, MAX_SCANS)
 
@@ -384,6 +386,11 @@ class IndicatorIndex:
                     out.append((write, np.asarray(list(found)), list(found.values())))
         without = Unanswered(none)
         return Coverage(layers_of(columns), len(self) - len(without), without, Unanswered(partly))
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _by_event(found: pa.Table, events: pa.Table) -> pa.Table:

@@ -7,7 +7,7 @@ can be judged by the column (ids, times, addresses) is read a block of objects a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -39,9 +39,10 @@ _EQUALS: Final = {f"[{one.path}": n for n, (one, op) in enumerate(FORMS) if op i
 _FORM_OF: Final = {(one.path, str(op)): n for n, (one, op) in enumerate(FORMS)}
 _SIMPLE: Final = re.compile(
     r"\[\s*([a-z0-9-]+:[\w.]+(?:'[\w.-]+'[\w.]*)?(?:\[\*\][\w.]*)?)\s*"
-    r"(?:(=|\sISSUBSET)\s*'([^'\\]+)'|\sIN\s*\(\s*'([^'\\]+)'\s*\))\s*\]",
+    r"(?:(=|\sISSUBSET)\s*'([^'\\]+)'|\sIN\s*\(\s*('[^'\\]+'(?:\s*,\s*'[^'\\]+')*)\s*\))\s*\]",
     re.ASCII,
 )
+_VALUE: Final = re.compile(r"'([^']+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ def text_of(value: object) -> str | None:
     return value
 
 
-def form_of(pattern: str) -> tuple[int, str]:
-    """Read the pattern of a simple indicator: its form and value, else `COMPLEX`.
+def form_of(pattern: str) -> tuple[int, Sequence[str]]:
+    """Read the pattern of a simple indicator: its form and values, else `COMPLEX`.
 
     Nearly all patterns are so, and a full parse costs thirty times as much.
     """
@@ -96,12 +97,13 @@ def form_of(pattern: str) -> tuple[int, str]:
     if form is not None and rest.endswith("']"):
         value = rest[:-2]
         if value and "'" not in value and "\\" not in value:
-            return form, value
+            return form, (value,)
     found = _SIMPLE.fullmatch(pattern)
     if found is None:
-        return COMPLEX, ""
-    operator = (found[2] or "=").strip()
-    return _FORM_OF.get((found[1], operator), COMPLEX), found[3] or found[4]
+        return COMPLEX, ()
+    form = _FORM_OF.get((found[1], (found[2] or "=").strip()), COMPLEX)
+    values = (found[3],) if found[4] is None else tuple(_VALUE.findall(found[4]))
+    return (form, values) if len(values) == 1 or form < FIRST_ADDRESS else (COMPLEX, ())
 
 
 @dataclass
@@ -115,6 +117,7 @@ class _Block:
     codes: list[_Codes] = field(default_factory=list)
     forms: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
     addresses: list[tuple[int, str, str]] = field(default_factory=list)
     endless: list[int] = field(default_factory=list)
     revoked: list[int] = field(default_factory=list)
@@ -164,7 +167,7 @@ class _Indicators:
                 times.append("")
             block.codes.append(_NO_CODES)
             block.forms.append(COMPLEX)
-            block.texts.append("")
+            block.counts.append(0)
         if len(block.ids) == BLOCK:
             self._flush()
 
@@ -179,14 +182,15 @@ class _Indicators:
             raise InputError("has a pattern with a lone surrogate")
         controls = _controls(one)
         codes = self._codes(one, controls)
-        form, value = form_of(pattern)
+        form, values = form_of(pattern)
         if codes[-1] > 1:
             form = COMPLEX
         if form == COMPLEX:
             block.sources[row] = _source(pattern, controls)
         elif form >= FIRST_ADDRESS:
-            block.addresses.append((row, value, pattern))
-            value = ""
+            block.addresses.append((row, values[0], pattern))
+        else:
+            block.texts += values
         start, stop = get("valid_from"), get("valid_until", self)
         if stop is self:
             block.endless.append(row)
@@ -194,7 +198,7 @@ class _Indicators:
         block.stop.append(stop if isinstance(stop, str) and stop.isascii() else "")
         block.codes.append(codes)
         block.forms.append(form)
-        block.texts.append(value)
+        block.counts.append(len(values) if form < FIRST_ADDRESS else 0)
 
     def _codes(self, one: Json, controls: Mapping[str, Any]) -> _Codes:
         """Facts that many indicators share, as numbers; each combination is worked out once."""
@@ -249,7 +253,9 @@ class _Indicators:
         for row in np.flatnonzero((forms == COMPLEX) & (state != _LIVE)).tolist():
             sources[row] = Source("")
         facts = Facts.of(keys, (modified, start, stop), list(zip(*block.codes, strict=True)))
-        text = pa.array(block.texts, pa.large_string()).cast(pa.large_binary())
+        ends = pa.array(np.cumsum([0, *block.counts]), pa.int64())
+        values = pa.array(block.texts, pa.large_string()).cast(pa.large_binary())
+        text = pa.LargeListArray.from_arrays(ends, values)
         self._drafts.append(Draft(facts, forms, text, nets, sources))
         self._states.append(state)
         self._versions.append(np.where(modified == NO_TIME, 0, modified))

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hub.errors import InputError
 from hub.match.contents import Contents, Dead
-from hub.match.draft import COMPLEX, FORMS, Draft, Nets, Source, holds_address
+from hub.match.draft import COMPLEX, FIRST_ADDRESS, FORMS, TEXT, Draft, Nets, Source, holds_address
 from hub.match.facts import MARKINGS, UNSURE, Facts, Problem, Words
 from hub.match.keys import KeyTable, sortable
 from hub.match.links import CampaignSets, Links
@@ -73,7 +74,7 @@ _TABLES: Final = {
             ("layer", pa.int32()),
             ("band_hits", pa.uint8()),
             ("form", pa.uint8()),
-            ("text", pa.large_binary()),
+            ("text", TEXT),
             ("sets", pa.int32()),
         ]
     ),
@@ -168,7 +169,7 @@ def _tables(payload: memoryview) -> Iterator[tuple[str, pa.RecordBatch]]:
         batch.validate(full=True)
         for field, column in zip(schema, batch.columns, strict=True):
             _require(column.null_count == 0 or (name, field.name) in _NULLABLE)
-            if pa.types.is_list(field.type):
+            if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
                 _require(column.flatten().null_count == 0)
         yield name, batch
     _require(at == len(payload))
@@ -234,7 +235,10 @@ def _draft(
     _require(np.all(((nets.family == 4) | (nets.family == 6)) & (nets.length <= bits)))
     _require(np.all((nets.family == 6) | ((nets.high == 0) & (nets.low < 2**32))))
     _require(len(nets.family) == np.count_nonzero(holds_address(forms)))
-    return Draft(facts, forms, table.column("text"), nets, _sources(tables, forms)), linked
+    text = table.column("text")
+    sizes = pc.list_value_length(text).to_numpy(zero_copy_only=False)
+    _require(np.array_equal(sizes > 0, forms < FIRST_ADDRESS))
+    return Draft(facts, forms, text, nets, _sources(tables, forms)), linked
 
 
 def _sources(tables: dict[str, pa.RecordBatch], forms: Any) -> dict[int, Source]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hub.match.columns import Batch, Mask
@@ -77,8 +78,8 @@ class FormulaInfo:
 class Segment:
     """Indicators that were compiled together; immutable.
 
-    Formulas are numbered from 0: first one for each simple indicator, ordered by form and then by
-    id, each with an atom of the same number; then those of all others.
+    Formulas are numbered from 0: first one for each value of the simple indicators, ordered by form
+    and then by id, each with an atom of the same number; then those of all others.
 
     Attributes:
         facts: all indicators by id; formulas refer to their rows.
@@ -94,13 +95,14 @@ class Segment:
         ids = write_ids(self.facts.keys[rows], "indicator", odd).to_pylist()
         self.complex = Formulas(draft.sources, draft.facts, ids, scans)
         order = np.argsort(draft.forms, kind="stable")
-        counts = np.bincount(draft.forms, minlength=256)[: len(FORMS)]
+        lengths = pc.list_value_length(draft.text).to_numpy(zero_copy_only=False)
+        sizes = np.where(holds_address(draft.forms), 1, lengths)
+        counts = np.bincount(draft.forms, weights=sizes, minlength=256)[: len(FORMS)]
         self._starts: Rows = np.zeros(len(FORMS) + 1, dtype=np.int64)
-        np.cumsum(counts, out=self._starts[1:])
+        np.cumsum(counts.astype(np.int64), out=self._starts[1:])
         self.simple = int(self._starts[-1])
-        self.owner: Keys = np.concatenate(
-            [order[: self.simple].astype(np.int32), self.complex.owner]
-        )
+        owner = np.repeat(order.astype(np.int32), sizes[order])
+        self.owner: Keys = np.concatenate([owner, self.complex.owner])
         ordered = self._ordered_nets(draft)
         self._nets = PackedNets(ordered)
         fields = [FORMS[form][0] for form in np.flatnonzero(counts[:FIRST_ADDRESS])]
@@ -116,7 +118,7 @@ class Segment:
 
     @property
     def texts(self) -> int:
-        """How many simple indicators look for text; their formulas come first."""
+        """How many formulas look for one text; they come first."""
         return int(self._starts[FIRST_ADDRESS])
 
     def __len__(self) -> int:
@@ -124,9 +126,10 @@ class Segment:
 
     def _arena(self, draft: Draft, form: int) -> tuple[int, Arena]:
         first, last = int(self._starts[form]), int(self._starts[form + 1])
-        texts = draft.text.take(pa.array(self.owner[first:last]))
+        rows = _distinct(self.owner[first:last])
+        texts = draft.text.take(pa.array(rows)).flatten()
         _, offsets, data = texts.buffers()
-        ends = np.frombuffer(offsets, dtype=np.int64)[: len(texts) + 1]
+        ends = np.frombuffer(offsets, dtype=np.int64)[texts.offset :][: len(texts) + 1]
         content = NO_BYTES if data is None else np.frombuffer(data, dtype=np.uint8)
         return first, (content[: ends[-1]], ends)
 
@@ -152,10 +155,9 @@ class Segment:
         found: NDArray[np.int64] = np.searchsorted(self._starts, formulas, side="right") - 1
         return found
 
-    def row_form(self, row: int) -> tuple[int, int] | None:
-        """The simple formula of an indicator, and its form; None if it is complex."""
-        at = np.flatnonzero(self.owner[: self.simple] == row)
-        return (int(at[0]), int(self.forms(at)[0])) if len(at) else None
+    def simple_formulas(self, row: int) -> list[int]:
+        """The simple formulas of an indicator; none if it is complex."""
+        return np.flatnonzero(self.owner[: self.simple] == row).tolist()
 
     def hits(self, batch: Batch, hidden: Mask | None) -> Hits:
         """Find the formulas that hold and are in force at the events' times."""
@@ -284,10 +286,14 @@ class Segment:
         """Some of the indicators, as they were before they were compiled."""
         forms = np.full(len(self), COMPLEX, dtype=np.uint8)
         forms[self.owner[: self.simple]] = self.forms(np.arange(self.simple)).astype(np.uint8)
-        place = np.full(len(self), self.texts, dtype=np.int64)
-        place[self.owner[: self.texts]] = np.arange(self.texts)
+        rows_of_text = _distinct(self.owner[: self.texts])
+        place = np.full(len(self), len(rows_of_text), dtype=np.int64)
+        place[rows_of_text] = np.arange(len(rows_of_text))
+        sizes = np.bincount(self.owner[: self.texts], minlength=len(self))[rows_of_text]
+        ends = pa.array(np.cumsum([0, *sizes, 0]), pa.int64())
         parts = [self._binary(form) for form in range(FIRST_ADDRESS) if self._count(form)]
-        text = pa.concat_arrays([*parts, pa.array([b""], pa.large_binary())])
+        values = pa.concat_arrays([*parts, pa.array([], pa.large_binary())])
+        text = pa.LargeListArray.from_arrays(ends, values)
         nets = self._nets.whole().take(np.argsort(self.owner[self.texts : self.simple]))
         whole = Draft(self.facts, forms, text.take(pa.array(place)), nets, self.sources)
         return whole.take(rows)
@@ -306,7 +312,7 @@ class Segment:
     def simple_counts(self, hidden: Mask | None) -> Iterator[tuple[Field, Rows]]:
         """The fields that simple indicators ask for, each with their rows."""
         for form in np.flatnonzero(np.diff(self._starts)).tolist():
-            rows = self.owner[self._starts[form] : self._starts[form + 1]].astype(np.int64)
+            rows = _distinct(self.owner[self._starts[form] : self._starts[form + 1]])
             yield FORMS[form][0], rows if hidden is None else rows[~hidden[rows]]
 
     @property
@@ -326,3 +332,10 @@ class Segment:
     def text_bytes(self) -> int:
         """Bytes of the values themselves."""
         return sum(int(offsets[-1]) for _, offsets in self._arenas.values())
+
+
+def _distinct(owners: Keys) -> Rows:
+    """The rows in the order of their formulas, each once: the formulas of one stand together."""
+    first = np.ones(len(owners), dtype=np.bool_)
+    first[1:] = owners[1:] != owners[:-1]
+    return owners[first].astype(np.int64)

@@ -131,6 +131,8 @@ def _changed(table: str, column: str, change: Any) -> bytes:
         ("indicators", "marking", lambda found: [99 for _ in found]),
         ("indicators", "confidence", lambda found: [101 for _ in found]),
         ("indicators", "sets", lambda found: [99 for _ in found]),
+        ("indicators", "text", lambda found: [[] for _ in found]),
+        ("indicators", "text", lambda found: [[b"x"] for _ in found]),
         ("indicators", "band_hits", lambda found: [2 for _ in found]),
         ("dead", "key", lambda found: found[::-1]),
     ],

@@ -21,6 +21,8 @@ PATTERNS = [
     "[ipv6-addr:value = '2001:db8::1']",
     "[user-account:user_id = 'alpha']",
     "[user-account:user_id IN ('beta')]",
+    "[user-account:user_id IN ('beta', 'alpha','alpha' , 'x')]",
+    "[ipv4-addr:value IN ('192.0.2.9', '192.0.2.1')]",
     "[user-account:user_id = 'alpha' OR user-account:user_id LIKE 'b%']",
     "[llm-exchange:provider_name != 'lab']",
     "[user-account:user_id = 'alpha'] REPEATS 2 TIMES",
@@ -89,7 +91,6 @@ def _answers(index: IndicatorIndex) -> Any:
         index.match(EVENTS, source="log", show_values=True).to_pylist(),
         len(index),
         index.problems,
-        index.columns,
         (coverage.answerable, dict(coverage.not_answerable), dict(coverage.partly)),
     )
 
@@ -105,7 +106,11 @@ def test_updates_answer_as_a_build_of_everything(updates: list[list[dict[str, An
         index = newer
     built = IndicatorIndex.build([one for objects in updates for one in objects])
     assert _answers(index) == _answers(built)
-    assert _answers(IndicatorIndex.from_bytes(index.to_bytes())) == _answers(built)
+    # What is hidden may still be asked for, until it is compiled anew.
+    assert index.columns >= built.columns
+    read = IndicatorIndex.from_bytes(index.to_bytes())
+    assert _answers(read) == _answers(built)
+    assert read.columns == built.columns
 
 
 def test_many_updates_are_compiled_into_few_segments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from hub.cli.match import command
 from hub.cli.match_inputs import LogFile
 from hub.cli.match_journal import Done, Journal
 from hub.cli.match_work import Outcome
+from hub.errors import InputError
 from hub.model import codec
 from hub.model.bundle import bundle
 from hub.traffic import source

@@ -24,6 +24,7 @@ PROFILE: Final = "mh3w.64.16x4"
 """MinHash, word 3-shingles, 64 functions, 16 bands of 4."""
 
 BANDS: Final = kernels.BANDS
+_HEX_DIGITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def template_batch(normalised: pa.Array) -> pa.Array:
         N large_strings, null where the prompt is null.
     """
     data, offsets = _buffers(normalised)
-    out = np.empty(int(offsets[-1] - offsets[0]), dtype=np.uint8)
+    out = np.empty(int(offsets[-1] - offsets[0]) + skeletons.SPARE, dtype=np.uint8)
     out_offsets = np.zeros(len(normalised) + 1, dtype=np.int64)
     skeletons.skeleton_rows(data, offsets, masking.CLASSES, out, out_offsets)
     return _strings(out, out_offsets, normalised)
@@ -161,12 +162,12 @@ def sha256_batch(strings: pa.Array) -> pa.Array:
         N strings of lower-case hex, null where the string is null.
     """
     data, offsets = _buffers(strings)
-    view = data.data
-    digests: list[str | None] = [_sha256(view[a:b]) for a, b in pairwise(offsets.tolist())]
-    if strings.null_count:
-        valid = strings.is_valid().to_pylist()
-        digests = [one if known else None for one, known in zip(digests, valid, strict=True)]
-    return pa.array(digests, pa.string())
+    view, hashed = data.data, hashlib.sha256
+    digests = [hashed(view[a:b]).digest() for a, b in pairwise(offsets.tolist())]
+    # One string of all, cut by offsets: Python then makes no text of each.
+    everything = b"".join(digests).hex().encode()
+    edges = np.arange(len(strings) + 1, dtype=np.int64) * _HEX_DIGITS
+    return _strings(np.frombuffer(everything, dtype=np.uint8), edges, strings).cast(pa.string())
 
 
 def _strings(data: NDArray[np.uint8], offsets: NDArray[np.int64], like: pa.Array) -> pa.Array:

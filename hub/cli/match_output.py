@@ -116,7 +116,8 @@ def check_output(path: Path | None) -> None:
 def match_sink(path: Path | None, schema: pa.Schema = MATCH_SCHEMA) -> Iterator[MatchSink]:
     """A sink for matches, or for rows of another schema.
 
-    The file appears under its name only when the block ends well. It is readable by its owner alone: matches name customers.
+    The file appears under its name only when the block ends well. It is readable by its owner
+    alone: matches name customers.
 
     Raises:
         StoreError: the disk fails or is full; nothing is left behind.

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import click
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hub.cli.progress import progress
 from hub.errors import StoreError
 from hub.fingerprint import prompts
 from hub.fingerprint.jit import kept
+from hub.match.cluster import ClusterDetector
 from hub.match.engine import IndicatorIndex
+from hub.match.live import LiveMatcher
 from hub.match.schema import TRAFFIC_SCHEMA
 from hub.model.codec import Json
 from hub.model.identifiers import deterministic_id
@@ -26,6 +33,7 @@ from hub.model.indicators import (
     network_indicator,
     prompt_indicator,
 )
+from hub.traffic.formats import open_log
 
 _PROMPT: Final = 'Rate 7 answers of "model x" at https://api.example/v1, word by word, 1 to 10'
 _TOKEN: Final = f"email:0123456789abcdef.2026q4:{'0' * 64}"
@@ -36,7 +44,7 @@ _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 def command() -> None:
     """Compile the parts of matching that are compiled on first use.
 
-    Without it the first match does so, which takes up to ten seconds. The code is kept for the
+    Without it the first match does so, which takes up to a minute. The code is kept for the
     account that runs this, until the next upgrade: run it then, as the one who matches.
     """
     steps = list(_steps())
@@ -54,15 +62,60 @@ def command() -> None:
 
 
 def _steps() -> Iterator[Callable[[], object]]:
-    """One step for each kind of index, and one for what publishing computes of a prompt."""
+    """One step for each kind of index, for what publishing computes of a prompt, and for others."""
     yield partial(prompts.features, _PROMPT)
     for objects in _kinds():
         yield partial(_match, objects)
+    yield _serve
+    yield _cluster
+    yield _read
 
 
 def _match(objects: list[Json]) -> None:
+    """A batch, one exchange by itself, and the index as it is stored."""
     index = IndicatorIndex.build(objects)
     index.match(_exchanges(), source="warm")
+    for event in _exchanges().to_pylist():
+        LiveMatcher(index).match(event)
+    IndicatorIndex.from_bytes(index.to_bytes()).match(_exchanges(), source="warm")
+
+
+def _serve() -> None:
+    """All kinds at once, of which some arrive later."""
+    first, *later = _kinds()
+    index = IndicatorIndex.build(first)
+    for objects in later:
+        index = index.updated(objects)
+    matcher = LiveMatcher(index)
+    for event in _exchanges().to_pylist():
+        matcher.match(event)
+
+
+def _cluster() -> None:
+    detector = ClusterDetector()
+    detector.add(_exchanges())
+    detector.clusters()
+
+
+def _read() -> None:
+    """Each generic format, plain and packed, with a line that is out of the ordinary."""
+    plain = [row for row in _exchanges().to_pylist() if row["client_ip"]]
+    for row in plain:
+        row["observed_at"] = row["observed_at"].isoformat()
+    lines = [json.dumps(row) for row in plain]
+    lines += [json.dumps(plain[0], ensure_ascii=False), json.dumps(plain[0] | {"asn": 0.5})]
+    text = "\n".join(lines).encode()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "log.jsonl").write_bytes(text)
+        (folder / "log.jsonl.gz").write_bytes(gzip.compress(text + b"\xff\n" * 200))
+        (folder / "log.csv").write_text(
+            f"observed_at,client_ip,prompt\n{_NOW.isoformat()},203.0.113.7,word\n"
+        )
+        pq.write_table(pa.Table.from_batches([_exchanges()]), folder / "log.parquet")
+        for path in sorted(folder.iterdir()):
+            for _ in open_log(path).batches():
+                pass
 
 
 def _kinds() -> Iterator[list[Json]]:

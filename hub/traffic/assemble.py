@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from hub.traffic.problems import Tally
 Values: TypeAlias = Sequence[Any] | pa.Array
 """One raw column: Python scalars as JSON gives them, or an Arrow array as a file has it."""
 
+_NULLABLE: Final = pa.schema([field.with_nullable(True) for field in TRAFFIC_SCHEMA])
 _INT64: Final = range(-(2**63), 2**63)
 _WHOLE: Final = r"^(-?[0-9]{1,18})?$"
 _PORT: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::\d{1,5})?")
@@ -103,12 +105,18 @@ def _assembled(
         [
             built[field.name].cast(field.type)
             if field.name in built
-            else pa.nulls(len(lines), field.type)
+            else _nulls(len(lines), field.type)
             for field in TRAFFIC_SCHEMA
         ],
-        schema=pa.schema([field.with_nullable(True) for field in TRAFFIC_SCHEMA]),
+        schema=_NULLABLE,
     )
     return _with_times(batch, lines, tally)
+
+
+@functools.lru_cache(maxsize=32)
+def _nulls(count: int, kind: pa.DataType) -> pa.Array:
+    """A column of nulls; those of one length and type share their memory."""
+    return pa.nulls(count, kind)
 
 
 def _plain(values: Values) -> Values:

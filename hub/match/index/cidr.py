@@ -24,17 +24,7 @@ from hub.match.index.addresses import (
     parse_blocks,
 )
 from hub.match.index.buffers import NO_HITS, Hits, Keys, Rows, Whole, Words64, frozen, growing
-from hub.match.index.table import (
-    Table,
-    chain,
-    fill_words,
-    find_word,
-    first_of_word,
-    following,
-    pairs,
-    secret_of,
-    view,
-)
+from hub.match.index.table import Table, chain, fill_words, find_word, probe_pairs
 from hub.match.index.words import SECRET, address, key_at, word_at
 
 _JUMP_BITS: Final = (16, 22)
@@ -43,7 +33,7 @@ _NONE: Final = np.int64(-1)
 
 
 _Values: TypeAlias = tuple[Small, Words64, Words64]
-Cuts: TypeAlias = tuple[Whole, Whole, Whole, Whole, Whole, Whole, Whole]
+_Cuts: TypeAlias = tuple[Whole, Whole, Whole, Whole, Whole, Whole, Whole]
 """Intervals inside a kernel: addresses and sizes of the arrays of `_Blocks`."""
 
 
@@ -146,7 +136,7 @@ def _cut(
 
 
 @kernel
-def _innermost(high: np.uint64, low: np.uint64, cuts: Cuts) -> Whole:
+def _innermost(high: np.uint64, low: np.uint64, cuts: _Cuts) -> Whole:
     """The innermost prefix that holds an address, or -1."""
     jump, buckets, bounds, left, lows, right, inner = cuts
     if buckets > 0:
@@ -164,7 +154,7 @@ def _innermost(high: np.uint64, low: np.uint64, cuts: Cuts) -> Whole:
 
 
 @kernel
-def _cuts(jump: Keys, high: Words64, low: Words64, inner: Keys) -> Cuts:
+def _cuts(jump: Keys, high: Words64, low: Words64, inner: Keys) -> _Cuts:
     """Intervals as the parts of a kernel take them."""
     lows = address(low) if low.size > 0 else np.int64(0)
     start = np.int64(0)
@@ -176,34 +166,6 @@ def _find_innermost(
     high: int, low: int, jump: Keys, bounds: Words64, lows: Words64, inner: Keys
 ) -> int:
     return int(_innermost(np.uint64(high), np.uint64(low), _cuts(jump, bounds, lows, inner)))
-
-
-@kernel
-def _probe_hosts(
-    version: Whole,
-    family: Small,
-    high: Words64,
-    low: Words64,
-    secret: Words64,
-    hosts: _Hosts,
-    rows: Rows,
-    keys: Keys,
-) -> int:
-    """Write the hits of N addresses on single addresses of one family, as far as they fit."""
-    found = 0
-    table, words = view(hosts.bits, hosts.slots, hosts.links), secret_of(secret)
-    held = pairs(hosts.high, hosts.low)
-    for row in range(family.size):
-        if family[row] != version:
-            continue
-        host = first_of_word(high[row], low[row], words, table, held)
-        while host >= 0:
-            if found < rows.size:
-                rows[found] = row
-                keys[found] = hosts.keys[host]
-            found += 1
-            host = following(host, table)
-    return found
 
 
 @kernel
@@ -300,7 +262,9 @@ class PrefixIndex:
         if not len(hosts.keys):
             return NO_HITS
         room = len(values[0]) // 16 + 64
-        return growing(room, lambda r, k: _probe_hosts(version, *values, SECRET, hosts, r, k))
+        held = (SECRET, hosts.bits, hosts.slots, hosts.links, hosts.high, hosts.low)
+        rows, found = growing(room, lambda r, k: probe_pairs(version, *values, *held, r, k))
+        return rows, hosts.keys[found]
 
     def _blocks_of(self, version: int, blocks: _Blocks, values: _Values) -> Hits:
         if not len(blocks.inner):

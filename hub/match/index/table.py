@@ -91,19 +91,19 @@ def chain(key: Whole, links: Keys) -> Sequence[int]:
 
 
 @kernel
-def view(bits: Words64, slots: Words64, links: Keys) -> View:
+def _view(bits: Words64, slots: Words64, links: Keys) -> View:
     """A table as the parts of a kernel take it."""
     return address(bits), bits.size, address(slots), slots.size, address(links), links.size
 
 
 @kernel
-def pairs(high: Words64, low: Words64) -> Pairs:
+def _pairs(high: Words64, low: Words64) -> Pairs:
     """Words as the parts of a kernel take them; `high` of one element is that of all."""
     return address(high), 8 if high.size > 1 else 0, address(low)
 
 
 @kernel
-def secret_of(secret: Words64) -> Secret:
+def _secret_of(secret: Words64) -> Secret:
     """The secret of the hash as the parts of a kernel take it."""
     return secret[0], secret[1], secret[2]
 
@@ -180,7 +180,7 @@ def fill_bytes(
 ) -> bool:
     """Fill a table with strings; tell whether any repeats."""
     repeats = False
-    table, words = view(bits, slots, links), secret_of(secret)
+    table, words = _view(bits, slots, links), _secret_of(secret)
     held = (address(data), address(offsets))
     # From the last key to the first, so that chains ascend.
     for number in range(offsets.size - 2, -1, -1):
@@ -197,7 +197,7 @@ def fill_words(
 ) -> bool:
     """Fill a table with 128-bit words; tell whether any repeats."""
     repeats = False
-    table, words, held = view(bits, slots, links), secret_of(secret), pairs(high, low)
+    table, words, held = _view(bits, slots, links), _secret_of(secret), _pairs(high, low)
     for number in range(low.size - 1, -1, -1):
         top, bottom = word_at(held[0] + held[1] * number), low[number]
         hashed = hash_words(top, bottom, words)
@@ -207,7 +207,7 @@ def fill_words(
 
 
 @kernel
-def following(key: Whole, table: View) -> Whole:
+def _following(key: Whole, table: View) -> Whole:
     """The next key of the same value, or -1."""
     return key_at(table[4] + 4 * key) if table[5] > 0 else np.int64(-1)
 
@@ -222,7 +222,7 @@ def _first_of_bytes(start: Whole, size: Whole, secret: Secret, table: View, held
 
 
 @kernel
-def first_of_word(
+def _first_of_word(
     high: np.uint64, low: np.uint64, secret: Secret, table: View, held: Pairs
 ) -> Whole:
     """The first key of a 128-bit word, or -1."""
@@ -247,7 +247,7 @@ def probe_bytes(
 ) -> int:
     """Write the hits of N strings as far as they fit; how many there are."""
     found = 0
-    table, words = view(bits, slots, links), secret_of(secret)
+    table, words = _view(bits, slots, links), _secret_of(secret)
     held, base = (address(key_data), address(key_offsets)), address(data)
     for row in range(offsets.size - 1):
         start = np.int64(offsets[row])
@@ -258,7 +258,7 @@ def probe_bytes(
                 rows[found] = row
                 keys[found] = number
             found += 1
-            number = following(number, table)
+            number = _following(number, table)
     return found
 
 
@@ -276,15 +276,46 @@ def probe_words(
 ) -> int:
     """Write the hits of N 64-bit words as far as they fit; how many there are."""
     found = 0
-    table, words, held = view(bits, slots, links), secret_of(secret), pairs(key_high, key_low)
+    table, words, held = _view(bits, slots, links), _secret_of(secret), _pairs(key_high, key_low)
     for row in range(values.size):
-        number = first_of_word(np.uint64(0), values[row], words, table, held)
+        number = _first_of_word(np.uint64(0), values[row], words, table, held)
         while number >= 0:
             if found < rows.size:
                 rows[found] = row
                 keys[found] = number
             found += 1
-            number = following(number, table)
+            number = _following(number, table)
+    return found
+
+
+@kernel
+def probe_pairs(
+    version: Whole,
+    family: Bytes,
+    high: Words64,
+    low: Words64,
+    secret: Words64,
+    bits: Words64,
+    slots: Words64,
+    links: Keys,
+    key_high: Words64,
+    key_low: Words64,
+    rows: Rows,
+    keys: Keys,
+) -> int:
+    """Write the hits of those of N 128-bit words whose family is `version`; how many there are."""
+    found = 0
+    table, words, held = _view(bits, slots, links), _secret_of(secret), _pairs(key_high, key_low)
+    for row in range(low.size):
+        if family[row] != version:
+            continue
+        number = _first_of_word(high[row], low[row], words, table, held)
+        while number >= 0:
+            if found < rows.size:
+                rows[found] = row
+                keys[found] = number
+            found += 1
+            number = _following(number, table)
     return found
 
 
@@ -295,7 +326,7 @@ def find_bytes(
     """The first key of one string, or -1."""
     table = (address(bits), bits.size, address(slots), slots.size, np.int64(0), 0)
     held = (address(key_data), address(key_offsets))
-    return int(_first_of_bytes(address(value), len(value), secret_of(secret), table, held))
+    return int(_first_of_bytes(address(value), len(value), _secret_of(secret), table, held))
 
 
 @kernel
@@ -310,5 +341,5 @@ def find_word(
 ) -> int:
     """The first key of one 128-bit word, given as signed halves, or -1."""
     table = (address(bits), bits.size, address(slots), slots.size, np.int64(0), 0)
-    held = pairs(key_high, key_low)
-    return int(first_of_word(np.uint64(high), np.uint64(low), secret_of(secret), table, held))
+    held = _pairs(key_high, key_low)
+    return int(_first_of_word(np.uint64(high), np.uint64(low), _secret_of(secret), table, held))

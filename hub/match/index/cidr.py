@@ -262,8 +262,9 @@ class PrefixIndex:
         if not len(hosts.keys):
             return NO_HITS
         room = len(values[0]) // 16 + 64
-        held = (SECRET, hosts.bits, hosts.slots, hosts.links, hosts.high, hosts.low)
-        rows, found = growing(room, lambda r, k: probe_pairs(version, *values, *held, r, k))
+        table = (SECRET, hosts.bits, hosts.slots, hosts.links, hosts.high, hosts.low)
+        given = (version, *values, *table)
+        rows, found = growing(room, lambda r, k: probe_pairs(*given, r, k))
         return rows, hosts.keys[found]
 
     def _blocks_of(self, version: int, blocks: _Blocks, values: _Values) -> Hits:

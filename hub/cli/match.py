@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from hub.cli.match_inputs import (
     Indicators,
     bundle_objects,
     compile_indicators,
+    compile_or_load,
     expand,
     parse_moment,
 )
@@ -27,6 +29,7 @@ from hub.cli.match_run import Pass, cores, open_logs
 from hub.cli.match_view import plain, report_console, show
 from hub.cli.match_work import Matching, Window
 from hub.cli.options import home_options, json_option, load_home
+from hub.client.plan import PlanFile
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json
@@ -223,15 +226,16 @@ def _check_read(report: MatchReport) -> None:
 def _indicators(bundles: Sequence[Path], at: tuple[Path, Path | None] | None) -> Indicators:
     """Indicators of the bundles and, where one is used, of the home."""
     with contextlib.ExitStack() as stack:
-        objects: list[Iterable[Json]] = [bundle_objects(bundles)]
+        parts: list[Callable[[], Iterable[Json]]] = [partial(bundle_objects, bundles)]
         keys: list[FingerprintKey] = []
-        if at is not None:
-            home = stack.enter_context(load_home(*at))
-            keys = home.fingerprint_keys()
-            objects.append(home.indicator_objects())
-        return compile_indicators(_chained(objects), keys)
+        if at is None:
+            return compile_indicators(_chained(parts), keys)
+        home = stack.enter_context(load_home(*at))
+        keys = home.fingerprint_keys()
+        parts.append(home.indicator_objects)
+        return compile_or_load(partial(_chained, parts), keys, PlanFile(home.path))
 
 
-def _chained(parts: Iterable[Iterable[Json]]) -> Iterator[Json]:
+def _chained(parts: Iterable[Callable[[], Iterable[Json]]]) -> Iterator[Json]:
     for part in parts:
-        yield from part
+        yield from part()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from hub.client.plan import ObjectsDigest, PlanFile
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.match.engine import IndicatorIndex
@@ -106,39 +108,75 @@ class Indicators:
 _FOREVER: Final = 2**62
 
 
+class _Noted:
+    """Names and validity of indicators, noted as the objects pass."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._windows: list[tuple[int, int]] = []
+        self._revoked = 0
+
+    def passing(self, objects: Iterable[Json]) -> Iterator[Json]:
+        """The same objects."""
+        for item in objects:
+            kind = item.get("type")
+            if kind in ("campaign", "identity", "threat-actor"):
+                self._names[str(item.get("id"))] = str(item.get("name", ""))
+            elif kind == "indicator":
+                if item.get("revoked") is True:
+                    self._revoked += 1
+                else:
+                    window = (_when(item, "valid_from", 0), _when(item, "valid_until", 1))
+                    self._windows.append(window)
+                    # Most are called after their kind: one text for all of a kind.
+                    self._names[str(item.get("id"))] = sys.intern(str(item.get("name", "")))
+            yield item
+
+    def told(self, index: IndicatorIndex, keys: Sequence[FingerprintKey]) -> Indicators:
+        """What was noted, with the index of the same objects."""
+        if not self._windows:
+            revoked = f" ({self._revoked} were revoked)" if self._revoked else ""
+            raise InputError(
+                f"there are no indicators to match{revoked}",
+                hint="stillwatch pull, or --indicators BUNDLE; a liaison gets none, see "
+                "stillwatch campaign list",
+            )
+        return Indicators(index, self._names, self._windows, self._revoked, list(keys))
+
+
 def compile_indicators(objects: Iterable[Json], keys: Sequence[FingerprintKey]) -> Indicators:
     """Build the index, noting names and validity as the objects pass.
 
     Raises:
         InputError: there is no indicator among them.
     """
-    names: dict[str, str] = {}
-    windows: list[tuple[int, int]] = []
-    revoked = 0
+    noted = _Noted()
+    return noted.told(IndicatorIndex.build(noted.passing(objects)), keys)
 
-    def noted() -> Iterator[Json]:
-        nonlocal revoked
-        for item in objects:
-            kind = item.get("type")
-            if kind in ("campaign", "identity", "threat-actor"):
-                names[str(item.get("id"))] = str(item.get("name", ""))
-            elif kind == "indicator":
-                if item.get("revoked") is True:
-                    revoked += 1
-                else:
-                    windows.append((_when(item, "valid_from", 0), _when(item, "valid_until", 1)))
-                    # Most are called after their kind: one text for all of a kind.
-                    names[str(item.get("id"))] = sys.intern(str(item.get("name", "")))
-            yield item
 
-    index = IndicatorIndex.build(noted())
-    if not windows:
-        raise InputError(
-            "there are no indicators to match" + (f" ({revoked} were revoked)" if revoked else ""),
-            hint="stillwatch pull, or --indicators BUNDLE; a liaison gets none, see "
-            "stillwatch campaign list",
-        )
-    return Indicators(index, names, windows, revoked, list(keys))
+def compile_or_load(
+    objects: Callable[[], Iterable[Json]], keys: Sequence[FingerprintKey], plan: PlanFile
+) -> Indicators:
+    """As `compile_indicators`, but take what was compiled of the same objects before.
+
+    Args:
+        objects: gives the objects anew at each call, in the same order.
+        plan: where compiled indicators are kept; what is damaged or of others is compiled anew.
+    Raises:
+        InputError: there is no indicator among them.
+    """
+    noted, digest = _Noted(), ObjectsDigest()
+    for item in noted.passing(objects()):
+        digest.add(item)
+    data = plan.read(digest.value())
+    index = None
+    if data is not None:
+        with contextlib.suppress(InputError):
+            index = IndicatorIndex.from_bytes(data)
+    if index is None:
+        index = IndicatorIndex.build(objects())
+        plan.write(digest.value(), index.to_bytes())
+    return noted.told(index, keys)
 
 
 def _when(item: Json, name: str, end: int) -> int:

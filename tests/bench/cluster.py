@@ -127,7 +127,8 @@ def detect(
         command += ["--accounts", str(table)]
     if indicators:
         command += ["--indicators", str(publish(world, folder / "indicators.json"))]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "STILLWATCH_HOME": str(folder / "home")}
+    given = {name: value for name, value in os.environ.items() if name != "STILLWATCH_HOME"}
+    environment = {**given, "PYTHONPATH": str(_ROOT)}
     began = time.perf_counter()
     with (folder / "said.txt").open("w+b") as said:
         process = subprocess.Popen(
@@ -277,6 +278,7 @@ def _blame(done: Sequence[Run]) -> str:
         lines.append(
             f"- {work}: blamed {dict(blamed.most_common())}, missed clusters of {missed}, "
             f"pieces {np.mean([run.score.pieces for run in ours]):.1f}, "
+            f"merged {sum(run.score.merged for run in ours)}, "
             f"account delay {np.nanmedian([run.score.delay for run in ours]):.1f} h, "
             f"{slowest:.1f} s and {max(run.mebibytes for run in ours):.0f} MiB at most"
         )

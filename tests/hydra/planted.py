@@ -62,7 +62,7 @@ def _cluster(setting: Setting, number: int, size: int, lines: Ints) -> Roster:
     heads.per_request[:] = int(level.per_request)
     common = int(rng.choice([25, 26, 27, 28 + number]))
     heads.stack[:] = heads.second[:] = common
-    heads.domain = rng.choice([0, 1, 400 + number, 401 + number], count)
+    heads.domain = rng.choice([0, 1, 400 + 2 * number, 401 + 2 * number], count)
     heads.style[:] = int(rng.integers(0, 5))
     released = days * 0.6
     heads.pivot = released + rng.uniform(0, 1, count)

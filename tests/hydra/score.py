@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,7 +26,8 @@ class Score:
     Args:
         precision, recall, f1: of accounts; precision is 1 where nothing is reported.
         found, planted: clusters; found means that half of its accounts are reported in clusters
-            most of whose reported accounts are its own.
+            most of whose reported accounts are planted ones.
+        merged: reported clusters that hold half of two planted clusters or more.
         hours: for each found cluster, its first exchange to the first report of an account of it;
             empty where the detector tells no time.
         delay: median hours from an account's first exchange to its own report, NaN without times.
@@ -40,6 +42,7 @@ class Score:
     f1: float
     found: int
     planted: int
+    merged: int
     hours: tuple[float, ...]
     delay: float
     false_alarms: float
@@ -106,11 +109,12 @@ def _judged(truth: Truth, rows: Ints, times: Ints, groups: Ints, *, timed: bool)
     precision = true / len(rows) if len(rows) else 1.0
     recall = true / guilty if guilty else 1.0
     hours, pieces, missed = [], [], []
+    halves: Counter[int] = Counter()
     for number in np.unique(truth.cluster[truth.cluster >= 0]).tolist():
         owned = [
             group
             for group in np.unique(groups[cluster == number]).tolist()
-            if (cluster[groups == group] == number).mean() > 0.5
+            if (cluster[groups == group] >= 0).mean() > 0.5
         ]
         members = (cluster == number) & np.isin(groups, owned)
         size = int((truth.cluster == number).sum())
@@ -118,6 +122,7 @@ def _judged(truth: Truth, rows: Ints, times: Ints, groups: Ints, *, timed: bool)
             missed.append(size)
             continue
         pieces.append(len(owned))
+        halves.update(g for g in owned if (members & (groups == g)).sum() >= _FOUND * size)
         if timed:
             began = int(truth.first_seen[truth.cluster == number].min())
             first = int(times[members].min())
@@ -132,6 +137,7 @@ def _judged(truth: Truth, rows: Ints, times: Ints, groups: Ints, *, timed: bool)
         f1=2 * true / max(1, len(rows) + guilty),
         found=len(pieces),
         planted=len(pieces) + len(missed),
+        merged=sum(count > 1 for count in halves.values()),
         hours=tuple(hours),
         delay=float(np.median(delays)) if timed and len(delays) else float("nan"),
         false_alarms=(len(rows) - true) / max(1, honest * truth.days),

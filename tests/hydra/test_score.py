@@ -54,9 +54,11 @@ def test_a_cluster_drowned_in_honest_accounts_or_half_unseen_is_not_found() -> N
     assert score(TRUTH, findings(("a", "x", 3))).missed == (4, 2)
 
 
-def test_one_finding_for_two_clusters_finds_the_larger_alone() -> None:
-    merged = [(name, "x", 1.0) for name in "abcdef"]
-    assert score(TRUTH, findings(*merged)).missed == (2,)
+def test_one_finding_for_two_clusters_is_told_as_merged() -> None:
+    merged = score(TRUTH, findings(*[(name, "x", 1.0) for name in "abcdef"]))
+    assert (merged.found, merged.merged) == (2, 1)
+    apart = score(TRUTH, findings(("a", "x", 1), ("b", "x", 1), ("e", "y", 1)))
+    assert (apart.found, apart.merged) == (2, 0)
 
 
 def test_impossible_findings_are_refused() -> None:

@@ -1,0 +1,68 @@
+"""`stillwatch cluster` on a small world: it reaches the floors, tells no time too soon, repeats.
+
+The long measurement, over levels and seeds, is `python -m tests.bench.cluster`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from tests.bench.cluster import detect
+from tests.hydra.scenario import LEVELS, Scenario
+from tests.hydra.score import Truth, score
+from tests.hydra.world import World, generate
+
+SMALL = Scenario(seed=21, level=LEVELS["50 a day"], people=1200, sizes=(12, 30))
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return generate(SMALL)
+
+
+@pytest.fixture(scope="module")
+def findings(world: World, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    return detect(world, tmp_path_factory.mktemp("whole"))[0]
+
+
+def test_planted_clusters_are_found_in_time_and_few_honest_accounts_blamed(
+    world: World, findings: pa.Table
+) -> None:
+    judged = score(Truth.of(world), findings)
+    assert judged.f1 >= 0.95, judged
+    assert judged.found == judged.planted == 2, judged
+    assert max(judged.hours) <= 48, judged
+    assert judged.false_alarms <= 2e-4, judged
+
+
+def test_findings_have_the_columns_that_were_promised(findings: pa.Table) -> None:
+    assert {"account_id", "cluster_id", "score", "detected_at"} <= set(findings.column_names)
+    assert findings["detected_at"].type == pa.timestamp("us", tz="UTC")
+    assert all(findings[name].null_count == 0 for name in ("account_id", "cluster_id", "score"))
+    assert len(pc.unique(findings["account_id"])) == findings.num_rows
+
+
+def test_a_log_that_ends_when_a_cluster_was_detected_shows_it_already(
+    world: World, findings: pa.Table, tmp_path: Path
+) -> None:
+    """A time of detection that needs later events would be no time of detection."""
+    first = findings.group_by("cluster_id").aggregate([("detected_at", "min")])
+    at = pc.max(first["detected_at_min"])
+    cut = replace(world, events=world.events.filter(pc.less_equal(world.events["timestamp"], at)))
+    early = detect(cut, tmp_path)[0]
+    known = set(early["account_id"].to_pylist())
+    for group in first["cluster_id"].to_pylist():
+        rows = findings.filter(pc.field("cluster_id") == group)
+        told = rows.filter(pc.less_equal(rows["detected_at"], at))["account_id"].to_pylist()
+        assert len(known & set(told)) >= 0.8 * len(told), group
+
+
+def test_an_honest_world_raises_no_alarm_to_speak_of(tmp_path: Path) -> None:
+    quiet = generate(replace(SMALL, clusters=0, sizes=()))
+    found, _, _ = detect(quiet, tmp_path)
+    assert found.num_rows <= 2, found.to_pylist()

@@ -106,6 +106,6 @@ def assigned(groups: list[Group], scorer: Scorer) -> list[Ints]:
     for number, group in enumerate(groups):
         evidence = scorer.evidence(group.profiles, near)
         strength = evidence.strength
-        better = belongs(evidence, scorer.parameters) & (strength > best)
+        better = belongs(evidence, scorer) & (strength > best)
         best[better], owner[better] = strength[better], number
     return [near[owner == number] for number in range(len(groups))]

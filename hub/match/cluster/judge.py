@@ -160,13 +160,16 @@ class Judge:
         limits = self._scorer.parameters
         # Published elsewhere: what is asked here may be less.
         seeded = shown.seeded >= limits.seeded
+        strong = limits.strong if self._prompts else limits.strong_bare
+        even = limits.even if self._prompts else limits.even_bare
+        least = 2 if self._prompts or self._scorer.traffic.identity.nodes.size else 1
         checks = (
             (shown.units < limits.min_accounts, "too few independent customers"),
             (shown.largest_unit > 0.5, "one organisation"),
             (self._site(shown), "one site"),
-            (shown.evenness > (limits.uneven if seeded else limits.even), "uneven load"),
-            (shown.layers < 2, "fewer than two layers"),
-            (shown.strength < limits.strong * (0.6 if seeded else 1.0), "too little in common"),
+            (shown.evenness > (limits.uneven if seeded else even), "uneven load"),
+            (shown.layers < least, "fewer than two layers"),
+            (shown.strength < strong * (0.6 if seeded else 1.0), "too little in common"),
             (not self._closed(shown), "strangers share all of it"),
         )
         return next((reason for failed, reason in checks if failed), "")
@@ -176,8 +179,10 @@ class Judge:
         limits = self._scorer.parameters
         if shown.closed_prompt >= limits.closed:
             return True
-        tied = shown.identity >= _LEAST["identity"]
-        return not self._prompts and tied and shown.closed_egress >= limits.closed
+        if self._prompts:
+            return False
+        carded = shown.identity >= limits.carded_bare and shown.payer < limits.one_payer
+        return shown.closed_egress >= limits.closed or carded
 
 
 def _closed(layer: LayerScorer, profile: Profile, members: Ints) -> float:

@@ -58,6 +58,10 @@ class Parameters:
     relative: float = 0.3
     relative_work: float = 0.5
     strong: float = 25.0
+    strong_bare: float = 18.0
+    even_bare: float = 0.25
+    own_egress: float = 14.0
+    carded_bare: float = 0.6
     closed: float = 0.25
     site_addresses: float = 2.5
     site_accounts: int = 40

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.match.cluster.layers import Mask
-from hub.match.cluster.parameters import Parameters
 from hub.match.cluster.rows import Ints
 from hub.match.cluster.score import Evidence, Profiles, Scorer, evenness
 
@@ -45,7 +44,7 @@ def settle(origin: str, group: Ints, scorer: Scorer) -> Group | None:
             return None
         profiles = scorer.profiles(members)
         among = scorer.near(profiles)
-        members = among[belongs(scorer.evidence(profiles, among), limits)]
+        members = among[belongs(scorer.evidence(profiles, among), scorer)]
         key = members.tobytes()
         if key in before:
             break
@@ -60,17 +59,24 @@ def weighed(origin: str, members: Ints, scorer: Scorer) -> Group | None:
         return None
     profiles = scorer.profiles(members)
     evidence = scorer.evidence(profiles, members)
-    kept = belongs(evidence, scorer.parameters)
+    kept = belongs(evidence, scorer)
     if kept.sum() < least:
         return None
     return Group(origin, members[kept], evidence.of(kept), profiles)
 
 
-def belongs(evidence: Evidence, limits: Parameters) -> Mask:
+def belongs(evidence: Evidence, scorer: Scorer) -> Mask:
     """Which accounts the evidence puts into the cluster."""
+    limits = scorer.parameters
     several = evidence.layers(limits.layer_score) >= 2
+    alike = (evidence.client > 0) & (evidence.rate > 0)
+    if not scorer.prompts_shown:
+        # Addresses alone must be the pool's own: rented exits are full of strangers.
+        several |= (evidence.work >= limits.own_egress) & alike
+        bare: Mask = (evidence.total >= limits.member_score) & several
+        return bare
     # The pool's work, its client and its load together weigh as much as another shared layer.
-    several |= (evidence.prompt >= limits.alone) & (evidence.client > 0) & (evidence.rate > 0)
+    several |= (evidence.prompt >= limits.alone) & alike
     mask: Mask = (evidence.total >= limits.member_score) & several
     for column, least in (
         (evidence.strength, limits.relative),

@@ -66,7 +66,8 @@ def _told(group: Group, scorer: Scorer, rows: Ints) -> bool:
     found = weighed(group.origin, np.arange(len(members)), smaller)
     if found is None or len(np.unique(part.unit[found.members])) < limits.min_accounts:
         return False
-    strong = float(np.median(found.evidence.strength)) >= limits.strong
+    least = limits.strong if scorer.prompts_shown else limits.strong_bare
+    strong = float(np.median(found.evidence.strength)) >= least
     return strong and evenness(part, found.members) <= limits.uneven
 
 
@@ -77,7 +78,7 @@ def _joined(group: Group, scorer: Scorer) -> Ints:
     open_ = np.ones(len(members), np.bool_)
     for step in _STEPS:
         evidence = scorer.evidence(group.profiles, members, step)
-        now = open_ & belongs(evidence, scorer.parameters)
+        now = open_ & belongs(evidence, scorer)
         at[now] = np.minimum(step, traffic.events[members][now])
         open_ &= ~now
     found: Ints = traffic.collected.rows.time[traffic.begin[members] + at - 1]

@@ -8,23 +8,36 @@ from collections.abc import Hashable, Mapping
 from typing import Final
 
 from hub.match.binding import can_meet
-from hub.match.forms import Bag, Unit
+from hub.match.forms import Bag, Unit, is_timeless
 from hub.match.limits import Tally
 
 _NEVER: Final = -(2**62)
+_KNOWN: Final = 256
 
 
 def satisfies(unit: Unit, moment: int, leaves: int) -> bool:
+    """Whether an event of that time and those leaves satisfies a unit."""
     return any(leaves & bits and start <= moment < stop for bits, start, stop in unit)
 
 
-def mask_of(units: tuple[Unit, ...], moment: int, leaves: int) -> int:
-    """Which of the units the event satisfies, bit by bit."""
-    mask = 0
-    for number, unit in enumerate(units):
-        if satisfies(unit, moment, leaves):
-            mask |= 1 << number
-    return mask
+class Masks:
+    """Which units an event satisfies, bit by bit; remembered where the time does not matter."""
+
+    def __init__(self, units: tuple[Unit, ...]) -> None:
+        self._units = units
+        self._timeless = all(is_timeless(unit) for unit in units)
+        self._known: dict[int, int] = {}
+
+    def of(self, moment: int, leaves: int) -> int:
+        found = self._known.get(leaves)
+        if found is None:
+            found = 0
+            for number, unit in enumerate(self._units):
+                if satisfies(unit, moment, leaves):
+                    found |= 1 << number
+            if self._timeless and len(self._known) < _KNOWN:
+                self._known[leaves] = found
+        return found
 
 
 def _met(wanted: tuple[int, ...], counts: Mapping[int, int]) -> bool:
@@ -44,6 +57,7 @@ class Count:
     """One unit so many times, no matter when: nothing need be held."""
 
     size = 0
+    newest = 0
 
     def __init__(self, unit: Unit, wanted: int) -> None:
         self._unit, self._left = unit, wanted
@@ -56,25 +70,26 @@ class Count:
 class Collected:
     """A bag without a window: how many events of each kind came, up to what is needed."""
 
-    def __init__(self, bag: Bag, *, distinct: bool) -> None:
-        self.size = 0
+    def __init__(self, bag: Bag, masks: Masks, *, distinct: bool) -> None:
+        self.size, self.newest = 0, 0
+        self._masks = masks
         self._bag, self._is_distinct = bag, distinct
         self._counts: dict[int, int] = {}
-        self._masks: dict[Hashable, int] = {}
+        self._units_of: dict[Hashable, int] = {}
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
-        mask = mask_of(self._bag.units, moment, leaves)
+        mask = self._masks.of(moment, leaves)
         if not mask:
             return False
         if self._is_distinct:
-            before = self._masks.get(value, 0)
+            before = self._units_of.get(value, 0)
             if before | mask == before:
                 return False
             if before:
                 self._counts[before] -= 1
             mask |= before
-            self._masks[value] = mask
-            self.size = len(self._masks)
+            self._units_of[value] = mask
+            self.size = len(self._units_of)
         count = self._counts.get(mask, 0)
         if count >= self._bag.need and not self._is_distinct:
             return False
@@ -123,62 +138,92 @@ class _Times:
 
 
 class Burst:
-    """One unit n times within a window."""
+    """One unit n times within a window: the times of the latest events that satisfy it."""
+
+    __slots__ = (
+        "_bits",
+        "_head",
+        "_tally",
+        "_times",
+        "_unit",
+        "_wanted",
+        "_window",
+        "newest",
+        "size",
+    )
 
     def __init__(self, bag: Bag, tally: Tally) -> None:
         assert bag.window is not None
-        self.size = 0
+        self.size, self.newest = 0, _NEVER
         self._unit, self._wanted, self._window = bag.units[0], bag.wanted[0], bag.window
-        self._tally, self._times = tally, _Times()
+        self._bits = self._unit[0][0] if is_timeless(self._unit) else 0
+        self._tally = tally
+        self._times: array[int] = array("q")
+        self._head = 0
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
-        if not satisfies(self._unit, moment, leaves):
+        if not (leaves & self._bits or satisfies(self._unit, moment, leaves)):
             return False
         times, wanted = self._times, self._wanted
-        newest = max(moment, times[-1 + len(times)]) if len(times) else moment
-        horizon = newest - self._tally.lateness
-        if moment < horizon:
+        if moment >= self.newest:
+            self.newest = moment
+            times.append(moment)
+            first = len(times) - wanted
+            held = first >= self._head and moment - times[first] <= self._window
+        elif moment < self.newest - self._tally.lateness:
             self._tally.report.late += 1
             return False
-        at = times.add(moment)
-        held = any(
-            times[first + wanted - 1] - times[first] <= self._window
-            for first in range(max(0, at - wanted + 1), min(at, len(times) - wanted) + 1)
-        )
-        self._drop(horizon)
+        else:
+            held = self._held_late(moment)
+        self._drop(self.newest - self._tally.lateness)
         return held
+
+    def _held_late(self, moment: int) -> bool:
+        """Put a late event in its place, and look at every window that it is in."""
+        times, wanted = self._times, self._wanted
+        at = bisect_right(times, moment, lo=self._head)
+        times.insert(at, moment)
+        last = min(at, len(times) - wanted)
+        return any(
+            times[first + wanted - 1] - times[first] <= self._window
+            for first in range(max(self._head, at - wanted + 1), last + 1)
+        )
 
     def _drop(self, horizon: int) -> None:
         """What is too old for any window to come, or more than a window can need."""
-        times, room = self._times, self._tally.limits.hits_per_group
-        useless = 0
-        while useless < len(times) and times[useless] < horizon - self._window:
-            useless += 1
-        while useless + self._wanted < len(times) and times[useless + self._wanted] <= horizon:
-            useless += 1
-        times.drop(useless)
-        if len(times) > room:
-            self._tally.report.evicted += len(times) - room
-            times.drop(len(times) - room)
-        self.size = len(times)
+        times, head, wanted = self._times, self._head, self._wanted
+        oldest, size = horizon - self._window, len(times)
+        while head < size and times[head] < oldest:
+            head += 1
+        while head + wanted < size and times[head + wanted] <= horizon:
+            head += 1
+        over = size - head - self._tally.limits.hits_per_group
+        if over > 0:
+            self._tally.report.evicted += over
+            head += over
+        if head > 32 and head * 2 > size:
+            del times[:head]
+            head = 0
+        self._head = head
+        self.size = len(times) - head
 
 
 class Pool:
     """Several units within a window: the times of the events, by which units they satisfy."""
 
-    def __init__(self, bag: Bag, tally: Tally) -> None:
+    def __init__(self, bag: Bag, masks: Masks, tally: Tally) -> None:
         assert bag.window is not None
-        self.size = 0
+        self.size, self.newest = 0, _NEVER
+        self._masks = masks
         self._bag, self._window, self._tally = bag, bag.window, tally
         self._times: dict[int, _Times] = {}
-        self._newest = _NEVER
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
-        mask = mask_of(self._bag.units, moment, leaves)
+        mask = self._masks.of(moment, leaves)
         if not mask:
             return False
-        self._newest = max(self._newest, moment)
-        horizon = self._newest - self._tally.lateness
+        self.newest = max(self.newest, moment)
+        horizon = self.newest - self._tally.lateness
         if moment < horizon:
             self._tally.report.late += 1
             return False
@@ -188,7 +233,7 @@ class Pool:
 
     def _starts(self, moment: int) -> set[int]:
         """Where the windows begin that hold the event, one for each different one."""
-        if moment == self._newest:
+        if moment == self.newest:
             return {moment - self._window}
         return {
             times[at]
@@ -226,24 +271,24 @@ class Distinct:
     one looked at.
     """
 
-    def __init__(self, bag: Bag, tally: Tally) -> None:
+    def __init__(self, bag: Bag, masks: Masks, tally: Tally) -> None:
         assert bag.window is not None
-        self.size = 0
+        self.size, self.newest = 0, _NEVER
+        self._masks = masks
         self._bag, self._window, self._tally = bag, bag.window, tally
         self._seen: dict[tuple[Hashable, int], int] = {}
-        self._newest = _NEVER
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
-        mask = mask_of(self._bag.units, moment, leaves)
+        mask = self._masks.of(moment, leaves)
         if not mask:
             return False
-        self._newest = max(self._newest, moment)
-        if moment < self._newest - self._tally.lateness:
+        self.newest = max(self.newest, moment)
+        if moment < self.newest - self._tally.lateness:
             self._tally.report.late += 1
             return False
         known = self._seen.pop((value, mask), moment)
         self._seen[value, mask] = max(known, moment)
-        if moment < self._newest:
+        if moment < self.newest:
             self._seen = dict(sorted(self._seen.items(), key=lambda item: item[1]))
         self._drop()
         if len(self._seen) < self._bag.need:
@@ -259,7 +304,7 @@ class Distinct:
     def _drop(self) -> None:
         stale = []
         for key, moment in self._seen.items():
-            if moment >= self._newest - self._window:
+            if moment >= self.newest - self._window:
                 break
             stale.append(key)
         room = self._tally.limits.hits_per_group

@@ -152,6 +152,11 @@ def least(pattern: Pattern) -> int:
             return least(pattern.inner)
 
 
+def is_timeless(unit: Unit) -> bool:
+    """Whether it does not matter when an event satisfies the unit."""
+    return len(unit) == 1 and unit[0][1:] == (_FIRST, _LAST)
+
+
 def possible(tree: Tree, seen: int) -> bool:
     """Tell quickly that a pattern cannot hold, given the leaves that any event satisfies."""
 

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Final, Protocol
 
 from hub.errors import InputError
-from hub.match.bags import Burst, Collected, Count, Distinct, Pool, mask_of
+from hub.match.bags import Burst, Collected, Count, Distinct, Masks, Pool
 from hub.match.binding import Binder, Interval, can_meet
 from hub.match.forms import EPOCH, Bag, Chain, Form, Tree, possible
 from hub.match.limits import Tally
@@ -27,32 +27,45 @@ _RECENT: Final = 64
 
 
 class Progress(Protocol):
-    """The state of one form and one group; `size` events are held in it."""
+    """The state of one form and one group: `size` events are held, the latest of time `newest`."""
 
     size: int
+    newest: int
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
         """Take an event of that time that satisfies these leaves (bit k: the k-th)."""
 
 
-def begun(form: Form, tally: Tally, *, distinct: bool) -> Progress:
-    """The state of a form before any event.
+class Starter:
+    """Begins the state of one form, for one group after another.
 
     Args:
-        distinct: events of the same `value` count as one (bags only).
+        distinct: events of the same value count as one (bags only).
     """
-    match form:
-        case Tree():
-            return _Search(form, tally)
-        case Chain():
-            return _Steps(form, tally)
-        case Bag(units, wanted, window):
-            if window is None:
-                single = len(units) == 1 and not distinct
-                return Count(units[0], wanted[0]) if single else Collected(form, distinct=distinct)
-            if len(units) == 1 and not distinct:
-                return Burst(form, tally)
-            return Distinct(form, tally) if distinct else Pool(form, tally)
+
+    def __init__(self, form: Form, tally: Tally, *, distinct: bool) -> None:
+        self._form, self._tally, self._distinct = form, tally, distinct
+        self._masks = Masks(() if isinstance(form, Tree) else form.units)
+
+    def begun(self) -> Progress:
+        """The state before any event."""
+        match self._form:
+            case Tree():
+                return _Search(self._form, self._tally)
+            case Chain():
+                return _Steps(self._form, self._masks, self._tally)
+            case Bag(units):
+                return self._bag(self._form, single=len(units) == 1 and not self._distinct)
+
+    def _bag(self, bag: Bag, *, single: bool) -> Progress:
+        if bag.window is None:
+            if single:
+                return Count(bag.units[0], bag.wanted[0])
+            return Collected(bag, self._masks, distinct=self._distinct)
+        if single:
+            return Burst(bag, self._tally)
+        kind = Distinct if self._distinct else Pool
+        return kind(bag, self._masks, self._tally)
 
 
 class _Steps:
@@ -62,39 +75,46 @@ class _Steps:
     are kept apart, for what may still come between them.
     """
 
-    def __init__(self, chain: Chain, tally: Tally) -> None:
-        self.size = 0
-        self._chain, self._tally = chain, tally
-        # begun[k]: the latest start of k units in a row, among events before `recent`.
-        self._begun = [_NEVER] * (len(chain.units) + 1)
+    __slots__ = ("_before", "_chain", "_masks", "_now", "_recent", "_tally", "newest", "size")
+
+    def __init__(self, chain: Chain, masks: Masks, tally: Tally) -> None:
+        self.size, self.newest = 0, _NEVER
+        self._chain, self._masks, self._tally = chain, masks, tally
+        # Place k: the latest start of k units in a row, before the recent events and with them.
+        self._before = self._now = [_NEVER] * (len(chain.units) + 1)
         self._recent: list[tuple[int, int]] = []
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
-        mask = mask_of(self._chain.units, moment, leaves)
+        mask = self._masks.of(moment, leaves)
         if not mask:
             return False
-        newest = max(moment, self._recent[-1][0]) if self._recent else moment
-        horizon = newest - self._tally.lateness
-        if moment < horizon:
+        if moment > self.newest:
+            self.newest = moment
+            self._recent.append((moment, mask))
+            self._now = self._after(self._now, moment, [mask])
+            self._settle(moment - self._tally.lateness)
+            return self._now[-1] > _NEVER
+        if moment < self.newest - self._tally.lateness:
             self._tally.report.late += 1
             return False
         insort(self._recent, (moment, mask))
-        self._settle(horizon)
-        begun = self._begun
+        held, self._now = False, self._before
         for at, masks in _by_time(self._recent):
-            begun = self._after(begun, at, masks)
-            if begun[-1] > _NEVER:
-                return True
-        return False
+            self._now = self._after(self._now, at, masks)
+            held = held or self._now[-1] > _NEVER
+        return held
 
     def _settle(self, horizon: int) -> None:
         """Fold in what nothing can come before any more."""
-        settled = bisect_left(self._recent, (horizon, -1))
-        settled = max(settled, len(self._recent) - _RECENT)
-        for at, masks in _by_time(self._recent[:settled]):
-            self._begun = self._after(self._begun, at, masks)
-        del self._recent[:settled]
-        self.size = len(self._recent) + sum(start > _NEVER for start in self._begun)
+        recent = self._recent
+        while recent[0][0] < horizon or len(recent) > _RECENT:
+            at = recent[0][0]
+            same = bisect_left(recent, (at + 1, -1))
+            if same == len(recent):
+                break
+            self._before = self._after(self._before, at, [mask for _, mask in recent[:same]])
+            del recent[:same]
+        self.size = len(recent)
 
     def _after(self, begun: list[int], at: int, masks: list[int]) -> list[int]:
         """What events of one time add."""
@@ -131,13 +151,13 @@ class _Search:
     """Any pattern: the events themselves, searched at each of them that may settle it."""
 
     def __init__(self, tree: Tree, tally: Tally) -> None:
-        self.size = 0
+        self.size, self.newest = 0, _NEVER
         self._tree, self._tally = tree, tally
         self._events: list[tuple[int, int]] = []
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
-        newest = max(moment, self._events[-1][0]) if self._events else moment
-        horizon = newest - self._tally.lateness
+        self.newest = max(moment, self.newest)
+        horizon = self.newest - self._tally.lateness
         if moment < horizon:
             self._tally.report.late += 1
             return False

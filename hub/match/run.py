@@ -229,13 +229,20 @@ class Run:
         numbers = np.concatenate([np.arange(len(part)) for part in old] or [times])
         owners = np.repeat(np.arange(len(old)), [len(part) for part in old])
         sorting = np.lexsort((watch, order, times))
-        texts = [_Texts(part) for part in old]
+        columns = [times[sorting].tolist()]
+        columns += [_sorted(old, name, sorting) for name in ("group", "distinct")]
+        masks = [mask for part in old for mask in part.leaves.tolist()]
         completed: list[tuple[int, int]] = []
         observe = self._tracker.observe
-        for owner, number in zip(owners[sorting].tolist(), numbers[sorting].tolist(), strict=True):
-            text = texts[owner]
-            if observe(*text.event(number)):
-                completed.append((owner, number))
+        for place, one, moment, group, value in zip(
+            sorting.tolist(),
+            watch[sorting].tolist(),
+            times[sorting].tolist(),
+            *columns,
+            strict=True,
+        ):
+            if observe(one, masks[place], moment, group, value):
+                completed.append((int(owners[place]), int(numbers[place])))
         if completed:
             state.done.append(self._rows(old, completed))
 
@@ -289,21 +296,12 @@ class Run:
         return self.drain()
 
 
-class _Texts:
-    """The columns of held events as Python values."""
-
-    def __init__(self, held: _Held) -> None:
-        self._columns = (
-            held.watch.tolist(),
-            held.leaves.tolist(),
-            held.times.tolist(),
-            held.columns.column("group").to_pylist(),
-            held.columns.column("distinct").to_pylist(),
-        )
-
-    def event(self, number: int) -> tuple[int, int, int, str, str]:
-        watch, leaves, times, groups, values = self._columns
-        return watch[number], leaves[number], times[number], groups[number], values[number]
+def _sorted(parts: Sequence[_Held], name: str, sorting: Rows) -> list[str]:
+    if not parts:
+        return []
+    joined_parts = pa.chunked_array([part.columns.column(name) for part in parts])
+    texts: list[str] = joined_parts.take(pa.array(sorting)).to_pylist()
+    return texts
 
 
 def _bits(leaves: Keys) -> NDArray[Any]:
@@ -325,6 +323,9 @@ def _texts(batch: Batch, columns: Sequence[str], rows: Rows) -> list[str | None]
         if column is None:
             return [None] * len(rows)
         taken.append(column.take(pa.array(rows)).to_pylist())
+    if len(taken) == 1 and pa.types.is_string(batch.column(columns[0]).type):
+        texts: list[str | None] = taken[0]
+        return texts
     return [joined(values) for values in zip(*taken, strict=True)]
 
 

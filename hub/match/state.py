@@ -22,7 +22,7 @@ from typing import Any, Final
 from hub.errors import InputError
 from hub.match.forms import Bag, Form, forms
 from hub.match.limits import StateLimits, StateReport, Tally
-from hub.match.progress import Progress, begun
+from hub.match.progress import Progress, Starter
 from hub.match.schema import PATHS
 from hub.match.syntax import Pattern
 
@@ -130,13 +130,19 @@ class Tracker:
         self._limits = limits or StateLimits()
         self.report: StateReport = StateReport() if before is None else before.report
         self._watches = list(watches)
-        self._groups: OrderedDict[tuple[int, Hashable], _Group] = OrderedDict()
+        self._groups: OrderedDict[tuple[int, Hashable], Progress] = OrderedDict()
         self._sweep_at = 1024
+        self._check_at = min(self._sweep_at, self._limits.groups + 1)
         lateness = round(self._limits.lateness * _MICROSECONDS)
         self._tallies = [Tally(self._limits, self.report, lateness) for _ in watches]
         self._forms: list[tuple[Form, ...]] = []
         for watch in watches:
             self._forms.append(self._followed(watch))
+        self._spans = [_span(found, lateness) for found in self._forms]
+        self._starters = [
+            [Starter(form, tally, distinct=watch.count_distinct is not None) for form in found]
+            for watch, found, tally in zip(watches, self._forms, self._tallies, strict=True)
+        ]
         if before is not None:
             self._take_over(before)
 
@@ -154,6 +160,8 @@ class Tracker:
         for old, new in enumerate(now):
             if new is not None:
                 self._tallies[new], self._forms[new] = before._tallies[old], before._forms[old]
+                self._spans[new] = before._spans[old]
+                self._starters[new] = before._starters[old]
         for (old, group), state in before._groups.items():
             new = now[old]
             if new is not None:
@@ -195,6 +203,7 @@ class Tracker:
         state = self._groups.get(key)
         if state is None:
             state = self._groups[key] = self._begun(watch)
+            self.report.groups = len(self._groups)
         else:
             self._groups.move_to_end(key)
         before = state.size
@@ -207,16 +216,13 @@ class Tracker:
         if done:
             self._forget(key)
             self.report.completions += 1
-        self._keep_bounds(moment)
+        elif len(self._groups) >= self._check_at or self.report.held > self._limits.hits:
+            self._keep_bounds(moment)
         return done
 
-    def _begun(self, watch: int) -> _Group:
-        distinct = self._watches[watch].count_distinct is not None
-        parts = [begun(one, self._tallies[watch], distinct=distinct) for one in self._forms[watch]]
-        windows = [form.window for form in self._forms[watch]]
-        known = [window for window in windows if window is not None]
-        span = max(known) + self._tallies[watch].lateness if len(known) == len(windows) else None
-        return _Group(parts, span)
+    def _begun(self, watch: int) -> Progress:
+        parts = [starter.begun() for starter in self._starters[watch]]
+        return parts[0] if len(parts) == 1 else _Alternatives(parts)
 
     def _forget(self, key: tuple[int, Hashable]) -> None:
         self.report.held -= self._groups.pop(key).size
@@ -231,39 +237,48 @@ class Tracker:
         self.report.held = sum(group.size for group in self._groups.values())
 
     def _keep_bounds(self, moment: int) -> None:
+        """Drop what windows have passed, then what was hit longest ago."""
         if len(self._groups) >= self._sweep_at:
-            for key in [key for key, group in self._groups.items() if group.is_over(moment)]:
+            for key in [key for key in self._groups if self._is_over(key, moment)]:
                 self._forget(key)
+            # A sweep costs as much as there are groups, so the next waits until they have doubled.
             self._sweep_at = max(1024, 2 * len(self._groups))
+            self._check_at = min(self._sweep_at, self._limits.groups + 1)
         while len(self._groups) > 1 and (
             len(self._groups) > self._limits.groups or self.report.held > self._limits.hits
         ):
             key = next(iter(self._groups))
-            self.report.evicted += max(1, self._groups[key].size)
+            if not self._is_over(key, moment):
+                self.report.evicted += max(1, self._groups[key].size)
             self._forget(key)
-        self.report.groups = len(self._groups)
+
+    def _is_over(self, key: tuple[int, Hashable], moment: int) -> bool:
+        """Whether nothing in a group can matter for events from `moment` on."""
+        span = self._spans[key[0]]
+        return span is not None and self._groups[key].newest < moment - span
 
 
-class _Group:
-    """The alternatives of one pattern for one group of events."""
+class _Alternatives:
+    """The ways in which one pattern may hold, for one group of events."""
 
-    __slots__ = ("_newest", "_parts", "_span", "size")
+    __slots__ = ("_parts", "newest", "size")
 
-    def __init__(self, parts: list[Progress], span: int | None) -> None:
-        self._parts, self._span = parts, span
-        self._newest = 0
-        self.size = 0
+    def __init__(self, parts: list[Progress]) -> None:
+        self._parts = parts
+        self.size = self.newest = 0
 
     def push(self, moment: int, leaves: int, value: Hashable) -> bool:
-        """Take an event; any alternative that holds completes the pattern."""
-        self._newest = max(self._newest, moment) if self.size else moment
+        """Take an event; any way that holds completes the pattern."""
         done = [part.push(moment, leaves, value) for part in self._parts]
         self.size = sum(part.size for part in self._parts)
+        self.newest = max(part.newest for part in self._parts)
         return any(done)
 
-    def is_over(self, moment: int) -> bool:
-        """Whether nothing in it can matter for events from `moment` on."""
-        return self._span is not None and self._newest < moment - self._span
+
+def _span(found: tuple[Form, ...], lateness: int) -> int | None:
+    """How long after its latest event a group can matter, in microseconds; None: for ever."""
+    windows = [form.window for form in found if form.window is not None]
+    return max(windows) + lateness if len(windows) == len(found) and windows else None
 
 
 __all__ = ["StateLimits", "StateReport", "Tracker", "Watch", "column_of", "watchable"]

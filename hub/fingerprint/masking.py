@@ -28,6 +28,7 @@ _JOINS: Final = np.uint8(4)
 _URL_STOP: Final = np.uint8(8)
 _URL_TRAIL: Final = np.uint8(16)
 _OPENS: Final = np.uint8(32)
+_CHUNK: Final = 2048
 
 
 def _class_table() -> Bytes:
@@ -75,7 +76,7 @@ def ascii_rows(data: Bytes, offsets: Offsets, out: NDArray[np.bool_]) -> bool:
     every = True
     for row in range(offsets.size - 1):
         seen = np.uint8(0)
-        for i in range(offsets[row], offsets[row + 1]):
+        for i in range(np.uint64(offsets[row]), np.uint64(offsets[row + 1])):
             seen |= data[i]
         out[row] = seen < 0x80
         every = every and out[row]
@@ -102,18 +103,19 @@ def _fold(data: Bytes, start: Index, end: Index, folds: Bytes, out: Bytes) -> In
 
 
 @kernel
-def _plain(text: Bytes, first: Index, size: Index, classes: Bytes) -> Index:
-    """The next place from `first` where a slot may open, or `size`; `text[size]` must be zero."""
-    i = np.uint64(first)
-    end = np.uint64(size)
-    while i < end:
+def _openings(
+    text: Bytes, first: Index, last: Index, classes: Bytes, places: NDArray[np.int64]
+) -> Index:
+    """Collect the places in [first, last) where a slot may open; a byte must follow the last."""
+    # Again without a branch.
+    count = np.uint64(0)
+    for i in range(np.uint64(first), np.uint64(last)):
         byte = text[i]
         following = text[i + np.uint64(1)]
         url = ((byte == 0x68) & (following == 0x74)) | ((byte == 0x77) & (following == 0x77))
-        if url | (classes[byte] & _OPENS != 0):
-            break
-        i += np.uint64(1)
-    return np.int64(i)
+        places[count] = i
+        count += np.uint64(url | (classes[byte] & _OPENS != 0))
+    return np.int64(count)
 
 
 @kernel
@@ -180,41 +182,54 @@ def _quoted(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
 
 
 @kernel
-def _mask(text: Bytes, size: Index, classes: Bytes, out: Bytes, at: Index) -> Index:
+def _slot_end(text: Bytes, i: Index, size: Index, classes: Bytes) -> Index:
+    """The end of the slot that opens at `i`, or `i` if none does."""
+    byte = text[i]
+    if classes[byte] & _DIGIT:
+        return _number(text, i, size, classes)
+    if byte == 0x22 or byte == 0x27 or byte == 0x60:
+        return _quoted(text, i, size, classes)
+    return _url(text, i, size, classes)
+
+
+@kernel
+def _copy(text: Bytes, start: Index, end: Index, out: Bytes, at: Index) -> Index:
+    source, target = np.uint64(start), np.uint64(at)
+    for k in range(np.uint64(end - start)):
+        out[target + k] = text[source + k]
+    return at + end - start
+
+
+@kernel
+def _mask(
+    text: Bytes,
+    size: Index,
+    classes: Bytes,
+    out: Bytes,
+    at: Index,
+    places: NDArray[np.int64],
+) -> Index:
     """Write the masked text into `out` from `at`; returns where it ends.
 
     `text[size]` must be a zero, so that a look at the next byte is always allowed.
     """
     i: Index = 0
-    while i < size:
-        stop = _plain(text, i, size, classes)
-        for k in range(stop - i):
-            out[at + k] = text[i + k]
-        at += stop - i
-        i = stop
-        if i == size:
-            break
-        byte = text[i]
-        end = i
-        slot = _NUM
-        if classes[byte] & _DIGIT:
-            end = _number(text, i, size, classes)
-        elif byte == 0x22 or byte == 0x27 or byte == 0x60:
-            end = _quoted(text, i, size, classes)
-            slot = _STR
-        else:
-            end = _url(text, i, size, classes)
-            slot = _URL
-        if end == i:
-            out[at] = byte
-            at += 1
-            i += 1
-        else:
-            for k in range(slot.size):
-                out[at + k] = slot[k]
-            at += slot.size
-            i = end
-    return at
+    for first in range(0, size, _CHUNK):
+        count = _openings(text, first, min(first + _CHUNK, size), classes, places)
+        for k in range(count):
+            place = places[k]
+            if place < i:
+                continue
+            end = _slot_end(text, place, size, classes)
+            if end > place:
+                at = _copy(text, i, place, out, at)
+                byte = text[place]
+                slot = _NUM if classes[byte] & _DIGIT else _URL if byte >= 0x61 else _STR
+                for n in range(slot.size):
+                    out[at + n] = slot[n]
+                at += slot.size
+                i = end
+    return _copy(text, i, size, out, at)
 
 
 @kernel
@@ -235,11 +250,12 @@ def normalise_rows(
     for row in range(offsets.size - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     scratch = np.empty(longest + 1, np.uint8)
+    places = np.empty(_CHUNK + 1, np.int64)
     for row in range(first, offsets.size - 1):
         length = offsets[row + 1] - offsets[row]
         at = out_offsets[row]
         if at + WORST_GROWTH * length + _NUM.size > out.size:
             return row
         size = _fold(data, offsets[row], offsets[row + 1], folds, scratch)
-        out_offsets[row + 1] = _mask(scratch, size, classes, out, at)
+        out_offsets[row + 1] = _mask(scratch, size, classes, out, at, places)
     return offsets.size - 1

@@ -194,7 +194,7 @@ def _indicators(corpus: Corpus, texts: list[str]) -> Iterator[dict[str, Any]]:
     made = [prompts.features(text) for text in (*corpus.templates, *texts[:9_600])]
     for number, one in enumerate(made):
         if number < 2_000:
-            patterns.append(f"[{any_of('llm-exchange:prompt.lsh_bands[*]', one.lsh_bands)}]")
+            patterns.append(any_of("llm-exchange:prompt.lsh_bands[*]", one.lsh_bands))
         patterns.append(f"[llm-exchange:prompt.sha256_norm = '{one.sha256_norm}']")
         patterns.append(f"[llm-exchange:prompt.template_sha256 = '{one.template_sha256}']")
     for number, pattern in enumerate(patterns):

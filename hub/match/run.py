@@ -229,8 +229,7 @@ class Run:
         numbers = np.concatenate([np.arange(len(part)) for part in old] or [times])
         owners = np.repeat(np.arange(len(old)), [len(part) for part in old])
         sorting = np.lexsort((watch, order, times))
-        columns = [times[sorting].tolist()]
-        columns += [_sorted(old, name, sorting) for name in ("group", "distinct")]
+        texts = [_sorted(old, name, sorting) for name in ("group", "distinct")]
         masks = [mask for part in old for mask in part.leaves.tolist()]
         completed: list[tuple[int, int]] = []
         observe = self._tracker.observe
@@ -238,7 +237,7 @@ class Run:
             sorting.tolist(),
             watch[sorting].tolist(),
             times[sorting].tolist(),
-            *columns,
+            *texts,
             strict=True,
         ):
             if observe(one, masks[place], moment, group, value):

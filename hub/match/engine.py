@@ -22,7 +22,7 @@ from hub.match.formulas import FLOODS, Reading
 from hub.match.index.buffers import Keys, Rows
 from hub.match.keys import find_keys, key_of, write_id, write_ids
 from hub.match.plan import Atom
-from hub.match.report import joined, match_rows, shown_values
+from hub.match.report import by_event, joined, match_rows, shown_values
 from hub.match.run import Run
 from hub.match.schema import MATCH_SCHEMA
 from hub.match.segment import FormulaInfo, Hits, LeafHits, Segment
@@ -158,7 +158,7 @@ class IndicatorIndex:
         ]
         completed = run.finish()
         found = pa.concat_tables([MATCH_SCHEMA.empty_table(), *parts, completed])
-        return found.combine_chunks() if not len(completed) else _by_event(found, table)
+        return found.combine_chunks() if not len(completed) else by_event(found, table)
 
     def run(self, limits: StateLimits | None = None) -> Run:
         """Match batch after batch, with the state of patterns of several observations."""
@@ -391,15 +391,6 @@ class IndicatorIndex:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _by_event(found: pa.Table, events: pa.Table) -> pa.Table:
-    """MATCH rows in the order of the events, and then of the indicators' ids."""
-    ids = events.column("event_id").combine_chunks().cast(pa.string())
-    place = pc.index_in(found.column("event_id"), value_set=ids)
-    keyed = found.append_column("place", place)
-    order = pc.sort_indices(keyed, [("place", "ascending"), ("indicator_id", "ascending")])
-    return found.take(order)
 
 
 def _starts(counts: Iterable[int]) -> Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -139,12 +139,6 @@ def explain(
     hits = segment.hits(batch, None)
     leaves = sorted({int(segment.complex.leaf[number]) for number in hits.formula.tolist()})
     moment = int(batch.times[0])
-    anchors = {_key(anchor.atom.comparison) for anchor in segment.complex.anchors}
-    clauses = [
-        _clause(batch, leaf, comparison, anchors, show=show_values)
-        for leaf, (written, _, _) in enumerate(observations(parse(source.pattern)))
-        for comparison in comparisons_of(canonical(written))
-    ]
     return Explanation(
         event_id=str(event["event_id"]),
         observed_at=_time(moment),
@@ -154,7 +148,7 @@ def explain(
         in_force=facts.start <= moment < facts.stop,
         several=bool(segment.complex.watches),
         leaves=tuple(leaf for leaf in leaves if leaf >= 0),
-        clauses=tuple(clauses),
+        clauses=tuple(_clauses(batch, source, segment, show=show_values)),
         publisher=facts.publisher,
         modified=_time(facts.modified),
         valid_from=_time(facts.start),
@@ -179,6 +173,13 @@ def _row(event: Mapping[str, Any]) -> pa.RecordBatch:
         return pa.RecordBatch.from_pylist([dict(event)], schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise InputError("is no event: a value of a wrong type") from error
+
+
+def _clauses(batch: Batch, source: Source, segment: Segment, *, show: bool) -> Iterator[Clause]:
+    anchors = {_key(anchor.atom.comparison) for anchor in segment.complex.anchors}
+    for leaf, (written, _, _) in enumerate(observations(parse(source.pattern))):
+        for comparison in comparisons_of(canonical(written)):
+            yield _clause(batch, leaf, comparison, anchors, show=show)
 
 
 def _key(comparison: Comparison) -> tuple[Any, ...]:

@@ -147,3 +147,12 @@ def joined(parts: Sequence[Any], places: Sequence[Rows]) -> Any:
         return parts[0]
     order = np.argsort(np.concatenate(list(places)))
     return pa.concat_arrays(list(parts)).take(pa.array(order))
+
+
+def by_event(found: pa.Table, events: pa.Table) -> pa.Table:
+    """MATCH rows in the order of the events, and then of the indicators' ids."""
+    ids = events.column("event_id").combine_chunks().cast(pa.string())
+    place = pc.index_in(found.column("event_id"), value_set=ids)
+    keyed = found.append_column("place", place)
+    order = pc.sort_indices(keyed, [("place", "ascending"), ("indicator_id", "ascending")])
+    return found.take(order)

@@ -23,6 +23,7 @@ from hub.cli.match_report import (
 )
 from hub.match.schema import LAYERS
 from hub.traffic.reader import LogReader
+from hub.traffic.source import BEFORE
 
 _STYLES: Final = {EVIDENCE: "bold red", LEAD: "yellow", CANDIDATE: "cyan"}
 _MEANING: Final = {
@@ -218,9 +219,13 @@ def _source_notes(source: SourceReport) -> list[Text]:
         ("line", reader.rejects),
         ("field", reader.field_problems),
     ):
-        if problems.count:
-            notes.append(Text(f"{name}: {counted(problems.count, kind)} left out", style="yellow"))
-            for problem in problems.examples:
+        # What ended the whole file stands above already, and is no line.
+        ended = f"{reader.damage}; {BEFORE}"
+        left = problems.count - problems.by_reason[ended]
+        if left:
+            notes.append(Text(f"{name}: {counted(left, kind)} left out", style="yellow"))
+        for problem in problems.examples:
+            if problem.reason != ended:
                 at = f"{name}:{problem.line}" if problem.line else name
                 notes.append(Text(f"  {at}: {problem.reason}"))
     if source.empty:

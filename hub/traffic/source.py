@@ -38,7 +38,8 @@ _FOREIGN: Final = (
     (b"\xfe\xff", "UTF-16 text", _RECODE),
 )
 _MARK: Final = b"\xef\xbb\xbf"
-_BEFORE: Final = "what came before was read"
+BEFORE: Final = "what came before was read"
+"""What a stream that ends early leaves, for the reason of its damage."""
 
 
 class Line(NamedTuple):
@@ -238,11 +239,11 @@ class Source:
                 yield unpacker.decompress(pending, self._block_bytes)
                 pending = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
         except zlib.error:
-            problems.broken(0, "the gzip data is damaged", _BEFORE)
+            problems.broken(0, "the gzip data is damaged", BEFORE)
             return
         if not unpacker.eof:
             yield unpacker.flush()
-            problems.broken(0, "the gzip data ends early", _BEFORE)
+            problems.broken(0, "the gzip data ends early", BEFORE)
 
     def _unzstd(self, file: BinaryIO, problems: Problems) -> Iterator[bytes]:
         decoder = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
@@ -270,12 +271,12 @@ class Source:
                 f"the zstd window is above {WINDOW_BYTES >> 20} MiB"
                 if too_wide
                 else "the zstd data is damaged",
-                _BEFORE,
+                BEFORE,
             )
             return
         yield b"".join(held)
         if not unpacker.eof:
-            problems.broken(0, "the zstd data ends early", _BEFORE)
+            problems.broken(0, "the zstd data ends early", BEFORE)
 
 
 class _Held:

@@ -352,6 +352,7 @@ def test_what_came_before_damage_is_reported_and_the_damage_is_an_error(
     assert str(error) == "cut.jsonl.gz: damaged: the report covers only a part of it"
     printed, _ = _after_the_report(log, cut, "--indicators", lab, "--fail-on-match")
     assert "cut.jsonl.gz: the gzip data ends early: an unknown part is missing" in printed
+    assert printed.count("ends early") == 1
 
 
 def test_fields_that_mean_nothing_are_named(lab: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -211,3 +212,31 @@ def test_a_file_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match="cannot read"):
         list(reader.tasks())
+
+
+def test_hostile_lines_cost_bounded_memory_and_are_told(tmp_path: Path) -> None:
+    """A line of 100 MB, NUL bytes, half a surrogate pair, times out of order, a wrong type."""
+    good = _FIRST.encode()
+    path = tmp_path / "log.jsonl"
+    with path.open("wb") as log:
+        log.write(good + b'\n{"timestamp":1795144267,"prompt":"')
+        for _ in range(100):
+            log.write(b"x" * (1 << 20))
+        log.write(b'"}\n')
+        log.write(good.replace(b'"p"', b'"\\u0000"').replace(b"2026-11", b"2026-10") + b"\n")
+        log.write(b"\0\0\0\n" + good.replace(b'"p"', b'"\\udc00"') + b"\n")
+        log.write(good.replace(b'"a"', b'{"b":[]}') + b"\n" + good[:-9])
+    # How much the interpreter itself holds shows the long line, had it been held.
+    tracemalloc.start()
+    reader = open_log(path)
+    rows = [row for batch in reader.batches() for row in batch.to_pylist()]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 20
+    assert [row["prompt"] for row in rows][:2] == ["p", "\0"]
+    assert rows[1]["observed_at"] < rows[0]["observed_at"]
+    told = {problem.line for problem in reader.rejects.examples}
+    assert {2, 4, 7} <= told
+    assert reader.rejects.count + len(rows) == 7
+    assert any(row["account_id"] is None for row in rows)
+    assert {problem.line for problem in reader.field_problems.examples} >= {6}

@@ -101,19 +101,22 @@ class IndicatorIndex:
 
     def __len__(self) -> int:
         """How many indicators are in use."""
-        return sum(
-            len(segment) - len(self._unused(number)) for number, segment in enumerate(self.segments)
+        hidden = sum(int(mask.sum()) for mask in self._hidden if mask is not None)
+        refused = sum(
+            not self._is_hidden(number, row)
+            for number, segment in enumerate(self.segments)
+            for row in segment.complex.refused
         )
+        return sum(map(len, self.segments)) - hidden - refused
+
+    def _is_hidden(self, number: int, row: int) -> bool:
+        mask = self._hidden[number]
+        return mask is not None and bool(mask[row])
 
     @property
     def scans(self) -> int:
         """How many formulas no index can look for; each costs a pass over its columns."""
         return self._contents.scans()
-
-    def _unused(self, number: int) -> set[int]:
-        hidden, segment = self._hidden[number], self.segments[number]
-        gone = set() if hidden is None else set(np.flatnonzero(hidden).tolist())
-        return gone | set(segment.complex.refused)
 
     def _freeze_watches(self) -> None:
         self._watch_numbers: list[Keys] = []
@@ -344,7 +347,8 @@ class IndicatorIndex:
         key = np.frombuffer(key_of(indicator_id, "indicator"), dtype=np.uint8).reshape(1, 16)
         for number, segment in enumerate(self.segments):
             at = int(find_keys(segment.facts.keys, key)[0])
-            if at >= 0 and at not in self._unused(number):
+            refused = at in segment.complex.refused
+            if at >= 0 and not refused and not self._is_hidden(number, at):
                 return int(self._rows[number]) + at
         return None
 

@@ -89,10 +89,14 @@ class _Steps:
         if not mask:
             return False
         if moment > self.newest:
-            self.newest = moment
-            self._recent.append((moment, mask))
-            self._now = self._after(self._now, moment, [mask])
-            self._settle(moment - self._tally.lateness)
+            self.newest, before = moment, self._now
+            self._now = self._after_one(before, moment, mask)
+            if self._tally.lateness:
+                self._recent.append((moment, mask))
+                self._settle(moment - self._tally.lateness)
+            else:
+                self._before, self._recent = before, [(moment, mask)]
+                self.size = 1
             return self._now[-1] > _NEVER
         if moment < self.newest - self._tally.lateness:
             self._tally.report.late += 1
@@ -115,6 +119,18 @@ class _Steps:
             self._before = self._after(self._before, at, [mask for _, mask in recent[:same]])
             del recent[:same]
         self.size = len(recent)
+
+    def _after_one(self, begun: list[int], at: int, mask: int) -> list[int]:
+        """What one event adds that shares its time with no other."""
+        window = self._chain.window
+        oldest = _NEVER if window is None else at - window
+        after = begun.copy()
+        for done in range(len(begun) - 1):
+            if mask >> done & 1:
+                start = at if done == 0 else begun[done]
+                if start >= oldest and start > after[done + 1]:
+                    after[done + 1] = start
+        return after
 
     def _after(self, begun: list[int], at: int, masks: list[int]) -> list[int]:
         """What events of one time add."""

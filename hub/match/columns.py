@@ -91,7 +91,7 @@ class Batch:
     @cached_property
     def addresses(self) -> Addresses:
         """The parsed `client_ip` of each event."""
-        return parse_addresses(self.column("client_ip"))
+        return parse_addresses(self._coded("client_ip"))
 
     @cached_property
     def bands(self) -> NDArray[np.uint64]:
@@ -115,6 +115,17 @@ class Batch:
         if field not in self._strings:
             self._strings[field] = self._derived(field.derived)
         return self._strings[field]
+
+    def coded(self, field: Field) -> Any:
+        """As `strings`, but a dictionary where the events have one: its values come once."""
+        return self._coded(field.column) if field.derived is None else self.strings(field)
+
+    def _coded(self, name: str) -> Any:
+        at = self._events.schema.get_field_index(name)
+        kind = self._events.schema.field(at).type if at >= 0 else pa.null()
+        if pa.types.is_dictionary(kind) and kind.value_type == TRAFFIC_SCHEMA.field(name).type:
+            return self._events.column(at)
+        return self.column(name)
 
     def _derived(self, feature: str) -> Any:
         kept = self.stored(feature)

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-import pyarrow.compute as pc
 
 from hub.match.columns import Batch
 from hub.match.draft import Nets
 from hub.match.fields import Field, Kind
 from hub.match.formulas import Anchor, Reading
 from hub.match.index.bands import BandIndex
-from hub.match.index.buffers import Bytes, Hits, Keys, Rows
+from hub.match.index.buffers import Bytes, Hits, Keys, Rows, over_lists
 from hub.match.index.cidr import Block, PrefixIndex, block_of
 from hub.match.index.exact import ExactIndex, NumberIndex
 from hub.match.index.postings import Postings
@@ -76,11 +75,9 @@ class Group:
         if isinstance(index, NumberIndex):
             return index.probe(batch.column(self.field.column))
         if self.field.kind is Kind.TEXT:
-            return index.probe(batch.strings(self.field))
-        lists = batch.column(self.field.column)
-        inner, keys = index.probe(lists.flatten())
-        parents = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
-        return parents[inner], keys
+            exact = isinstance(index, ExactIndex)
+            return index.probe(batch.coded(self.field) if exact else batch.strings(self.field))
+        return over_lists(index.probe, batch.column(self.field.column))
 
     def find(self, reading: Reading) -> Sequence[tuple[int, int]]:
         """Find (formula, atom) in one event."""

@@ -299,3 +299,26 @@ def test_nothing_to_look_for_and_nothing_to_look_at() -> None:
         [indicator(1, ADDRESS), indicator(2, "[user-account:user_id != 'a']")]
     )
     assert index.match(TRAFFIC_SCHEMA.empty_table(), source="log").schema == MATCH_SCHEMA
+
+
+def test_coded_columns_match_as_plain_ones_do() -> None:
+    patterns = {
+        "account_id": "[user-account:user_id = 'a1']",
+        "client_ip": "[ipv4-addr:value ISSUBSET '192.0.2.0/24']",
+        "user_agent": "[network-traffic:extensions.'http-request-ext'.request_header."
+        "'User-Agent' LIKE 'relay%']",
+    }
+    objects = [indicator(number, pattern) for number, pattern in enumerate(patterns.values())]
+    plain = events(
+        {"account_id": "a1", "client_ip": "192.0.2.9", "user_agent": "relay/1"},
+        {"account_id": None, "client_ip": None, "user_agent": None},
+        {"account_id": "a2", "client_ip": "198.51.100.1", "user_agent": "other"},
+        {"account_id": "a1", "client_ip": "2001:db8::1", "user_agent": "relay/2"},
+    )
+    coded = plain
+    for name in patterns:
+        at = plain.schema.get_field_index(name)
+        coded = coded.set_column(at, name, plain.column(name).dictionary_encode())
+    assert hits(objects, plain) == [("e0", 0), ("e0", 1), ("e0", 2), ("e3", 0), ("e3", 2)]
+    assert hits(objects, coded) == hits(objects, plain)
+    assert hits(objects, coded.slice(3)) == [("e3", 0), ("e3", 2)]

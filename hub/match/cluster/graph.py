@@ -18,8 +18,8 @@ from hub.match.cluster.layers import ADDRESS, Floats, Layer, Mask, Traffic
 from hub.match.cluster.parameters import Parameters
 from hub.match.cluster.rows import Ints, Keys
 
-_MAX_NODES: Final = 256
-"""Nodes of an account that comparisons read, the rarest of the most used."""
+_MAX_PAIRS: Final = 8_000_000
+"""Pairs that are compared, those first that meet in most nodes."""
 _HUB: Final = 5_000
 _ROUNDS: Final = 8
 IDENTITY_HUB: Final = 200
@@ -142,7 +142,7 @@ def _pairs(layer: Layer, rank: Keys, window: int, hub: int) -> Ints:
 def _frequent(pairs: Ints, accounts: int, neighbours: int) -> Ints:
     """Distinct pairs, those that were proposed most often, bounded by accounts."""
     found, times = np.unique(pairs, return_counts=True)
-    limit = max(accounts, 1) * neighbours
+    limit = min(max(accounts, 1) * neighbours, _MAX_PAIRS)
     if len(found) > limit:
         found = np.sort(found[np.argsort(-times, kind="stable")[:limit]])
     return found

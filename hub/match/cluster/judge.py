@@ -179,9 +179,10 @@ class Judge:
         limits = self._scorer.parameters
         if shown.closed_prompt >= limits.closed:
             return True
-        if self._prompts:
-            return False
         carded = shown.identity >= limits.carded_bare and shown.payer < limits.one_payer
+        if self._prompts:
+            own = shown.closed_egress >= limits.closed_only
+            return own and carded and shown.evenness <= limits.even_bare
         return shown.closed_egress >= limits.closed or carded
 
 

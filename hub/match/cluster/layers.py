@@ -249,6 +249,7 @@ def traffic_of(collected: Collected) -> Traffic:
     )
 
 
+_LARGE_ORG: Final = 50
 _ORG_TOKENS: Final = ("org:",)
 _PERSONAL: Final = ("payment-instrument:", "device:", "phone:", "email:", "api-key:")
 DAY: Final = 86_400_000_000
@@ -279,8 +280,12 @@ def _units(collected: Collected) -> Keys:
     rows = tokens[org[tokens[:, 0]] < 0]
     org[rows[:, 0]] = rows[:, 1] + (int(org.max()) + 1)
     keys = collected.key
-    used = np.bincount(keys[keys >= 0], minlength=1)
-    key = np.where((keys >= 0) & (used[np.maximum(keys, 0)] > 1), keys, -1)
+    used, held = (np.bincount(one[one >= 0], minlength=1) for one in (keys, org))
+    # What a large part of all accounts has is the provider's own, and answers for nobody.
+    most = max(_LARGE_ORG, size // 4)
+    several = (used > 1) & (used <= most)
+    key = np.where((keys >= 0) & several[np.maximum(keys, 0)], keys, -1)
+    org = np.where((org >= 0) & (held[np.maximum(org, 0)] <= most), org, -1)
     unit = np.where(key >= 0, size + key, unit)
     return np.where(org >= 0, size + len(used) + org, unit).astype(np.int32)
 

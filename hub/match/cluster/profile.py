@@ -20,6 +20,8 @@ from hub.match.cluster.rows import Ints, Keys
 
 _SUPPORT: Final = 2
 """Other members that must show a node before it is the cluster's: one may be a coincidence."""
+SAMPLE: Final = 96
+"""Exchanges of an account that are looked at, spread over all of them: means settle long before."""
 _LEAST_MIX: Final = 0.05
 _OWN: Final = 4.0
 """A node is the cluster's own where members show it this many times as often as others."""
@@ -90,7 +92,9 @@ def _weigh(
         account = accounts[i]
         total = 0.0
         shown = 0
-        for row in range(begin[account], min(begin[account + 1], begin[account] + most)):
+        end = min(begin[account + 1], begin[account] + most)
+        step = max((end - begin[account]) // SAMPLE, 1)
+        for row in range(begin[account], end, step):
             best = 0.0
             present = False
             for k in range(rows.shape[1]):
@@ -113,7 +117,9 @@ def _touching(accounts: Ints, begin: Ints, rows: NDArray[np.int32], own: Mask, o
     for i in range(accounts.size):
         shown = 0
         hits = 0
-        for row in range(begin[accounts[i]], begin[accounts[i] + 1]):
+        end = begin[accounts[i] + 1]
+        step = max((end - begin[accounts[i]]) // SAMPLE, 1)
+        for row in range(begin[accounts[i]], end, step):
             present = False
             hit = False
             for k in range(rows.shape[1]):

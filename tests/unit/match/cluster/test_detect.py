@@ -77,6 +77,22 @@ def test_one_organisation_is_no_pool_however_much_it_shares() -> None:
     assert reported(detect(batch(rows))) == set()
 
 
+def test_an_organisation_that_nearly_everybody_has_answers_for_nobody() -> None:
+    rows = people(1) + pool(2, Pool())
+    for row in rows:
+        row["org_id"] = "org-gateway"
+    assert reported(detect(batch(rows))) == POOL
+
+
+def test_a_pool_with_public_templates_is_told_by_cards_addresses_and_load() -> None:
+    rows = people(1) + pool(2, Pool(carded=1.0))
+    template = str(next(r["prompt"] for r in rows if str(r["prompt"]).startswith("Solve")))
+    for number, row in enumerate(rows):
+        if number % 4 == 0 and str(row["account_id"]).startswith("person"):
+            row["prompt"] = template[: template.index("verdict")] + str(row["prompt"])
+    assert reported(detect(batch(rows))) >= POOL - {"pool-0000"}
+
+
 def test_one_office_without_an_organisation_is_no_pool() -> None:
     rows = pool(2, Pool(accounts=8, mix=0.0, carded=1.0))
     for row in rows:

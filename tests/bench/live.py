@@ -4,6 +4,9 @@ By hand: sets of exact values, one set of networks for each prefix length, one a
 phrases and expressions for `re` - and, as a second rival, the same with a Hyperscan database. Both
 know no validity, no near-duplicate and no template: those layers are ours alone, and cost us time
 here. On the layers that all have, the answers must be the same.
+
+Of each request the best of five passes counts: a percentile is then what requests cost, not how
+often another process had the core.
 """
 
 from __future__ import annotations
@@ -39,7 +42,8 @@ COUNTS: Final = {
     "phrase": 10_000,
     "regex": 1_000,
 }
-REQUESTS: Final = {"ours": 4_000, "hyperscan": 4_000, "re": 40}
+REQUESTS: Final = {"ours": 4_000, "hyperscan": 4_000, "re": 20}
+_PASSES: Final = 5
 _HIT_SHARE: Final = 0.02
 _NOON: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _COMMON: Final = ("fp_tokens", "account_id", "client_ip", "block", "ja4", "phrase", "regex")
@@ -206,15 +210,17 @@ def _read(folder: str, side: str) -> tuple[list[dict[str, Any]], list[Request]]:
 def _timed(find: Find, requests: list[Request], common: frozenset[str]) -> Outcome:
     for request in requests[: max(3, len(requests) // 10)]:
         find(request)
-    spent, answers = [], []
+    best = [float("inf")] * len(requests)
     begun = time.perf_counter()
-    for request in requests:
-        before = time.perf_counter_ns()
-        found = find(request)
-        spent.append((time.perf_counter_ns() - before) / 1000)
-        answers.append(sorted(one for one in found if one in common))
+    for _ in range(_PASSES):
+        answers = []
+        for number, request in enumerate(requests):
+            before = time.perf_counter_ns()
+            found = find(request)
+            best[number] = min(best[number], (time.perf_counter_ns() - before) / 1000)
+            answers.append(sorted(one for one in found if one in common))
     seconds = time.perf_counter() - begun
-    spent.sort()
+    spent = sorted(best)
     figures = {"p50": spent[len(spent) // 2], "p99": spent[int(len(spent) * 0.99)]}
     return Outcome(seconds, json.dumps(answers), figures)
 

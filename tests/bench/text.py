@@ -33,7 +33,7 @@ from tests.bench.table import Row
 PROMPTS: Final = 40_000
 BATCH: Final = 20_000
 _PATH: Final = ObjectPath("llm-exchange", ("prompt", "text"))
-_ROUNDS: Final = 3
+_ROUNDS: Final = 2
 
 
 def measure() -> list[Row]:

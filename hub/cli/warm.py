@@ -113,9 +113,12 @@ def _read() -> None:
             f"observed_at,client_ip,prompt\n{_NOW.isoformat()},203.0.113.7,word\n"
         )
         pq.write_table(pa.Table.from_batches([_exchanges()]), folder / "log.parquet")
+        indexes = [IndicatorIndex.build(objects) for objects in _kinds()]
         for path in sorted(folder.iterdir()):
-            for _ in open_log(path).batches():
-                pass
+            for batch in open_log(path).batches():
+                # What is read lies in memory of another kind, for which there is code of its own.
+                for index in indexes:
+                    index.match(batch, source="warm")
 
 
 def _kinds() -> Iterator[list[Json]]:

@@ -61,6 +61,25 @@ LEVELS: Final = {
 }
 """The levels that detectors may be tuned on."""
 
+UNSEEN: Final = Level(
+    "unseen level: 15 a day",
+    15,
+    sizes=(8, 300),
+    mix=0.5,
+    proxies=0.0,
+    exits=0.0,
+    homes=1.0,
+    carded=0.5,
+    shared_device=0.0,
+    templates=(4, 8),
+    rules=(2, 4),
+    asks=(1, 3),
+    unevenness=0.2,
+    sleepless=0.0,
+    aged=0.3,
+)
+"""Half honest-looking text, residential lines alone, no shared device; for reports only."""
+
 
 @dataclass(frozen=True)
 class Scenario:

@@ -130,8 +130,11 @@ class Judge:
         out = np.zeros(scorer.traffic.accounts, np.bool_)
         layer.marked(own, out)
         users = np.flatnonzero(out)
-        shares, _ = layer.touching(own, users)
-        living = users[shares >= profile.share / 2]
+        member = np.zeros(len(out), np.bool_)
+        member[group.members] = True
+        work = layer.weighed(profile, users, member)
+        usual = float(np.median(group.evidence.work))
+        living = users[work >= scorer.parameters.relative_work * usual]
         return evenness(scorer.traffic, np.union1d(living, group.members))
 
     def _pool(self, group: Group) -> float:
@@ -161,7 +164,9 @@ class Judge:
         # Published elsewhere: what is asked here may be less.
         seeded = shown.seeded >= limits.seeded
         strong = limits.strong if self._prompts else limits.strong_bare
-        even = limits.even if self._prompts else limits.even_bare
+        few = min(shown.accounts / limits.many, 1.0)
+        even = limits.even_few + few * (limits.even - limits.even_few)
+        even = even if self._prompts else min(even, limits.even_bare)
         least = 2 if self._prompts or self._scorer.traffic.identity.nodes.size else 1
         checks = (
             (shown.units < limits.min_accounts, "too few independent customers"),

@@ -42,6 +42,8 @@ class Parameters:
         even, even_bare: spread (robust standard deviation of the log of daily exchanges, sampling
             noise removed) up to which load is even, where prompts show and where not; a pool
             shows 0 to 0.1, or 0.3 if it is careless, honest groups 0.6 to 1.3.
+        even_few, many: the bar for very few accounts, which rises to `even` at `many`: of a few
+            honest accounts, some are alike by chance.
         uneven: spread at which a proposal is dropped at once, and the bar of a seeded cluster.
         site_addresses, site_accounts, one_payer: fewer effective addresses and accounts than these
             are one office; so are more accounts there if one card pays for so large a share.
@@ -80,7 +82,9 @@ class Parameters:
     strong_bare: float = 18.0
     closed: float = 0.25
     closed_only: float = 0.5
-    even: float = 0.45
+    even: float = 0.35
+    even_few: float = 0.15
+    many: int = 30
     even_bare: float = 0.25
     uneven: float = 0.75
     site_addresses: float = 2.5

@@ -17,6 +17,7 @@ _ALIKE: Final = 0.5
 """Share of what its templates tell that a part of a cluster keeps under another part's profile;
 between two operators it is less than a tenth, even where they rent the same exits."""
 _FOREIGN: Final = 0.25
+_MADE_UP: Final = 0.7
 
 
 def _mass(group: Group, least: float) -> float:
@@ -35,7 +36,7 @@ def distinct(groups: list[Group], scorer: Scorer) -> list[Group]:
     if len(kept) < 2:
         return kept
     ratio, inside = _relations(kept, scorer)
-    mixed = _mixtures(ratio, inside)
+    mixed = _mixtures(kept, ratio, inside)
     pure = [number for number in range(len(kept)) if not mixed[number]]
     found = [_joined(kept, part, scorer) for part in _parts(pure, ratio)]
     return [group for group in found if group is not None]
@@ -84,17 +85,23 @@ def _relations(groups: list[Group], scorer: Scorer) -> tuple[Floats, Floats]:
     return ratio, inside
 
 
-def _mixtures(ratio: Floats, inside: Floats) -> Mask:
-    """Groups that hold most of two others which do not explain one another."""
+def _mixtures(groups: list[Group], ratio: Floats, inside: Floats) -> Mask:
+    """Groups that are made up of others which do not do the same work."""
     size = len(ratio)
     out = np.zeros(size, np.bool_)
     for m in range(size):
         parts = [k for k in range(size) if k != m and inside[m, k] > 0.5]
-        out[m] = any(
-            max(ratio[a, b], ratio[b, a]) < _FOREIGN and max(inside[a, b], inside[b, a]) < 0.2
-            for i, a in enumerate(parts)
-            for b in parts[i + 1 :]
-        )
+        foreign = {
+            k
+            for a in parts
+            for b in parts
+            if max(ratio[a, b], ratio[b, a]) < _FOREIGN and max(inside[a, b], inside[b, a]) < 0.2
+            for k in (a, b)
+        }
+        if foreign:
+            held = np.unique(np.concatenate([groups[k].members for k in sorted(foreign)]))
+            mine = groups[m].members
+            out[m] = len(np.intersect1d(held, mine)) >= _MADE_UP * len(mine)
     return out
 
 

@@ -8,27 +8,32 @@ from typing import Any, Final
 
 from hub.errors import PatternError
 from hub.match.compare import Test, test_of
-from hub.match.index.expressions import explodes, repeats, spelled
+from hub.match.index.backtracking import LONGEST_EXPRESSION, explodes, longest
+from hub.match.index.expressions import spelled
 from hub.match.index.scanner import Scanner, hyperscan
-from hub.match.syntax import Comparison
+from hub.match.syntax import Comparison, Operator
 
-_LONGEST: Final = {0: 2**62, 1: 16_384, 2: 2_048}
-"""Characters that `re` may search, by the number of unbounded repeats: its time is a polynomial."""
-_FEW: Final = 512
-_UNHELPED: Final = 65_536
-"""Characters that such an expression searches where there is no Hyperscan."""
+_UNHELPED: Final = 2**31
+"""Steps that an expression may take where there is no Hyperscan."""
 
 
 def safe_test(comparison: Comparison) -> Test:
     """Compile a test whose time is bounded by the length of the value.
 
-    A regular expression with unbounded repeats searches long texts by Hyperscan alone, and without
-    it only their first 65,536 characters.
+    Where a regular expression might search a long text for more than some tenths of a second,
+    Hyperscan alone searches it; without Hyperscan only the beginning of the text is searched:
+    65,536 characters for an expression with one unbounded repeat, some 2,300 for one with two.
 
     Raises:
-        PatternError: the regular expression may take exponential time, and there is no Hyperscan
-            to bound it, or it cannot read it; or what `test_of` raises.
+        PatternError: the regular expression is too long, or may take exponential time and there is
+            no Hyperscan to bound it, or it cannot read it; or what `test_of` raises.
     """
+    is_regex = comparison.operator is Operator.MATCHES
+    if is_regex and len(str(comparison.values[0])) > LONGEST_EXPRESSION:
+        raise PatternError(
+            f"the regular expression is longer than {LONGEST_EXPRESSION:,} characters",
+            position=comparison.position,
+        )
     test = test_of(comparison)
     if explodes(comparison):
         scanner = _alone(comparison)
@@ -37,20 +42,18 @@ def safe_test(comparison: Comparison) -> Test:
                 "the regular expression may take exponential time", position=comparison.position
             )
         return _scanning(comparison, scanner)
-    many = repeats(comparison)
-    if many == 0:
-        return test
-    longest = _LONGEST.get(many, _FEW)
+    limit = longest(comparison)
 
     @cache
     def of_long() -> Test:
         scanner = _alone(comparison)
         if scanner is not None:
             return _scanning(comparison, scanner)
-        return lambda value: test(value[:_UNHELPED])
+        head = longest(comparison, _UNHELPED)
+        return lambda value: test(value[:head])
 
     def bounded(value: Any) -> bool:
-        if isinstance(value, str) and len(value) > longest:
+        if isinstance(value, str) and len(value) > limit:
             return of_long()(value)
         return test(value)
 

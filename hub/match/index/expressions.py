@@ -1,4 +1,4 @@
-"""What LIKE and MATCHES literals say about the texts that pass: required literals, cost, spelling.
+"""What LIKE and MATCHES literals say about the texts that pass: required literals, spelling.
 
 The standard library's own parse tree of a regular expression is the source, so that what is
 derived holds for the exact test, which is `re`.
@@ -6,21 +6,18 @@ derived holds for the exact test, which is `re`.
 
 from __future__ import annotations
 
-import importlib
 import re
 import unicodedata
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from hub.match.index.backtracking import REPEATS, SRE
+from hub.match.index.backtracking import parsed as parse_tree
 from hub.match.index.literals import MAX_PARTS, MIDDLE, NARROW
 from hub.match.syntax import Comparison, Operator
 
-# The standard library's own reading of a regular expression; it has no public name.
-_SRE: Final[Any] = importlib.import_module("re._parser")
-_REPEATS: Final = frozenset({_SRE.MAX_REPEAT, _SRE.MIN_REPEAT, _SRE.POSSESSIVE_REPEAT})
-_ZERO_WIDTH: Final = frozenset({_SRE.AT, _SRE.ASSERT, _SRE.ASSERT_NOT})
+_ZERO_WIDTH: Final = frozenset({SRE.AT, SRE.ASSERT, SRE.ASSERT_NOT})
 
 MAX_ALTERNATIVES: Final = 32
 _LONG_ENOUGH: Final = 16
@@ -66,7 +63,7 @@ def required(comparison: Comparison) -> Required | None:
     text = unicodedata.normalize("NFC", str(comparison.values[0]))
     if comparison.operator is Operator.LIKE:
         return _of_like(text)
-    parsed = _parsed(text)
+    parsed = parse_tree(text)
     if parsed is None:
         return None
     whole = _literally(parsed)
@@ -85,19 +82,9 @@ def _of_like(text: str) -> Required | None:
     return Required(parts, decides=decides) if parts else None
 
 
-def _parsed(regex: str) -> Any:
-    """The parse tree, or None for what does not compile."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _SRE.parse(regex)
-    except (re.error, RecursionError, OverflowError):
-        return None
-
-
 def _literally(parsed: Any) -> bytes | None:
     """The text that the expression looks for, if it is nothing but a text."""
-    if parsed.state.flags & ~re.UNICODE or any(op is not _SRE.LITERAL for op, _ in parsed):
+    if parsed.state.flags & ~re.UNICODE or any(op is not SRE.LITERAL for op, _ in parsed):
         return None
     return _encoded([code for _, code in parsed])
 
@@ -120,18 +107,18 @@ class _Walk:
     def through(self, items: Any, caseless: bool) -> None:
         """Read a sequence; `caseless` says what holds at its start."""
         for operation, argument in items:
-            if operation is _SRE.LITERAL:
+            if operation is SRE.LITERAL:
                 self._literal(argument, caseless)
-            elif operation is _SRE.SUBPATTERN:
+            elif operation is SRE.SUBPATTERN:
                 _, added, dropped, inner = argument
                 mode = (caseless or bool(added & re.IGNORECASE)) and not dropped & re.IGNORECASE
                 self.through(inner, mode)
-            elif operation is _SRE.ATOMIC_GROUP:
+            elif operation is SRE.ATOMIC_GROUP:
                 self.through(argument, caseless)
-            elif operation is _SRE.BRANCH:
+            elif operation is SRE.BRANCH:
                 self._flush()
                 self._branch(argument[1], caseless)
-            elif operation in _REPEATS:
+            elif operation in REPEATS:
                 if argument[0] > 0:
                     self.through(argument[2], caseless)
                 self._flush()
@@ -183,54 +170,11 @@ def _selectivity(alternatives: Alternatives) -> tuple[int, int]:
 
 
 def _subpatterns(argument: Any) -> list[Any]:
-    if isinstance(argument, _SRE.SubPattern):
+    if isinstance(argument, SRE.SubPattern):
         return [argument]
     if isinstance(argument, list | tuple):
         return [found for part in argument for found in _subpatterns(part)]
     return []
-
-
-def explodes(comparison: Comparison) -> bool:
-    """Tell whether backtracking over a MATCHES literal may take exponential time.
-
-    So it may where an unbounded repeat holds another one; many such expressions are harmless, but
-    nothing cheap tells which.
-    """
-    if comparison.operator is not Operator.MATCHES:
-        return False
-    parsed = _parsed(str(comparison.values[0]))
-    return parsed is not None and _nested(parsed, inside=False)
-
-
-def _nested(items: Any, *, inside: bool) -> bool:
-    for operation, argument in items:
-        if operation in _REPEATS:
-            unbounded = _unbounded(argument)
-            if (inside and unbounded) or _nested(argument[2], inside=inside or unbounded):
-                return True
-        elif any(_nested(part, inside=inside) for part in _subpatterns(argument)):
-            return True
-    return False
-
-
-def _unbounded(repeat: Any) -> bool:
-    return bool(repeat[1] > 1000)
-
-
-def repeats(comparison: Comparison) -> int:
-    """How many unbounded repeats a MATCHES literal has: backtracking is polynomial in them."""
-    if comparison.operator is not Operator.MATCHES:
-        return 0
-    parsed = _parsed(str(comparison.values[0]))
-    return 0 if parsed is None else _count(parsed)
-
-
-def _count(items: Any) -> int:
-    total = 0
-    for operation, argument in items:
-        total += operation in _REPEATS and _unbounded(argument)
-        total += sum(_count(part) for part in _subpatterns(argument))
-    return total
 
 
 def spelled(comparison: Comparison) -> str | None:

@@ -25,12 +25,12 @@ from hub.match.compare import Test
 from hub.match.index import utf8
 from hub.match.index.bounded import safe_test
 from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, frozen, string_buffers
-from hub.match.index.expressions import CASE_FRIENDS, Required, explodes, required
+from hub.match.index.expressions import CASE_FRIENDS, Required, required
 from hub.match.index.literals import Literal, LiteralTable
 from hub.match.index.proposer import Proposer
 from hub.match.syntax import Comparison
 
-__all__ = ["TextIndex", "explodes", "safe_test"]
+__all__ = ["TextIndex", "safe_test"]
 
 _CROWD: Final = 6
 """So many proposals of one text, and Hyperscan thins them out before they are judged."""

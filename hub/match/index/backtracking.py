@@ -1,0 +1,140 @@
+"""How long Python's `re` may take over a text, from its own parse tree of the expression.
+
+`re` tries one way after the other to make an expression fit. How many there are is a polynomial of
+the text's length: each unbounded repeat adds a degree, each choice a factor. A repeat of something
+that itself fits in several ways makes them a power of how often it is repeated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+import warnings
+from typing import Any, Final, NamedTuple
+
+from hub.match.syntax import Comparison, Operator
+
+# The standard library's own reading of a regular expression; it has no public name.
+SRE: Final[Any] = importlib.import_module("re._parser")
+REPEATS: Final = frozenset({SRE.MAX_REPEAT, SRE.MIN_REPEAT, SRE.POSSESSIVE_REPEAT})
+
+STEPS: Final = 2**27
+"""Steps that a search may take; some tenths of a second."""
+LONGEST_EXPRESSION: Final = 32_768
+"""Characters of an expression; compiling a longer one takes seconds."""
+
+_UNBOUNDED: Final = 1000
+_FEWEST: Final = 32
+_INFINITE: Final = 64.0
+"""Twos of a factor, or a degree, beyond which there is no telling apart."""
+
+
+class Ways(NamedTuple):
+    """In how many ways something may fit at one place: 2**factor * length**degree."""
+
+    factor: float
+    degree: float
+
+    def and_then(self, other: Ways) -> Ways:
+        """Those of this and then the other."""
+        return Ways(
+            min(self.factor + other.factor, _INFINITE), min(self.degree + other.degree, _INFINITE)
+        )
+
+    def times(self, count: int) -> Ways:
+        """Those of so many of this in a row."""
+        return Ways(min(self.factor * count, _INFINITE), min(self.degree * count, _INFINITE))
+
+
+_ONE: Final = Ways(0, 0)
+
+
+def parsed(regex: str) -> Any:
+    """The parse tree, or None for what does not compile."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SRE.parse(regex)
+    except (re.error, RecursionError, OverflowError):
+        return None
+
+
+def longest(comparison: Comparison, steps: int = STEPS) -> int:
+    """How many characters `re` may search for a MATCHES literal in so many steps."""
+    if comparison.operator is not Operator.MATCHES:
+        return 2**62
+    tree = parsed(str(comparison.values[0]))
+    if tree is None:
+        return 2**62
+    try:
+        factor, degree = _sequence(tree)
+    except RecursionError:
+        return 0
+    # The ways sum up over all places to begin, and repeats share the text between them.
+    exponent = degree + 1
+    twos = (math.log2(steps) + math.lgamma(exponent + 1) / math.log(2) - factor) / exponent
+    return int(2 ** max(twos, 0))
+
+
+def explodes(comparison: Comparison) -> bool:
+    """Tell whether `re` may take forever for a MATCHES literal, over however short a text."""
+    return longest(comparison) < _FEWEST
+
+
+def _sequence(items: Any) -> Ways:
+    found = _ONE
+    for operation, argument in items:
+        found = found.and_then(_item(operation, argument))
+    return found
+
+
+def _item(operation: Any, argument: Any) -> Ways:
+    if operation in REPEATS:
+        return _repeated(*argument)
+    if operation is SRE.BRANCH:
+        return _either(argument[1])
+    if operation is SRE.GROUPREF_EXISTS:
+        return _either([part for part in argument[1:] if part is not None])
+    if operation is SRE.SUBPATTERN:
+        return _sequence(argument[-1])
+    if operation is SRE.ATOMIC_GROUP:
+        return _sequence(argument)
+    if operation in {SRE.ASSERT, SRE.ASSERT_NOT}:
+        return _sequence(argument[1])
+    return _ONE
+
+
+def _repeated(least: int, most: Any, inner: Any) -> Ways:
+    once = _sequence(inner)
+    unbounded = int(most) > _UNBOUNDED
+    if once == _ONE:
+        return Ways(0, 1) if unbounded else Ways(math.log2(int(most) - least + 1), 0)
+    if unbounded:
+        return Ways(_INFINITE, _INFINITE)
+    return once.times(int(most)).and_then(Ways(math.log2(int(most) - least + 1), 0))
+
+
+def _either(branches: Any) -> Ways:
+    """Where the first character decides between the branches, only one of them can fit."""
+    ways = [_sequence(branch) for branch in branches]
+    factor, degree = max(one.factor for one in ways), max(one.degree for one in ways)
+    firsts = [_first(branch) for branch in branches]
+    known = [one for one in firsts if one]
+    if len(known) == len(firsts) and len(frozenset().union(*known)) == sum(map(len, known)):
+        return Ways(factor, degree)
+    return Ways(min(factor + math.log2(len(ways)), _INFINITE), degree)
+
+
+def _first(items: Any) -> frozenset[str]:
+    """The characters that a sequence may begin with, if that is easily told, else none."""
+    if not len(items):
+        return frozenset()
+    operation, argument = items[0]
+    if operation is SRE.LITERAL:
+        return frozenset(chr(argument).casefold()[:1])
+    if operation is SRE.SUBPATTERN:
+        return _first(argument[-1])
+    if operation in REPEATS and argument[0] > 0:
+        return _first(argument[2])
+    return frozenset()

@@ -107,17 +107,15 @@ class Run:
     name: str
     score: Score
     seconds: float = 0.0
-    mebibytes: float = 0.0
-    exchanges: int = 0
 
 
 def detect(
     world: World, folder: Path, *, accounts: bool = True, indicators: bool = False
-) -> tuple[pa.Table, float, float]:
+) -> tuple[pa.Table, float]:
     """Run the command on a world's files.
 
     Returns:
-        Its findings, wall-clock seconds and peak memory in MiB.
+        Its findings and wall-clock seconds.
     """
     log, table = world.write(folder)
     out = folder / "findings.parquet"
@@ -131,15 +129,13 @@ def detect(
     environment = {**given, "PYTHONPATH": str(_ROOT)}
     began = time.perf_counter()
     with (folder / "said.txt").open("w+b") as said:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT, check=False
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - began
         said.seek(0)
-        assert process.returncode == 0, said.read().decode()[-2000:]
-    return pq.read_table(out), seconds, usage.ru_maxrss / 1024
+        assert done.returncode == 0, said.read().decode()[-2000:]
+    return pq.read_table(out), seconds
 
 
 def runs(
@@ -149,10 +145,10 @@ def runs(
     world = variant.make(variant.change(scenario))
     truth = Truth.of(world)
     with tempfile.TemporaryDirectory() as name:
-        found, seconds, mebibytes = detect(
+        found, seconds = detect(
             world, Path(name), accounts=variant.accounts, indicators=variant.indicators
         )
-    done = [Run(work, OURS, score(truth, found), seconds, mebibytes, world.events.num_rows)]
+    done = [Run(work, OURS, score(truth, found), seconds)]
     if beside:
         done += [Run(work, rival.name, rival.score) for rival in rivals(world)]
     return done
@@ -285,7 +281,7 @@ def _blame(done: Sequence[Run]) -> str:
             f"pieces {np.mean([run.score.pieces for run in ours]):.1f}, "
             f"merged {sum(run.score.merged for run in ours)}, "
             f"account delay {np.nanmedian([run.score.delay for run in ours]):.1f} h, "
-            f"{slowest:.1f} s and {max(run.mebibytes for run in ours):.0f} MiB at most"
+            f"{slowest:.1f} s at most"
         )
     return "\n".join(lines)
 

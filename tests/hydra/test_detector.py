@@ -67,5 +67,5 @@ def test_a_log_that_ends_two_days_after_a_cluster_began_shows_it(
 
 def test_an_honest_world_raises_no_alarm_to_speak_of(tmp_path: Path) -> None:
     quiet = generate(replace(SMALL, clusters=0, sizes=()))
-    found, _, _ = detect(quiet, tmp_path)
+    found, _ = detect(quiet, tmp_path)
     assert found.num_rows <= 2, found.to_pylist()

@@ -18,7 +18,7 @@ from hub.cli.match_inputs import expand, parse_moment
 from hub.cli.match_output import check_output, match_sink
 from hub.cli.match_progress import byte_progress
 from hub.cli.match_run import cores, open_logs
-from hub.cli.match_view import plain
+from hub.cli.match_words import plain
 from hub.cli.match_work import Window
 from hub.cli.options import home_options, json_option
 from hub.errors import InputError

@@ -14,7 +14,7 @@ import pyarrow as pa
 from hub.cli.match_progress import Show
 from hub.cli.match_report import SourceReport
 from hub.cli.match_run import Opened
-from hub.cli.match_view import plain
+from hub.cli.match_words import plain
 from hub.cli.match_work import Window, in_order
 from hub.match.cluster import ClusterDetector, Reduced
 from hub.match.cluster.collect import COLUMNS

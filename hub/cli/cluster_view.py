@@ -9,7 +9,8 @@ from rich.text import Text
 
 from hub.cli.cluster_report import ClusterReport
 from hub.cli.match_output import iso
-from hub.cli.match_view import counted, plain, report_console
+from hub.cli.match_view import report_console
+from hub.cli.match_words import counted, plain
 from hub.match.cluster import Cluster
 from hub.match.schema import LAYERS
 

@@ -13,7 +13,7 @@ from hub.cli.hunt_options import store_option, store_path
 from hub.cli.mapping import log_mapping
 from hub.cli.match_inputs import LogFile, expand
 from hub.cli.match_progress import Show, byte_progress
-from hub.cli.match_view import counted, plain
+from hub.cli.match_words import counted, plain
 from hub.cli.options import home_option, json_option, print_json
 from hub.errors import ConflictError, InputError
 from hub.hunt.store import DAYS, MAX_DAYS, EventStore

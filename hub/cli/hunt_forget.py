@@ -8,7 +8,7 @@ import click
 
 from hub.cli.hunt_options import open_store, store_option
 from hub.cli.match_inputs import parse_moment
-from hub.cli.match_view import counted
+from hub.cli.match_words import counted
 from hub.cli.options import home_option
 from hub.errors import InputError
 

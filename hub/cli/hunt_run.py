@@ -13,13 +13,15 @@ import click
 from click.core import ParameterSource
 from rich.text import Text
 
+from hub.cli import match_limits
 from hub.cli.hunt_options import open_store, store_option
 from hub.cli.match_accounts import accounts_options, read_accounts
 from hub.cli.match_inputs import Indicators, bundle_objects, compile_indicators, parse_moment
 from hub.cli.match_missing import needs
 from hub.cli.match_output import MatchSink, check_output, match_sink
 from hub.cli.match_report import MatchReport
-from hub.cli.match_view import campaign_panel, counted, plain, report_console
+from hub.cli.match_view import campaign_panel, report_console
+from hub.cli.match_words import counted, plain
 from hub.cli.options import home_options, json_option, load_home, print_json
 from hub.cli.progress import Advance, progress
 from hub.errors import InputError
@@ -28,10 +30,12 @@ from hub.hunt.hunted import Hunted, Versions
 from hub.hunt.passes import Pass, passes
 from hub.hunt.search import Window, search
 from hub.hunt.store import EventStore
+from hub.match.limits import StateReport
 from hub.match.plan import ALWAYS, NEVER, microseconds
 from hub.match.schema import LAYERS
 from hub.model.codec import Json
 from hub.traffic.accounts import AccountTable
+from hub.traffic.memory import use_lean_allocator
 
 FORMAT = "stillwatch-hunt-report/1"
 _FOUND = 1
@@ -55,6 +59,11 @@ class _Hunt:
     passes: list[dict[str, int]] = field(default_factory=list)
     not_answerable: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     report: MatchReport | None = None
+
+    def follow(self, report: StateReport) -> None:
+        """Add what following patterns over several exchanges lost in one pass."""
+        assert self.report is not None
+        self.report.followed = match_limits.gathered(self.report.followed, report)
 
     def compiled(self, ids: frozenset[str]) -> Indicators:
         """Some of the indicators, with everything that is no indicator."""
@@ -136,6 +145,7 @@ def command(
     Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input.
     """
     check_output(out)
+    use_lean_allocator()
     window = _window(since, until)
     use_home = not bundles or ctx.get_parameter_source("home") in (
         ParameterSource.COMMANDLINE,
@@ -238,6 +248,7 @@ def _search(
         show_values=hunt.show_values,
         jobs=jobs,
         progress=advance,
+        followed=hunt.follow,
     ):
         sink.write(matches)
         hunt.report.add(matches)
@@ -256,6 +267,8 @@ def _document(hunt: _Hunt, events: EventStore, examples: int) -> dict[str, Any]:
             {"paths": list(paths), "count": len(ids), "examples": ids[:examples]}
             for paths, ids in hunt.not_answerable.items()
         ],
+        "several_exchanges": match_limits.to_json(report.followed if report else StateReport()),
+        "tests_of_every_exchange": report.indicators.index.scans if report else 0,
         "unusable": [
             {"indicator_id": problem.indicator_id, "reason": problem.reason}
             for problem in (report.indicators.index.problems if report else ())
@@ -283,3 +296,6 @@ def _show(hunt: _Hunt, events: EventStore, examples: int) -> None:
         console.print(Text(f"not answerable: {plain(sentence)}"))
     for problem in report.indicators.index.problems[:examples]:
         console.print(Text(f"not used: {plain(problem.indicator_id)}: {plain(problem.reason)}"))
+    scans = report.indicators.index.scans
+    for sentence in match_limits.told(report.followed, scans, examples):
+        console.print(Text(plain(sentence)))

@@ -9,7 +9,7 @@ import click
 
 from hub.cli.hunt_options import open_store, store_option
 from hub.cli.match_output import iso
-from hub.cli.match_view import counted
+from hub.cli.match_words import counted
 from hub.cli.options import home_option, json_option, print_json
 
 

@@ -25,8 +25,9 @@ from hub.cli.match_journal import Journal, terms_of
 from hub.cli.match_output import check_output, match_sink
 from hub.cli.match_progress import byte_progress
 from hub.cli.match_report import MatchReport
-from hub.cli.match_run import Pass, cores, open_logs
-from hub.cli.match_view import plain, report_console, show
+from hub.cli.match_run import Pass, cores, limits_for, open_logs
+from hub.cli.match_view import report_console, show
+from hub.cli.match_words import plain
 from hub.cli.match_work import Matching, Window
 from hub.cli.options import home_options, json_option, load_home
 from hub.client.plan import PlanFile
@@ -36,6 +37,7 @@ from hub.model.codec import Json
 from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
 from hub.traffic.formats import AUTO, format_names, format_titles
 from hub.traffic.generic import SHOWN as LOG_COLUMNS
+from hub.traffic.memory import use_lean_allocator
 
 _FOUND = 1
 
@@ -150,6 +152,7 @@ def command(
     the report if a log is damaged or no line of any could be read.
     """
     check_output(out)
+    use_lean_allocator()
     mapping = log_mapping(maps)
     window = Window(parse_moment(since, "--since"), parse_moment(until, "--until"))
     if window.since and window.until and window.until <= window.since:
@@ -171,7 +174,9 @@ def command(
     if resume is not None:
         terms = (log_format, sorted(mapping.items()), since, until, limit_examples, show_values)
         journal = Journal(resume, terms_of(index, accounts, (*terms, accounts_map, region)))
-    matching = Matching(index.run(), table, window, show_values, keep=explained is not None)
+    matching = Matching(
+        index.run(limits_for(opened)), table, window, show_values, keep=explained is not None
+    )
     total = sum(reader.bytes_total for _, reader in opened)
     with match_sink(out) as sink, byte_progress(total) as progress:
         Pass(index, matching, report, sink, progress, jobs, explained, journal)(opened)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from hub.cli.mapping import accounts_mapping
-from hub.cli.match_view import plain
+from hub.cli.match_words import plain
 from hub.cli.region import region_option
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey

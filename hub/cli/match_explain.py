@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from hub.cli.match_view import plain
+from hub.cli.match_words import plain
 from hub.match.engine import IndicatorIndex
 from hub.match.explain import Explanation, explain
 

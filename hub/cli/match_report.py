@@ -16,9 +16,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hub.cli import match_limits
 from hub.cli.match_inputs import Indicators
 from hub.cli.match_output import iso
+from hub.cli.match_rows import NO_CAMPAIGN, by_campaign, grouped, span_of
 from hub.match.engine import Coverage
+from hub.match.limits import StateReport
 from hub.traffic.reader import LogReader
 
 FORMAT: Final = "stillwatch-match-report/1"
@@ -27,7 +30,6 @@ LEAD: Final = "lead"
 CANDIDATE: Final = "candidate"
 _GRADES: Final = (EVIDENCE, LEAD, CANDIDATE)
 _WEAK: Final = frozenset({"prompt", "behaviour"})
-NO_CAMPAIGN: Final = ""
 
 
 def grade(layers: Iterable[str], *, campaign: bool) -> str:
@@ -178,7 +180,11 @@ def _problems(problems: Any) -> dict[str, Any]:
 
 
 class MatchReport:
-    """Gathers matches batch by batch; its size grows with indicators and customers hit."""
+    """Gathers matches batch by batch; its size grows with indicators and customers hit.
+
+    Attributes:
+        followed: what following patterns over several exchanges lost.
+    """
 
     def __init__(self, indicators: Indicators) -> None:
         self.indicators = indicators
@@ -188,6 +194,7 @@ class MatchReport:
         self.customer_table = False
         self.span = Span()
         self.matched = 0
+        self.followed = StateReport()
 
     def add(self, matches: pa.Table) -> int:
         """Take the matches of one batch; each exchange lies in one batch.
@@ -201,10 +208,10 @@ class MatchReport:
             return 0
         matched = int(pc.count_distinct(matches["event_id"]).as_py())
         self.matched += matched
-        flat = _by_campaign(matches)
-        for row in _grouped(flat, ["campaign", "source"]):
+        flat = by_campaign(matches)
+        for row in grouped(flat, ["campaign", "source"]):
             campaign = self.campaigns.setdefault(row["campaign"], Campaign(row["campaign"]))
-            campaign.span.add(*_span(row))
+            campaign.span.add(*span_of(row))
             campaign.sources[row["source"]] += row["event_id_count_distinct"]
         self._add_indicators(flat)
         self._add_customers(flat)
@@ -212,23 +219,23 @@ class MatchReport:
 
     def _add_indicators(self, flat: pa.Table) -> None:
         keys = ["campaign", "indicator_id", "layer", "confidence", "publisher", "marking"]
-        for row in _grouped(flat, keys):
+        for row in grouped(flat, keys):
             hits = self.campaigns[row["campaign"]].indicators.setdefault(
                 (row["indicator_id"], row["layer"]),
                 Hits(*(row[key] for key in keys[1:])),
             )
-            hits.span.add(*_span(row))
+            hits.span.add(*span_of(row))
 
     def _add_customers(self, flat: pa.Table) -> None:
-        for row in _grouped(flat, ["campaign", "account_id"]):
+        for row in grouped(flat, ["campaign", "account_id"]):
             campaign = self.campaigns[row["campaign"]]
             account = row["account_id"]
             if account is None:
                 campaign.unattributed += row["event_id_count_distinct"]
             else:
                 customer = campaign.customers.setdefault(account, Customer(account))
-                customer.span.add(*_span(row))
-        for row in _grouped(flat, ["campaign", "account_id", "layer"]):
+                customer.span.add(*span_of(row))
+        for row in grouped(flat, ["campaign", "account_id", "layer"]):
             if row["account_id"] is not None:
                 customer = self.campaigns[row["campaign"]].customers[row["account_id"]]
                 layers = customer.layers
@@ -290,9 +297,11 @@ class MatchReport:
             "campaigns": [self.campaign_to_json(campaign) for campaign in self.ordered()],
             "sources": [source.to_json() for source in self.sources],
             "unread_files": [{"source": n, "reason": r} for n, r in self.unread],
+            "several_exchanges": match_limits.to_json(self.followed),
             "indicators": {
                 "in_use": len(self.indicators.index),
                 "revoked": self.indicators.revoked,
+                "tests_of_every_exchange": self.indicators.index.scans,
                 "expired_before_first_exchange": expired,
                 "not_yet_valid_at_last_exchange": pending,
                 "unusable": [
@@ -367,33 +376,3 @@ class MatchReport:
 
 def _micros(moment: datetime) -> int:
     return int(pa.scalar(moment, pa.timestamp("us", "UTC")).value)
-
-
-def _by_campaign(matches: pa.Table) -> pa.Table:
-    """One row per (match, campaign); a match without a campaign keeps one row."""
-    table = matches.combine_chunks()
-    campaigns = table["campaign_ids"].combine_chunks()
-    if isinstance(campaigns, pa.ChunkedArray):
-        campaigns = pa.concat_arrays(campaigns.chunks)
-    parents = pc.list_parent_indices(campaigns)
-    bare = pc.indices_nonzero(pc.equal(pc.fill_null(pc.list_value_length(campaigns), 0), 0))
-    rows = pa.concat_arrays([parents.cast(pa.int64()), bare.cast(pa.int64())])
-    names = pa.concat_arrays(
-        [
-            pc.list_flatten(campaigns).cast(pa.string()),
-            pa.array([NO_CAMPAIGN] * len(bare), pa.string()),
-        ]
-    )
-    return table.drop_columns(["campaign_ids"]).take(rows).append_column("campaign", names)
-
-
-def _grouped(flat: pa.Table, keys: list[str]) -> list[dict[str, Any]]:
-    grouped = flat.group_by(keys).aggregate(
-        [("event_id", "count_distinct"), ("observed_at", "min"), ("observed_at", "max")]
-    )
-    rows: list[dict[str, Any]] = grouped.to_pylist()
-    return rows
-
-
-def _span(row: Mapping[str, Any]) -> tuple[int, datetime, datetime]:
-    return row["event_id_count_distinct"], row["observed_at_min"], row["observed_at_max"]

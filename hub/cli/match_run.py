@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -17,14 +18,17 @@ from hub.cli.match_journal import Done, Journal
 from hub.cli.match_output import MatchSink
 from hub.cli.match_progress import Show
 from hub.cli.match_report import MatchReport, SourceReport
-from hub.cli.match_view import plain
+from hub.cli.match_words import plain
 from hub.cli.match_work import Matching, Outcome, by_source, in_order, steps
 from hub.errors import InputError
 from hub.match.engine import IndicatorIndex
+from hub.match.limits import StateLimits
+from hub.match.run import ROWS
 from hub.traffic.account_rows import ID_COLUMNS
 from hub.traffic.formats import open_log
-from hub.traffic.reader import LogReader
+from hub.traffic.reader import BATCH_ROWS, LogReader
 
+_EAGER: Final = 1 << 17
 Opened = Sequence[tuple[LogFile, LogReader]]
 
 
@@ -53,6 +57,14 @@ def open_logs(
             hint="name one of them to see why",
         )
     return opened, unread
+
+
+def limits_for(opened: Opened) -> StateLimits:
+    """How much a pass holds back for patterns over several exchanges.
+
+    One log is mostly in the order of time, so that little need wait; several may overlap.
+    """
+    return StateLimits(eager=_EAGER if len(opened) == 1 else None)
 
 
 @dataclass
@@ -86,6 +98,7 @@ class Pass:
     _number: int = 0
     _bytes: int = 0
     _rows: int = 0
+    _completed: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, opened: Opened) -> None:
         """Match the logs in their order, then tell what only the whole pass could complete."""
@@ -95,10 +108,16 @@ class Pass:
             groups = [opened] if self.journal is None else [[one] for one in opened]
             for group in groups:
                 self._group(group, pool)
-        for source, completed in by_source(self.matching.run.finish()).items():
-            self._take(completed)
-            told = next(one for one in self.report.sources if one.name == source)
-            told.matched += self.report.add(completed)
+        self._complete(self.matching.run.finish())
+        for source in self.report.sources:
+            source.matched += self._completed[source.name]
+        self.report.followed = self.matching.run.report
+
+    def _complete(self, completed: pa.Table) -> None:
+        """Tell matches of patterns over several exchanges, which may be of any log."""
+        for source, matches in by_source(completed).items():
+            self._take(matches)
+            self._completed[source] += self.report.add(matches)
 
     def _group(self, group: Opened, pool: ThreadPoolExecutor | None) -> None:
         logs = [_Log(*one) for one in group]
@@ -121,7 +140,9 @@ class Pass:
 
     def _steps(self, logs: Sequence[_Log]) -> Iterator[Callable[[], tuple[int, Outcome]]]:
         for number, one in enumerate(logs):
-            tasks = one.reader.tasks(columns=self._wanted)
+            # What a batch costs apart from its rows weighs more where decoding is cheap.
+            rows = ROWS if one.reader.format_name == "parquet" else BATCH_ROWS
+            tasks = one.reader.tasks(rows=rows, columns=self._wanted)
             for step in steps(
                 self.matching, one.log.source, self._number, tasks, self._read_of(one.reader)
             ):
@@ -148,6 +169,8 @@ class Pass:
             events = outcome.events[place] if outcome.events else None
             self._take(matches, events)
             one.matched += self.report.add(matches)
+        # Completions are told as they come: a long pass must not gather them.
+        self._complete(self.matching.run.drain())
         if self.journal is not None:
             total.matches += outcome.matches
 

@@ -9,18 +9,20 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from hub.cli import match_limits
 from hub.cli.match_missing import needs
 from hub.cli.match_output import iso
 from hub.cli.match_report import (
     CANDIDATE,
     EVIDENCE,
     LEAD,
-    NO_CAMPAIGN,
     Campaign,
     MatchReport,
     SourceReport,
     Span,
 )
+from hub.cli.match_rows import NO_CAMPAIGN
+from hub.cli.match_words import counted, plain
 from hub.match.schema import LAYERS
 from hub.traffic.reader import LogReader
 from hub.traffic.source import BEFORE
@@ -33,16 +35,6 @@ _MEANING: Final = {
 }
 _PLAIN_WIDTH: Final = 116
 _FIELDS: Final = 12
-
-
-def plain(value: str) -> str:
-    """A text from a log or a publisher, without characters that could steer a terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun, in the plural where it needs one."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def report_console() -> Console:
@@ -206,6 +198,8 @@ def _notes(report: MatchReport, examples: int) -> list[Text]:
         notes.append(Text(f"{count} not yet valid at the last exchange"))
     if report.indicators.revoked:
         notes.append(Text(f"{counted(report.indicators.revoked, 'indicator')} revoked, left out"))
+    scans = report.indicators.index.scans
+    notes += [Text(plain(one)) for one in match_limits.told(report.followed, scans, examples)]
     return notes
 
 

@@ -16,7 +16,9 @@ from hub.hunt.catalogue import Part
 from hub.hunt.compact import expanded
 from hub.hunt.store import EventStore
 from hub.match.engine import IndicatorIndex
+from hub.match.limits import StateReport
 from hub.match.plan import ALWAYS, NEVER
+from hub.match.run import Run
 from hub.match.schema import LAYERS, STORED_FEATURES
 from hub.traffic.accounts import AccountTable
 
@@ -64,6 +66,7 @@ def search(
     show_values: bool = False,
     jobs: int = 1,
     progress: Callable[[int], None] = lambda rows: None,
+    followed: Callable[[StateReport], None] = lambda report: None,
 ) -> Iterator[pa.Table]:
     """Match the exchanges of some files of the store.
 
@@ -71,8 +74,10 @@ def search(
         accounts: customer table, joined in memory: the store keeps no tokens.
         jobs: how many batches are matched at once.
         progress: takes the number of exchanges looked at since its last call.
+        followed: takes, at the end, what following patterns over several exchanges lost.
     Yields:
-        MATCH_SCHEMA tables in the order of the files, patterns over several exchanges last.
+        MATCH_SCHEMA tables in the order of the files, patterns over several exchanges as they are
+        known to hold: most of them last.
     Raises:
         StoreError: a file of the store is damaged or gone.
     """
@@ -99,9 +104,18 @@ def search(
                 waiting.append(pool.submit(matched, events, part.source, next(position)))
                 if len(waiting) > _AHEAD * jobs:
                     yield _taken(waiting, progress)
+                    yield from _drained(run)
         while waiting:
             yield _taken(waiting, progress)
     yield run.finish()
+    followed(run.report)
+
+
+def _drained(run: Run) -> Iterator[pa.Table]:
+    """Completions so far: a long hunt must not gather them."""
+    completed = run.drain()
+    if completed.num_rows:
+        yield completed
 
 
 def _taken(

@@ -11,6 +11,7 @@ class StateLimits:
 
     Attributes:
         waiting: events that a run over logs holds back, to bring them into the order of time.
+        eager: fewer of them, for what comes in that order by itself; None where logs may overlap.
         hits: events held, of all patterns together.
         hits_per_group: events held of one pattern and group.
         groups: pairs of pattern and group.
@@ -22,6 +23,7 @@ class StateLimits:
     """
 
     waiting: int = 1_000_000
+    eager: int | None = None
     hits: int = 2_000_000
     hits_per_group: int = 100_000
     groups: int = 200_000

@@ -4,7 +4,8 @@ Batches may come from several threads and in any order. What satisfies a leaf of
 back, and brought into the order of time before the patterns are followed: not the events are
 sorted, but the few hits. Where more are held back than the limits allow, the older half is
 followed right away; in a log that is in order nothing is lost by that, and what comes later with
-an older time is counted as late.
+an older time is counted as late. With `StateLimits.eager` that is done much earlier, but only where
+those that came last are no older than those that are followed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _KEPT: Final = ("event_id", "source", "layer", "path", "value", "account_id")
 """Columns of a match that differ from event to event; the others are the indicator's."""
 _REPEATED: Final = frozenset({"source", "layer", "path"})
 _MANY_LEAVES: Final = 62
+_AT_ONCE: Final = 1 << 17
+"""Events that are followed in one go: while they are, they are Python's objects."""
 
 
 class Index(Protocol):
@@ -92,6 +95,7 @@ class _Waiting:
     followed_until: int = -(2**62)
     batches: int = 0
     leaf_events: int = 0
+    check_at: int = 2**62
 
 
 class Run:
@@ -108,6 +112,8 @@ class Run:
         self._tracker = Tracker(self._watches, self._limits)
         self._lock = threading.Lock()
         self._state = _Waiting()
+        if self._limits.eager is not None:
+            self._state.check_at = self._limits.eager
 
     @property
     def held_back(self) -> int:
@@ -204,14 +210,37 @@ class Run:
             held = held.at(np.flatnonzero(~late))
         state.parts.append(held)
         state.count += len(held)
+        if state.count > min(self._limits.waiting, state.check_at):
+            self._follow_older()
+
+    def _follow_older(self) -> None:
+        """Follow the patterns over the older half, where too many wait or they are in order."""
+        state, eager = self._state, self._limits.eager
+        times = np.concatenate([part.times for part in state.parts])
+        middle = int(np.partition(times, len(times) // 2)[len(times) // 2])
         if state.count > self._limits.waiting:
-            times = np.concatenate([part.times for part in state.parts])
-            middle = int(np.partition(times, len(times) // 2)[len(times) // 2])
             # Where very many share one time, there is no middle to part them by.
             self._follow(middle if middle > times.min() else int(times.max()) + 1)
+        elif times[-(len(times) // 4) :].min() >= middle > times.min():
+            self._follow(middle)
+        if eager is not None:
+            state.check_at = state.count + eager
 
     def _follow(self, until: int) -> None:
-        """Follow the patterns over what is older than that."""
+        """Follow the patterns over what is older than that, as much at once as `_AT_ONCE`."""
+        while self._state.parts:
+            times = np.concatenate([part.times for part in self._state.parts])
+            times = times[times < until]
+            if len(times) <= _AT_ONCE:
+                break
+            bound = np.partition(times, _AT_ONCE)[_AT_ONCE]
+            younger = times[times > bound]
+            if not len(younger):
+                break
+            self._follow_part(int(bound) if bound > times.min() else int(younger.min()))
+        self._follow_part(until)
+
+    def _follow_part(self, until: int) -> None:
         state = self._state
         waiting = state.parts
         state.parts, old = [], []

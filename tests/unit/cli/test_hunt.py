@@ -162,3 +162,17 @@ def test_bad_input_is_told(tmp_path: Path, logs: Path) -> None:
     bundle = _bundle(tmp_path / "i.json", n1="[ipv4-addr:value = ")
     result = _hunt(store, "run", "--indicators", bundle)
     assert "not used: indicator--" in result.output
+
+
+def test_what_is_left_over_is_told(tmp_path: Path, logs: Path) -> None:
+    store = tmp_path / "store"
+    _document(_hunt(store, "add", logs, "--json"))
+    pattern = "[ipv4-addr:value = '192.0.2.7'] REPEATS 3 TIMES WITHIN 900000 SECONDS"
+    bundle = _bundle(tmp_path / "i.json", n1=pattern, n2="[llm-exchange:request_model != 'x']")
+    asked = ("run", "--all", "--indicators", bundle)
+    said = _document(_hunt(store, *asked, "--json"))
+    assert (said["several_exchanges"]["completions"], said["several_exchanges"]["held"]) == (1, 1)
+    assert said["tests_of_every_exchange"] == 1
+    text = " ".join(_hunt(store, *asked).output.split())
+    assert "1 exchange left over" in text
+    assert "1 test is made of every exchange" in text

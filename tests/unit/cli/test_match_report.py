@@ -19,7 +19,8 @@ from hub.cli.match_report import (
     SourceReport,
     grade,
 )
-from hub.cli.match_view import plain, show
+from hub.cli.match_view import show
+from hub.cli.match_words import plain
 from hub.match.engine import Coverage, IndicatorIndex
 from hub.match.schema import MATCH_SCHEMA
 from hub.traffic.formats import open_log

@@ -13,7 +13,9 @@ from hub.fingerprint import prompts
 from hub.hunt.search import Window, columns, search
 from hub.hunt.store import EventStore
 from hub.match.engine import IndicatorIndex
+from hub.match.limits import StateLimits, StateReport
 from hub.match.plan import microseconds
+from hub.match.run import Run
 from hub.match.schema import MATCH_SCHEMA
 from hub.traffic.formats import open_log
 from tests.unit.hunt.logs import NOW, START, exchange, write
@@ -130,3 +132,18 @@ def test_a_window_cuts_exchanges_and_skips_files(tmp_path: Path, logs: list[Path
     assert not any(
         Window(microseconds(past), microseconds(past) + 1).holds(part) for part in store.parts()
     )
+
+
+def test_completions_are_given_out_as_they_come(
+    tmp_path: Path, logs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = IndicatorIndex.build([_indicator(8, PATTERNS["repeats"])])
+    store = _store(tmp_path / "store", logs, texts=False)
+    whole = list(search(store, store.parts(), index))
+    monkeypatch.setattr("hub.hunt.store._BATCH_ROWS", 50)
+    monkeypatch.setattr(index, "run", lambda: Run(index, StateLimits(waiting=2)))
+    told: list[StateReport] = []
+    early = list(search(store, store.parts(), index, followed=told.append))
+    assert _rows(early) == _rows(whole) != []
+    assert sum(table.num_rows for table in early[:-1]) > sum(one.num_rows for one in whole[:-1])
+    assert [one.completions for one in told] == [len(_rows(whole))]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -206,3 +207,39 @@ def test_a_pattern_may_have_more_leaves_than_a_word_has_bits() -> None:
     run = Run(index)
     run.match(_events([(n, 0) for n in range(80)] + [(90, 1)]), source="log")
     assert _found(run.finish()) == [("e80", "indicator--1")]
+
+
+def test_a_log_in_order_is_followed_early_and_one_in_disorder_is_not() -> None:
+    index = FakeIndex([_watch(1, "[x:n = 0] REPEATS 7 TIMES WITHIN 5 SECONDS")])
+    whole = _events([(n, 0) for n in range(1000)])
+    parts = [whole.slice(first, 20) for first in range(0, 1000, 20)]
+    early = {}
+    for name, order in (("first to last", parts), ("last to first", parts[::-1])):
+        run = Run(index, StateLimits(eager=50))
+        for part in order:
+            run.match(part, source="log")
+        early[name] = run.drain().num_rows
+        assert early[name] + run.finish().num_rows == 142
+        assert run.report.late == 0
+    assert early["first to last"] > 120
+    assert early["last to first"] == 0
+
+
+@pytest.mark.parametrize("at_once", [1 << 17, 100, 2])
+def test_what_waits_is_followed_a_part_at_a_time(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.match.run._AT_ONCE", at_once)
+    run = Run(FakeIndex([_watch(1, "[x:n = 0] REPEATS 7 TIMES WITHIN 5 SECONDS")]))
+    ends: list[int] = []
+    real = run._follow_part
+
+    def watched(until: int) -> None:
+        ends.append(until)
+        real(until)
+
+    monkeypatch.setattr(run, "_follow_part", watched)
+    run.match(_events([(n // 3, 0) for n in range(1000)]), source="log")
+    assert _found(run.finish()) == [(f"e{n}", "indicator--1") for n in range(6, 1000, 7)]
+    assert (len(ends) > 1) is (at_once < 1000)
+    assert ends == sorted(ends)

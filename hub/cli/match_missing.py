@@ -36,6 +36,7 @@ _WORDS: Final = {
     "output_tokens": "output token counts",
     "canary_ids": "canary ids",
 }
+_WINDOW: Final = "llm-exchange:window."
 _COLUMN_OF: Final = {path: column for column, paths in PATHS.items() for path in paths}
 _LAYER_OF: Final = {column: layer for layer, columns in LAYERS.items() for column in columns}
 
@@ -51,8 +52,11 @@ def needs(
         keys: whether there are fingerprint keys.
     """
     counts: Counter[tuple[str, str]] = Counter()
-    unread, foreign = 0, set[str]()
+    unread, foreign, windows = 0, set[str](), 0
     for paths, ids in unanswerable.items():
+        if any(path.startswith(_WINDOW) for path in paths):
+            windows += len(ids)
+            continue
         columns = list(dict.fromkeys(_COLUMN_OF.get(path, "") for path in paths))
         layers = {_LAYER_OF.get(column, "") for column in columns}
         layer = f"{layers.pop()} " if len(layers) == 1 and "" not in columns else ""
@@ -65,6 +69,12 @@ def needs(
         f"{count:,} {layer}indicator{' needs' if count == 1 else 's need'} {lack}"
         for (layer, lack), count in counts.most_common()
     ]
+    if windows:
+        said.append(
+            f"{windows:,} indicator{' describes' if windows == 1 else 's describe'} what many "
+            "accounts do together: run stillwatch cluster over these logs, with the same "
+            "indicators"
+        )
     if unread:
         first, *others = sorted(foreign)
         more = f" and {len(others)} more (see --json)" if others else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.cli.match_missing import _WORDS, needs
+from hub.match.engine import IndicatorIndex
 from hub.match.schema import PATHS
 
 _TOKENS = PATHS["fp_tokens"]
@@ -58,3 +59,33 @@ def test_paths_that_nothing_answers_are_summed_up() -> None:
         "1 prompt indicator needs prompts, which these logs lack",
         "4 indicators need what is read of no log: a:b and 2 more (see --json)",
     ]
+
+
+def test_windows_of_accounts_are_for_the_cluster_command() -> None:
+    index = IndicatorIndex.build(
+        [
+            {
+                "type": "indicator",
+                "id": f"indicator--00000000-0000-4000-8000-{number:012d}",
+                "modified": "2026-11-01T00:00:00Z",
+                "pattern_type": "stix",
+                "pattern": pattern,
+                "valid_from": "2026-11-01T00:00:00Z",
+            }
+            for number, pattern in enumerate(
+                [
+                    "[llm-exchange:window.distinct_accounts >= 20]",
+                    "[llm-exchange:window.max_concurrency >= 64 AND llm-exchange:mood = 'x']",
+                    "[ipv4-addr:value = '192.0.2.7'] REPEATS 5 TIMES WITHIN 60 SECONDS",
+                ]
+            )
+        ]
+    )
+    coverage = index.coverage({"client_ip"})
+    assert coverage.answerable == 1
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for identifier, paths in coverage.not_answerable.items():
+        lacking.setdefault(paths, []).append(identifier)
+    [said] = needs(lacking, customers=True, keys=True)
+    assert said.startswith("2 indicators describe what many accounts do together: ")
+    assert "run stillwatch cluster over these logs" in said

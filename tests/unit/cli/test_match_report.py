@@ -222,6 +222,7 @@ def test_json_keys_are_stable(tmp_path: Path) -> None:
         "campaigns",
         "sources",
         "unread_files",
+        "several_exchanges",
         "indicators",
     }
     assert set(document["campaigns"][0]) == {

@@ -1,4 +1,6 @@
-"""How long Python's `re` may take over a text, from its own parse tree of the expression.
+"""What a regular expression may cost: Python's `re` over a text, and Hyperscan to compile it.
+
+Both are told from the parse tree of `re`, without trying.
 
 `re` tries one way after the other to make an expression fit. How many there are is a polynomial of
 the text's length: each unbounded repeat adds a degree, each choice a factor. A repeat of something
@@ -25,7 +27,14 @@ LONGEST_EXPRESSION: Final = 32_768
 """Characters of an expression; compiling a longer one takes seconds."""
 
 _UNBOUNDED: Final = 1000
+# Hyperscan writes counted repeats out, worst where one holds another, and takes twice as long for
+# each repeat inside a repeat; beyond these it may compile for minutes, and cannot be stopped.
+_LARGEST: Final = 2_000
+_LARGEST_INSIDE: Final = 256
+_DEEPEST: Final = 10
+_MANY: Final = 300
 _FEWEST: Final = 32
+_STEEPEST: Final = 8
 _INFINITE: Final = 64.0
 """Twos of a factor, or a degree, beyond which there is no telling apart."""
 
@@ -70,6 +79,8 @@ def longest(comparison: Comparison, steps: int = STEPS) -> int:
     try:
         factor, degree = _sequence(tree)
     except RecursionError:
+        return 0
+    if degree > _STEEPEST:
         return 0
     # The ways sum up over all places to begin, and repeats share the text between them.
     exponent = degree + 1
@@ -138,3 +149,57 @@ def _first(items: Any) -> frozenset[str]:
     if operation in REPEATS and argument[0] > 0:
         return _first(argument[2])
     return frozenset()
+
+
+def is_compiled_soon(regex: str) -> bool:
+    """Tell whether Hyperscan surely compiles an expression in about a second."""
+    tree = parsed(regex)
+    if tree is None:
+        return False
+    try:
+        size = _size(tree, 0)
+    except RecursionError:
+        return False
+    return size.states <= _LARGEST and size.unbounded <= _MANY
+
+
+class _Size(NamedTuple):
+    states: float
+    unbounded: float
+    counts: bool
+
+
+def _size(items: Any, depth: int) -> _Size:
+    """What is to be compiled: states, unbounded repeats, and whether any repeat is counted."""
+    states, unbounded, counts = 0.0, 0.0, False
+    for operation, argument in items:
+        if operation in REPEATS:
+            one = _size_of_repeat(argument, depth + 1)
+        else:
+            parts = [_size(part, depth) for part in subpatterns(argument)]
+            inside = sum(part.states for part in parts), sum(part.unbounded for part in parts)
+            one = _Size(1 + inside[0], inside[1], any(part.counts for part in parts))
+        states, unbounded = states + one.states, unbounded + one.unbounded
+        counts = counts or one.counts
+    return _Size(states, unbounded, counts)
+
+
+def _size_of_repeat(argument: Any, depth: int) -> _Size:
+    least, most, inner = argument
+    one = _size(inner, depth)
+    times = int(least) if int(most) > _UNBOUNDED else int(most)
+    written = one.states * max(times, 1)
+    if depth > _DEEPEST or (one.counts and times > 1 and written > _LARGEST_INSIDE):
+        written = math.inf
+    if depth == 1 and len(inner) == 1 and inner[0][0] is SRE.ANY:
+        written /= 10
+    return _Size(written, one.unbounded + (int(most) > _UNBOUNDED), one.counts or times > 1)
+
+
+def subpatterns(argument: Any) -> list[Any]:
+    """The parse trees in the argument of an operation."""
+    if isinstance(argument, SRE.SubPattern):
+        return [argument]
+    if isinstance(argument, list | tuple):
+        return [found for part in argument for found in subpatterns(part)]
+    return []

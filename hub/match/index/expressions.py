@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from hub.match.index.backtracking import REPEATS, SRE
+from hub.match.index.backtracking import REPEATS, SRE, is_compiled_soon
 from hub.match.index.backtracking import parsed as parse_tree
 from hub.match.index.literals import MAX_PARTS, MIDDLE, NARROW
 from hub.match.syntax import Comparison, Operator
@@ -169,19 +169,11 @@ def _selectivity(alternatives: Alternatives) -> tuple[int, int]:
     return min(min(len(one) for one, _ in alternatives), _LONG_ENOUGH), -len(alternatives)
 
 
-def _subpatterns(argument: Any) -> list[Any]:
-    if isinstance(argument, SRE.SubPattern):
-        return [argument]
-    if isinstance(argument, list | tuple):
-        return [found for part in argument for found in _subpatterns(part)]
-    return []
-
-
 def spelled(comparison: Comparison) -> str | None:
-    """What Hyperscan is to look for, or None if it would read the text in another way."""
+    """What Hyperscan is to look for; None if it reads that otherwise or compiles it for long."""
     text = unicodedata.normalize("NFC", str(comparison.values[0]))
     if comparison.operator is Operator.MATCHES:
-        return None if _READ_DIFFERENTLY.search(text) else text
+        return text if is_compiled_soon(text) and not _READ_DIFFERENTLY.search(text) else None
     parts = re.split("%+", text)
     start = "" if parts[0] == "" and len(parts) > 1 else r"\A"
     end = "" if parts[-1] == "" and len(parts) > 1 else r"\z"

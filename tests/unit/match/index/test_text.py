@@ -12,7 +12,7 @@ import pytest
 
 from hub.errors import PatternError
 from hub.match.index import bounded, proposer, scanner
-from hub.match.index.backtracking import explodes, longest
+from hub.match.index.backtracking import explodes, is_compiled_soon, longest
 from hub.match.index.bounded import safe_test
 from hub.match.index.text import TextIndex
 from hub.match.pattern import parse
@@ -160,6 +160,29 @@ def test_how_much_re_may_search_follows_from_the_expression(
     regex: str, least: int, most: int
 ) -> None:
     assert least <= longest(comparison("MATCHES", regex)) <= most
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        "(" * 30 + "a" + "b)*" * 30,
+        "(.{1,100}x){20}y",
+        r"(?:\w{1,40}\s){1,12}b",
+        "a.*" * 4000 + "b",
+    ],
+)
+def test_what_hyperscan_would_compile_for_minutes_is_refused(regex: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(PatternError, match="exponential"):
+        TextIndex([comparison("MATCHES", regex)])
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "regex", [r"\w{1,200}@x", r"a.{0,300}b.{0,300}c", r"(?:\d{1,3}\.){3}\d", r"((a+b)+c)+", "x{9}"]
+)
+def test_what_hyperscan_compiles_soon_is_left_to_it(regex: str) -> None:
+    assert is_compiled_soon(regex)
 
 
 def test_an_expression_too_long_to_compile_is_refused() -> None:

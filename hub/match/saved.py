@@ -30,7 +30,8 @@ _HEAD: Final = struct.Struct(f"<{len(MAGIC)}sH32s")
 _LENGTH: Final = struct.Struct("<Q")
 # What reading Arrow tables that somebody forged may raise.
 _MALFORMED: Final = (
-    *(pa.ArrowException, OSError, StopIteration, struct.error),
+    # A generator turns StopIteration into RuntimeError.
+    *(pa.ArrowException, OSError, RuntimeError, struct.error),
     *(ValueError, IndexError, OverflowError),
 )
 

@@ -51,6 +51,16 @@ def test_nothing_can_be_stored_too() -> None:
     assert empty.match(EVENTS, source="log").num_rows == 0
 
 
+def _without_batches() -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, saved._TABLES["forms"]):
+        pass
+    return bytes(sink.getvalue())
+
+
+NO_BATCH = _without_batches()
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -64,6 +74,7 @@ def test_nothing_can_be_stored_too() -> None:
         (_sealed(DATA[HEAD:-9]), "malformed"),
         (_sealed(DATA[HEAD:] + b"\0"), "malformed"),
         (_sealed(b"\xff" * 64), "malformed"),
+        (_sealed(struct.pack("<Q", len(NO_BATCH)) + NO_BATCH), "malformed"),
     ],
 )
 def test_foreign_and_cut_bytes_are_refused(data: bytes, reason: str) -> None:

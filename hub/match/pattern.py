@@ -223,7 +223,8 @@ class _Parser:
         if self._take("WITHIN"):
             if self.kind not in {"int", "float"} or self.token.startswith("-"):
                 self.refuse("a positive number of seconds")
-            seconds = float(self._number())
+            # A whole number of more digits than a float has room for is endless.
+            seconds = float(str(self._number()))
             if seconds <= 0:
                 self.refuse("a number of seconds above zero")
             self._next()

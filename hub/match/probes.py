@@ -198,7 +198,7 @@ def _numbers(field: Field, anchors: Sequence[Anchor], base: int) -> Group | None
         (int(value), anchor)
         for anchor in anchors
         for value in anchor.atom.comparison.values
-        if isinstance(value, int | float) and abs(value) < 2**63 and int(value) == value
+        if isinstance(value, int | float) and -(2**63) <= value < 2**63 and int(value) == value
     ]
     if not pairs:
         return None

@@ -33,6 +33,7 @@ from hub.cli.options import home_options, json_option, load_home
 from hub.client.plan import PlanFile
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
+from hub.match.run import Run
 from hub.model.codec import Json
 from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
 from hub.traffic.formats import AUTO, format_names, format_titles
@@ -174,9 +175,8 @@ def command(
     if resume is not None:
         terms = (log_format, sorted(mapping.items()), since, until, limit_examples, show_values)
         journal = Journal(resume, terms_of(index, accounts, (*terms, accounts_map, region)))
-    matching = Matching(
-        index.run(limits_for(opened)), table, window, show_values, keep=explained is not None
-    )
+    run = Run(index, limits_for(opened), explained.trails if explained else None)
+    matching = Matching(run, table, window, show_values, keep=explained is not None)
     total = sum(reader.bytes_total for _, reader in opened)
     with match_sink(out) as sink, byte_progress(total) as progress:
         Pass(index, matching, report, sink, progress, jobs, explained, journal)(opened)

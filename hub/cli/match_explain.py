@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -12,13 +12,16 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from hub.cli.match_words import plain
+from hub.cli.match_words import counted, plain
 from hub.match.engine import IndicatorIndex
 from hub.match.explain import Explanation, explain
+from hub.match.trail import Trail, Trails
 
 ALL: Final = "all"
 MOST: Final = 1_000
 """Explanations that are kept, whatever is asked for."""
+_SHOWN: Final = 12
+"""Exchanges before the last one that a panel lists; --json lists more."""
 _DAY_S: Final = 86_400
 
 
@@ -27,6 +30,9 @@ class Explained:
 
     Args:
         wanted: `all`, how many, or the id of an exchange.
+
+    Attributes:
+        trails: for the run: which exchanges complete patterns over several of them.
     """
 
     def __init__(self, index: IndicatorIndex, wanted: str, *, show_values: bool) -> None:
@@ -37,38 +43,42 @@ class Explained:
         self._left = MOST if number is None else min(number, MOST)
         self.explanations: list[tuple[str, Explanation]] = []
         self.left_out = 0
+        self.trails = Trails(self._left, self._event)
+        self._trails: dict[tuple[str, ...], Trail] = {}
 
     def take(self, matches: pa.Table, events: pa.RecordBatch | None) -> None:
         """Explain those of the matches that are wanted.
 
         Args:
             matches: MATCH_SCHEMA.
-            events: the exchanges that they are of; without them, as for patterns that several
-                exchanges complete, they are only counted.
+            events: the exchanges that they are of; None for patterns that several exchanges
+                complete, of which `follow` was told.
         """
         if self._event is not None:
             matches = matches.filter(pc.equal(matches["event_id"], self._event))
         rows = matches.select(["event_id", "source", "indicator_id"]).to_pylist()
-        taken = rows[: self._left] if events is not None else []
-        self.left_out += len(rows) - len(taken)
-        self._left -= len(taken)
-        if not taken or events is None:
-            return
-        wanted = pa.array([row["event_id"] for row in taken], events.column("event_id").type)
-        found = {
-            event["event_id"]: event
-            for event in events.filter(
-                pc.is_in(events.column("event_id"), value_set=wanted)
-            ).to_pylist()
-        }
-        for row in taken:
+        found = {} if events is None or not rows else _events(rows[: self._left], events)
+        for row in rows:
+            trail = None if events is not None else self._trails.pop(tuple(row.values()), None)
+            event = found.get(row["event_id"]) if trail is None else trail.event
+            if event is None or self._left <= 0:
+                self.left_out += 1
+                continue
+            self._left -= 1
             told = explain(
                 self._index,
-                found[row["event_id"]],
+                event,
                 row["indicator_id"],
                 show_values=self._show_values,
+                other_events=() if trail is None else trail.needed()[:-1],
             )
             self.explanations.append((row["source"], told))
+
+    def follow(self, trails: Iterable[Trail]) -> None:
+        """Take which exchanges completed patterns, before the matches that say so."""
+        for trail in trails:
+            key = trail.event["event_id"], trail.source, trail.watch.indicator_id
+            self._trails[key] = trail
 
     def to_json(self) -> dict[str, Any]:
         """The explanations under stable keys."""
@@ -89,12 +99,20 @@ class Explained:
             console.print(Text("no match to explain", style="dim"))
 
 
+def _events(rows: Sequence[Mapping[str, Any]], events: pa.RecordBatch) -> dict[str, Any]:
+    """The exchanges that rows of matches are of, by their ids."""
+    wanted = pa.array([row["event_id"] for row in rows], events.column("event_id").type)
+    kept = events.filter(pc.is_in(events.column("event_id"), value_set=wanted))
+    return {event["event_id"]: event for event in kept.to_pylist()}
+
+
 def _panel(source: str, told: Explanation, names: Mapping[str, str]) -> RenderableType:
     name = names.get(told.indicator_id, "")
     title = Text(f"{plain(told.event_id)} matches {plain(name) or told.indicator_id}")
-    return Panel(
-        Group(_facts(source, told, names), _clauses(told)), title=title, title_align="left"
-    )
+    parts: list[RenderableType] = [_facts(source, told, names), _clauses(told)]
+    if told.other_events:
+        parts.append(_others(told))
+    return Panel(Group(*parts), title=title, title_align="left")
 
 
 def _facts(source: str, told: Explanation, names: Mapping[str, str]) -> Table:
@@ -114,6 +132,20 @@ def _facts(source: str, told: Explanation, names: Mapping[str, str]) -> Table:
     table = Table(box=None, show_header=False)
     for label, value in facts.items():
         table.add_row(Text(label, style="dim"), Text(plain(value), overflow="fold"))
+    return table
+
+
+def _others(told: Explanation) -> Table:
+    """The exchanges before this one without which the pattern would not hold."""
+    shown = told.other_events[-_SHOWN:]
+    more = told.more_events + len(told.other_events) - len(shown)
+    table = Table("together with", "time", "part of the pattern", box=None)
+    if more:
+        table.add_row(f"{counted(more, 'exchange')} before", "", "")
+    for other in shown:
+        parts = " ".join(f"[{leaf + 1}]" for leaf in other.leaves)
+        event = Text(plain(other.event_id), overflow="fold")
+        table.add_row(event, other.observed_at, Text(parts))
     return table
 
 

@@ -115,6 +115,8 @@ class Pass:
 
     def _complete(self, completed: pa.Table) -> None:
         """Tell matches of patterns over several exchanges, which may be of any log."""
+        if self.explained is not None:
+            self.explained.follow(self.matching.run.trails())
         for source, matches in by_source(completed).items():
             self._take(matches)
             self._completed[source] += self.report.add(matches)

@@ -56,6 +56,11 @@ class Batch:
     def __len__(self) -> int:
         return int(self._events.num_rows)
 
+    @property
+    def events(self) -> pa.RecordBatch:
+        """The events as they came."""
+        return self._events
+
     def column(self, name: str) -> Any:
         """A column in its TRAFFIC type, or None where the source shows nothing in it."""
         if name not in self._columns:

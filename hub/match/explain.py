@@ -23,11 +23,14 @@ from hub.match.plan import NEVER, answered, canonical, comparisons_of, observati
 from hub.match.schema import STORED_FEATURES, TRAFFIC_SCHEMA
 from hub.match.segment import Segment
 from hub.match.syntax import Comparison
+from hub.match.trail import Step
 from hub.model.identifiers import timestamp
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN: Final = 8
 """Literals of a list that are shown."""
+_EVENTS: Final = 100
+"""Other events that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,19 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherEvent:
+    """An event that, with others, completed a pattern of several observations.
+
+    Attributes:
+        leaves: which `[ ]` of the pattern it satisfies.
+    """
+
+    event_id: str
+    observed_at: str
+    leaves: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why an indicator describes an event, or does not.
 
@@ -66,7 +82,8 @@ class Explanation:
         in_force: whether the indicator was valid at the event's time.
         age: seconds from the indicator's `valid_from` to the event.
         valid_until: None if it has no end.
-        other_events: ids of the events that completed the pattern with this one, where known.
+        other_events: the events that completed the pattern with this one, where known, in the
+            order of time; of very many the latest, and `more_events` says how many came before.
     """
 
     event_id: str
@@ -90,7 +107,8 @@ class Explanation:
     min_band_hits: int
     group_by: tuple[str, ...]
     count_distinct: str | None
-    other_events: tuple[str, ...] = ()
+    other_events: tuple[OtherEvent, ...] = ()
+    more_events: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The same as objects of JSON."""
@@ -119,14 +137,14 @@ def explain(
     indicator_id: str,
     *,
     show_values: bool = False,
-    other_events: tuple[str, ...] = (),
+    other_events: Sequence[Step] = (),
 ) -> Explanation:
     """Tell why an indicator describes an event, or does not.
 
     Args:
         event: one row of TRAFFIC_SCHEMA as Python values.
         show_values: write values and literals in full.
-        other_events: for a pattern of several observations, the events that completed it.
+        other_events: for a pattern of several observations, those that completed it before this.
     Raises:
         InputError: the index has no such indicator in use.
         SchemaError: the event lacks its time or id.
@@ -161,8 +179,14 @@ def explain(
         min_band_hits=facts.min_band_hits,
         group_by=source.group_by,
         count_distinct=source.count_distinct,
-        other_events=other_events,
+        other_events=tuple(map(_other, other_events[-_EVENTS:])),
+        more_events=max(0, len(other_events) - _EVENTS),
     )
+
+
+def _other(step: Step) -> OtherEvent:
+    leaves = tuple(leaf for leaf in range(step.leaves.bit_length()) if step.leaves >> leaf & 1)
+    return OtherEvent(step.event_id, _time(step.moment), leaves)
 
 
 def _row(event: Mapping[str, Any]) -> pa.RecordBatch:

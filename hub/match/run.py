@@ -11,7 +11,7 @@ those that came last are no older than those that are followed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -26,6 +26,7 @@ from hub.match.limits import StateLimits, StateReport
 from hub.match.schema import MATCH_SCHEMA
 from hub.match.segment import Hits, LeafHits
 from hub.match.state import Tracker, Watch, joined
+from hub.match.trail import Step, Trail, Trails
 
 ROWS: Final = 65_536
 _KEPT: Final = ("event_id", "source", "layer", "path", "value", "account_id")
@@ -67,7 +68,7 @@ class _Held:
     Attributes:
         order: the place of the event in the log: batch and row.
         leaves: bit k: leaf k is satisfied.
-        columns: `_KEPT`, and `group` and `distinct`.
+        columns: `_KEPT`, `group` and `distinct`, and the whole `event` where there are trails.
     """
 
     times: Rows
@@ -101,12 +102,17 @@ class _Waiting:
 class Run:
     """Matches the batches of one pass over logs against one index.
 
+    Args:
+        trails: takes which events complete the patterns, if that will be told.
+
     Attributes:
         report: what following patterns of several observations held and lost.
     """
 
-    def __init__(self, index: Index, limits: StateLimits | None = None) -> None:
-        self._index = index
+    def __init__(
+        self, index: Index, limits: StateLimits | None = None, trails: Trails | None = None
+    ) -> None:
+        self._index, self._trails = index, trails
         self._limits = limits or StateLimits()
         self._watches = list(index.watches)
         self._tracker = Tracker(self._watches, self._limits)
@@ -179,6 +185,8 @@ class Run:
             [_compact(found.column(name), name) for name in _KEPT] + [group, distinct],
             names=[*_KEPT, "group", "distinct"],
         )
+        if self._trails is not None:
+            columns = columns.append_column("event", self._trails.events(batch.events, rows))
         held = _Held(batch.times[rows], order[rows], watch, masks, columns)
         known = pc.and_(group.is_valid(), distinct.is_valid()).to_numpy(zero_copy_only=False)
         with self._lock:
@@ -262,6 +270,7 @@ class Run:
         masks = [mask for part in old for mask in part.leaves.tolist()]
         completed: list[tuple[int, int]] = []
         observe = self._tracker.observe
+        note = None if self._trails is None else self._noting(old, self._trails)
         for place, one, moment, group, value in zip(
             sorting.tolist(),
             watch[sorting].tolist(),
@@ -269,10 +278,36 @@ class Run:
             *texts,
             strict=True,
         ):
-            if observe(one, masks[place], moment, group, value):
+            done = observe(one, masks[place], moment, group, value)
+            if done:
                 completed.append((int(owners[place]), int(numbers[place])))
+            if note is not None:
+                at = int(owners[place]), int(numbers[place])
+                note(one, group, (moment, masks[place], value), at, done)
+        if self._trails is not None:
+            for part in old:
+                self._trails.release(part.columns.column("event"))
         if completed:
             state.done.append(self._rows(old, completed))
+
+    def _noting(self, parts: list[_Held], trails: Trails) -> Callable[..., None]:
+        """What puts each event into its trail, and ends the trail where the pattern holds."""
+        ids = [part.columns.column("event_id").to_pylist() for part in parts]
+
+        def note(
+            one: int, group: str, seen: tuple[int, int, str], at: tuple[int, int], done: bool
+        ) -> None:
+            owner, number = at
+            moment, leaves, value = seen
+            step = Step(ids[owner][number], moment, leaves, value)
+            trails.note(one, group, step, self._tracker.span(one))
+            if done:
+                held = parts[owner].columns
+                source = held.column("source")[number].as_py()
+                event = held.column("event")[number]
+                trails.complete(one, group, self._watches[one], source, event.as_py)
+
+        return note
 
     def _rows(self, parts: list[_Held], completed: list[tuple[int, int]]) -> pa.RecordBatch:
         """The MATCH rows of completions, each at the event that completed it."""
@@ -310,6 +345,11 @@ class Run:
         with self._lock:
             done, self._state.done = self._state.done, []
         return pa.Table.from_batches(done, schema=MATCH_SCHEMA).combine_chunks()
+
+    def trails(self) -> list[Trail]:
+        """Take the trails of the completions found since the last call."""
+        with self._lock:
+            return [] if self._trails is None else self._trails.taken()
 
     def finish(self) -> pa.Table:
         """Follow the patterns over all that is still held back.

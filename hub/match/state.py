@@ -146,6 +146,10 @@ class Tracker:
         if before is not None:
             self._take_over(before)
 
+    def span(self, watch: int) -> int | None:
+        """How long an event can matter to a watch, in microseconds; None: for ever."""
+        return self._spans[watch]
+
     def _followed(self, watch: Watch) -> tuple[Form, ...]:
         """The forms of a pattern that the limits allow to follow."""
         found = forms(watch.pattern)

@@ -87,6 +87,7 @@ def test_who_says_so_when_and_how_sure() -> None:
         "group_by": [],
         "count_distinct": None,
         "other_events": [],
+        "more_events": 0,
     }
 
 

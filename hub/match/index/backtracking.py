@@ -34,7 +34,9 @@ _LARGEST_INSIDE: Final = 256
 _DEEPEST: Final = 10
 _MANY: Final = 300
 _FEWEST: Final = 32
-_STEEPEST: Final = 8
+_STEEPEST: Final = 6
+# A repeat of a group costs `re` some sixteen times as much as one of a character, in twos.
+_GROUPED: Final = 4
 _INFINITE: Final = 64.0
 """Twos of a factor, or a degree, beyond which there is no telling apart."""
 
@@ -123,7 +125,7 @@ def _repeated(least: int, most: Any, inner: Any) -> Ways:
         return Ways(0, 1) if unbounded else Ways(math.log2(int(most) - least + 1), 0)
     if unbounded:
         return Ways(_INFINITE, _INFINITE)
-    return once.times(int(most)).and_then(Ways(math.log2(int(most) - least + 1), 0))
+    return once.times(int(most)).and_then(Ways(math.log2(int(most) - least + 1) + _GROUPED, 0))
 
 
 def _either(branches: Any) -> Ways:

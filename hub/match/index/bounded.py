@@ -13,8 +13,8 @@ from hub.match.index.expressions import spelled
 from hub.match.index.scanner import Scanner, hyperscan
 from hub.match.syntax import Comparison, Operator
 
-_UNHELPED: Final = 2**31
-"""Steps that an expression may take where there is no Hyperscan."""
+_UNHELPED: Final = 2**30
+"""Steps that an expression may take where there is no Hyperscan; some seconds."""
 
 
 def safe_test(comparison: Comparison) -> Test:
@@ -22,7 +22,7 @@ def safe_test(comparison: Comparison) -> Test:
 
     Where a regular expression might search a long text for more than some tenths of a second,
     Hyperscan alone searches it; without Hyperscan only the beginning of the text is searched:
-    65,536 characters for an expression with one unbounded repeat, some 2,300 for one with two.
+    some 46,000 characters for an expression with one unbounded repeat, 1,800 for one with two.
 
     Raises:
         PatternError: the regular expression is too long, or may take exponential time and there is

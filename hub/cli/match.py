@@ -217,7 +217,8 @@ def _check_read(report: MatchReport) -> None:
     if damaged:
         names = ", ".join(plain(source.name) for source in damaged)
         raise InputError("damaged: the report covers only a part of it", where=names)
-    read = sum(source.reader.rows + source.reader.skipped for source in report.sources)
+    readers = [source.reader for source in report.sources]
+    read = sum(reader.rows + reader.skipped + reader.outside for reader in readers)
     rejected = sum(source.reader.rejects.count for source in report.sources)
     if rejected and not read:
         raise InputError(

@@ -144,7 +144,8 @@ class Pass:
         for number, one in enumerate(logs):
             # What a batch costs apart from its rows weighs more where decoding is cheap.
             rows = ROWS if one.reader.format_name == "parquet" else BATCH_ROWS
-            tasks = one.reader.tasks(rows=rows, columns=self._wanted)
+            bounds = self.matching.window.bounds
+            tasks = one.reader.tasks(rows=rows, columns=self._wanted, bounds=bounds)
             for step in steps(
                 self.matching, one.log.source, self._number, tasks, self._read_of(one.reader)
             ):
@@ -192,7 +193,7 @@ class Pass:
                 name=one.log.source,
                 format=reader.format_name,
                 rows=rows,
-                outside=one.total.outside,
+                outside=one.total.outside + reader.outside,
                 matched=one.matched,
                 joined=None if self.matching.accounts is None else one.total.joined,
                 columns=dict(sorted(seen.items())),

@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hub.match.plan import microseconds
 from hub.match.run import Run
 from hub.match.schema import MATCH_SCHEMA
 from hub.traffic.accounts import AccountTable
+from hub.traffic.decode import Bounds
 
 R = TypeVar("R")
 
@@ -32,6 +34,14 @@ class Window:
 
     since: datetime | None
     until: datetime | None
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """The window for a reader; None if it holds all times."""
+        if self.since is None and self.until is None:
+            return None
+        given = {"since": self.since, "until": self.until}
+        return Bounds(**{name: microseconds(one) for name, one in given.items() if one is not None})
 
     def cut(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows at or after `since` and before `until`."""

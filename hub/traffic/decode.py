@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -97,6 +97,26 @@ class Decoder(Protocol):
 
         Cutting counts in `tally`, such as the damage that ends a stream. Of columns that are not
         `wanted` a task may only say in `glimpsed` that they have values.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The times that are wanted: from `since`, before `until`, in microseconds since 1970."""
+
+    since: int = 0
+    until: int = 2**62
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A decoder of a format that tells the times of its parts before they are read."""
+
+    def within(self, bounds: Bounds) -> Decoder:
+        """The same, but parts of which no row can be wanted are only counted as `outside`.
+
+        What else is wrong with such a part is not found.
         """
         ...
 

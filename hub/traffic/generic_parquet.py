@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from hub.errors import InputError
 from hub.traffic import generic
 from hub.traffic.assemble import Piece
-from hub.traffic.decode import BATCH_BYTES, Head, Task, in_order
+from hub.traffic.decode import BATCH_BYTES, Bounds, Head, Task, in_order
 from hub.traffic.parquet_pages import longest_value
 from hub.traffic.problems import Tally
 from hub.traffic.source import Source
+from hub.traffic.times import LAST
 
 _MAGIC: Final = b"PAR1"
 _FOOTER_BYTES: Final = 64 << 20
@@ -71,6 +72,11 @@ class _Decoder:
     source: Source
     fields: dict[str, str]
     unused: tuple[str, ...]
+    bounds: Bounds | None = None
+
+    def within(self, bounds: Bounds) -> _Decoder:
+        """The same, but row groups of other times are only counted, by their statistics."""
+        return replace(self, bounds=bounds)
 
     @property
     def columns(self) -> frozenset[str]:
@@ -81,20 +87,31 @@ class _Decoder:
         self.source.read = 0
         used = {column: field for column, field in self.fields.items() if column in wanted}
         with _open(self.source) as file:
-            metadata = file.metadata
+            metadata, kinds = file.metadata, file.schema_arrow
+        moments = _Moments.of(kinds, self.fields["observed_at"])
         groups = metadata.num_row_groups
         first = 1
         for number in range(groups):
             chunks = metadata.row_group(number)
             tally.glimpsed |= _shown(chunks, self.fields, self.fields.keys() - used.keys())
-            group = self._group(chunks, number, rows, first, used)
-            read = partial(self._pieces, group, metadata)
-            if group.small:
-                yield read
+            if self._is_outside(chunks, moments):
+                tally.outside += chunks.num_rows
+                tally.naive_times += 0 if moments is None or moments.zoned else chunks.num_rows
             else:
-                yield from in_order(read(tally))
-            first += max(0, group.rows)
+                group = self._group(chunks, number, rows, first, used)
+                read = partial(self._pieces, group, metadata)
+                if group.small:
+                    yield read
+                else:
+                    yield from in_order(read(tally))
+            first += max(0, chunks.num_rows)
             self.source.read = self.source.size * (number + 1) // groups
+
+    def _is_outside(self, chunks: Any, moments: _Moments | None) -> bool:
+        if self.bounds is None or moments is None:
+            return False
+        span = moments.span(chunks)
+        return span is not None and (span[1] < self.bounds.since or span[0] >= self.bounds.until)
 
     def _group(
         self, chunks: Any, number: int, rows: int, first: int, used: Mapping[str, str]
@@ -127,6 +144,48 @@ class _Decoder:
             lost = max(1, group.rows - given)
             reason = f"row group {group.number} is damaged"
             tally.rejects.broken(group.first + given, reason, "the others were read", lost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """A column of timestamps, whose statistics tell between which times its rows lie.
+
+    Attributes:
+        zoned: whether the times name a zone.
+    """
+
+    name: str
+    unit: str
+    zoned: bool
+
+    @classmethod
+    def of(cls, schema: pa.Schema, name: str) -> _Moments | None:
+        """None where the column is no timestamp: its values may be read in several ways."""
+        kind = schema.field(name).type
+        if not pa.types.is_timestamp(kind) or schema.names.count(name) > 1:
+            return None
+        return cls(name, kind.unit, kind.tz is not None)
+
+    def span(self, group: Any) -> tuple[int, int] | None:
+        """The first and last time of a row group, in microseconds; None where a row may have none.
+
+        A row group whose statistics would make rows unusable is read, so that these are counted.
+        """
+        for number in range(group.num_columns):
+            chunk = group.column(number)
+            if chunk.path_in_schema == self.name:
+                found = chunk.statistics if chunk.is_stats_set else None
+                if found is None or not found.has_min_max or found.physical_type != "INT64":
+                    return None
+                if not found.has_null_count or found.null_count:
+                    return None
+                first, last = (_micros(raw, self.unit) for raw in (found.min_raw, found.max_raw))
+                return (first, last) if 0 < first <= last < LAST else None
+        return None
+
+
+def _micros(raw: int, unit: str) -> int:
+    return raw // 1000 if unit == "ns" else raw * {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
 
 
 def _decoded(file: pq.ParquetFile, group: _Group) -> Iterator[Piece]:

@@ -106,6 +106,7 @@ class Tally:
         skipped: well-formed records that describe no exchange, such as foreign spans.
         naive_times: rows whose time named no zone and was read as UTC.
         file_times: rows whose time rests on that of the file, such as a year that no line has.
+        outside: rows that were not read, because all of their part lies outside the times wanted.
         glimpsed: TRAFFIC columns that nobody asked for, of which some value was seen.
     """
 
@@ -114,6 +115,7 @@ class Tally:
     skipped: int = 0
     naive_times: int = 0
     file_times: int = 0
+    outside: int = 0
     glimpsed: set[str] = field(default_factory=set)
 
     @classmethod
@@ -128,6 +130,7 @@ class Tally:
         self.skipped += later.skipped
         self.naive_times += later.naive_times
         self.file_times += later.file_times
+        self.outside += later.outside
         self.glimpsed |= later.glimpsed
 
     def to_json(self) -> dict[str, Any]:
@@ -138,6 +141,7 @@ class Tally:
             "skipped": self.skipped,
             "naive_times": self.naive_times,
             "file_times": self.file_times,
+            "outside": self.outside,
             "glimpsed": sorted(self.glimpsed),
         }
 
@@ -148,4 +152,5 @@ class Tally:
         self.skipped = int(kept["skipped"])
         self.naive_times = int(kept["naive_times"])
         self.file_times = int(kept["file_times"])
+        self.outside = int(kept["outside"])
         self.glimpsed = {str(name) for name in kept["glimpsed"]}

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from hub.match.schema import TRAFFIC_SCHEMA
 from hub.traffic.assemble import assemble
-from hub.traffic.decode import Decoder, Task
+from hub.traffic.decode import Bounded, Bounds, Decoder, Task
 from hub.traffic.problems import EXAMPLES, Problems, Tally
 from hub.traffic.source import Source
 
@@ -99,6 +99,11 @@ class LogReader:
         return self.tally.file_times
 
     @property
+    def outside(self) -> int:
+        """Rows that were not read, because all of their part lies outside the bounds."""
+        return self.tally.outside
+
+    @property
     def bytes_total(self) -> int:
         """Size of the file as stored (compressed)."""
         return self._source.size
@@ -143,7 +148,10 @@ class LogReader:
             yield from task()
 
     def tasks(
-        self, rows: int = BATCH_ROWS, columns: Collection[str] | None = None
+        self,
+        rows: int = BATCH_ROWS,
+        columns: Collection[str] | None = None,
+        bounds: Bounds | None = None,
     ) -> Iterator[Callable[[], list[pa.RecordBatch]]]:
         """Cut the log into tasks that give the batches of `batches`, each those of one block.
 
@@ -156,6 +164,8 @@ class LogReader:
 
         Args:
             rows, columns: as for `batches`.
+            bounds: the times that are wanted. Rows of other times are left out where the format
+                tells so before they are read, and then counted in `outside`; else they come too.
         Raises:
             InputError: while cutting: the disk fails, or the file was exchanged for one that is
                 no log.
@@ -164,7 +174,10 @@ class LogReader:
         wanted = TRAFFIC_SCHEMA.names if columns is None else {*_ALWAYS, *columns}
         cut = Tally.showing(self._examples)
         number = 0
-        for task in self._decoder.tasks(rows, cut, wanted):
+        decoder = self._decoder
+        if bounds is not None and isinstance(decoder, Bounded):
+            decoder = decoder.within(bounds)
+        for task in decoder.tasks(rows, cut, wanted):
             yield partial(self._run, task, number, counts)
             number += 1
         # What ends a stream is told after what was read of it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,19 @@ def test_parquet_is_read_in_larger_batches(tmp_path: Path, monkeypatch: pytest.M
     _ok(line, log, "--indicators", lab)
     assert asked["parquet"] == 65_536
     assert asked["jsonl"] < asked["parquet"]
+
+
+def test_a_window_counts_what_was_not_even_read(tmp_path: Path) -> None:
+    lab, lines = several(tmp_path, f"[{_ADDRESS}]"), exchanges(tmp_path / "a.jsonl", 50)
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    for row in rows:
+        row["timestamp"] = datetime.fromisoformat(row["timestamp"])
+    log = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), log, row_group_size=10)
+    assert open_log(log).outside == 0
+    window = ("--since", "2026-11-20T10:00:25Z", "--until", "2026-11-20T10:00:28Z")
+    told = [json.loads(_ok(one, "--indicators", lab, *window, "--json")) for one in (lines, log)]
+    assert [one["sources"][0]["outside_window"] for one in told] == [47, 47]
+    assert [one["matched_exchanges"] for one in told] == [3, 3]
+    later = json.loads(_ok(log, "--indicators", lab, "--since", "2026-11-21", "--json"))
+    assert later["sources"][0]["outside_window"] == 50

@@ -47,7 +47,9 @@ _FOUND = 1
     epilog="Formats: "
     + "; ".join(f"{name} ({title})" for name, title in format_titles())
     + f".\n\nColumns of generic CSV, JSON lines and Parquet: {', '.join(LOG_COLUMNS)}. Others by "
-    "--map account_id=user,...; a field inside nested JSON as a.b.\n\nColumns of the customer "
+    "--map account_id=user,...; a field inside nested JSON as a.b. With "
+    "--map prompt=input a column of chats as JSON, as Langfuse and Helicone export them, gives the "
+    "user's texts.\n\nColumns of the customer "
     f"table: {', '.join(TABLE_COLUMNS)}. One of the two ids will do. Others by --accounts-map "
     "email=mail,..."
 )

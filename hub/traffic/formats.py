@@ -86,7 +86,8 @@ def open_log(
         path: a file, plain, gzip or zstd; told by content, not by name.
         format: a name of `format_names()`, or `auto`.
         mapping: TRAFFIC column (or its generic alias, such as `timestamp`) to the source's own
-            field name, dotted for a nested field of JSON lines; generic formats only.
+            field name, dotted for a nested field of JSON lines; generic formats only. A prompt
+            that is named so may be a chat as JSON: then the user's texts are the prompt.
         examples: how many rejected lines and fields are kept to be shown.
     Raises:
         InputError: unreadable or empty file, unknown or ambiguous format (the candidates are
@@ -98,7 +99,9 @@ def open_log(
     chosen = _by_content(head, path) if format == AUTO else _by_name(format)
     if columns and not chosen.generic:
         raise _not_generic(chosen, path)
-    return LogReader(source, chosen.open(source, head), chosen.name, examples=examples)
+    decoder = chosen.open(source, head)
+    chats = "prompt" in columns
+    return LogReader(source, decoder, chosen.name, examples=examples, chats=chats)
 
 
 def _by_name(name: str) -> Format:

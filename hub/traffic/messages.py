@@ -34,6 +34,11 @@ def prompt_text(value: Any) -> str | None:
     return "\n".join(texts) if texts else None
 
 
+def chat_text(text: str) -> str | None:
+    """The user's text in a chat that is written as JSON; any other text as it is."""
+    return text if _parsed(text) is None else prompt_text(text)
+
+
 def _texts(value: Any, depth: int) -> Iterator[str]:
     if depth == 0 or not value:
         return

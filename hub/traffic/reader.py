@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hub.match.schema import TRAFFIC_SCHEMA
 from hub.traffic.assemble import assemble
+from hub.traffic.chats import with_user_texts
 from hub.traffic.decode import Bounded, Bounds, Decoder, Task
 from hub.traffic.problems import EXAMPLES, Problems, Tally
 from hub.traffic.source import Source
@@ -25,14 +26,24 @@ _ALWAYS: Final = ("observed_at", "event_id")
 class LogReader:
     """Streams one log file in bounded memory; made by `hub.traffic.formats.open_log`.
 
+    Args:
+        chats: whether prompts that are chats as JSON become the user's texts.
+
     Attributes:
         path, format_name: the file and the format it is read as.
     """
 
     def __init__(
-        self, source: Source, decoder: Decoder, format_name: str, *, examples: int = EXAMPLES
+        self,
+        source: Source,
+        decoder: Decoder,
+        format_name: str,
+        *,
+        examples: int = EXAMPLES,
+        chats: bool = False,
     ) -> None:
         self.format_name = format_name
+        self._chats = chats
         self._examples = examples
         self._counts = _Counts(examples)
         self._source = source
@@ -187,7 +198,8 @@ class LogReader:
         part = _Part(Tally.showing(self._examples))
         found = []
         for piece in task(part.tally):
-            batch = assemble(piece, part.tally, self.path.name)
+            shown = with_user_texts(piece) if self._chats else piece
+            batch = assemble(shown, part.tally, self.path.name)
             part.add(batch)
             if batch.num_rows:
                 found.append(batch)

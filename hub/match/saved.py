@@ -168,6 +168,9 @@ def _tables(payload: memoryview) -> Iterator[tuple[str, pa.RecordBatch]]:
             _require(len(part) == length and reader.schema.equals(schema))
             batch = reader.read_next_batch()
         batch.validate(full=True)
+        if not len(batch):
+            # Arrow checks no offset where there are no rows, and aborts the process later.
+            batch = pa.RecordBatch.from_pylist([], schema=schema)
         for field, column in zip(schema, batch.columns, strict=True):
             _require(column.null_count == 0 or (name, field.name) in _NULLABLE)
             if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):

@@ -104,6 +104,18 @@ def test_forged_bytes_never_crash(bits: list[int]) -> None:
     assert index.match(EVENTS, source="log").schema == INDEX.match(EVENTS, source="log").schema
 
 
+def test_offsets_of_an_empty_table_are_not_trusted() -> None:
+    empty = IndicatorIndex.build([]).to_bytes()
+    for at in range(len(empty) - 512, len(empty)):
+        payload = bytearray(empty[HEAD:])
+        payload[at - HEAD] ^= 1
+        try:
+            index = IndicatorIndex.from_bytes(_sealed(bytes(payload)))
+        except InputError:
+            continue
+        assert index.match(EVENTS, source="log").num_rows == 0
+
+
 def _changed(table: str, column: str, change: Any) -> bytes:
     """The index with one column of one table changed."""
     parts = []

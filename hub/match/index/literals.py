@@ -18,20 +18,24 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.fingerprint.jit import kernel
+from hub.fingerprint.jit import inlined, kernel
 from hub.fingerprint.loads import word_at
 from hub.fingerprint.masking import Index
 from hub.match.index.buffers import NO_BYTES, Bytes, Hits, Keys, Offsets, Rows
 
 WIDE: Final = 8
-MIDDLE: Final = 6
+SHORT: Final = 4
 NARROW: Final = 2
 """Bytes of the shortest literal that the table takes."""
-_SIZES: Final = (WIDE, MIDDLE, 4, 3, NARROW)
+_SIZES: Final = (WIDE, SHORT, 3, NARROW)
 MAX_PARTS: Final = 8
 
 _FOLD: Final = np.uint64(0x2020202020202020)
 _HASH: Final = np.uint64(0x9E3779B97F4A7C15)
+_B6: Final = np.uint64(6)
+_B12: Final = np.uint64(12)
+_B16: Final = np.uint64(16)
+_B63: Final = np.uint64(63)
 _BITS_PER_WINDOW: Final = 64
 _CHUNK: Final = 2048
 _WORK_PER_BYTE: Final = 64
@@ -73,23 +77,41 @@ def _looked(
     return length
 
 
-@kernel
-def _slot(window: np.uint64, hashed: np.uint64, slots: Words64, spans: Spans) -> Index:
+@inlined
+def _mark(hashed: np.uint64, shift: np.uint64) -> np.uint64:
+    """The two bits that a window sets in its word of the bitmap."""
+    one = (hashed >> (shift - _B6)) & _B63
+    other = (hashed >> (shift - _B12)) & _B63
+    return (np.uint64(1) << one) | (np.uint64(1) << other)
+
+
+@inlined
+def _marked(hashed: np.uint64, shift: np.uint64, bits: Words64) -> np.uint64:
+    """1 if both bits of a window are set, else 0."""
+    word = bits[hashed >> shift]
+    one = (hashed >> (shift - _B6)) & _B63
+    other = (hashed >> (shift - _B12)) & _B63
+    both: np.uint64 = (word >> one) & (word >> other) & np.uint64(1)
+    return both
+
+
+@inlined
+def _slot(window: np.uint64, hashed: np.uint64, slots: Words64, spans: Spans) -> np.uint64:
     """The slot of a window, or the empty one where it would be."""
-    mask = slots.size - 1
-    at = np.int64(hashed) & mask
+    mask = np.uint64(slots.size - 1)
+    at = (hashed >> _B16) & mask
     while spans[at, 1] > 0 and slots[at] != window:
-        at = (at + 1) & mask
+        at = (at + np.uint64(1)) & mask
     return at
 
 
 @kernel
 def _fill(
-    windows: Words64, starts: Rows, shift: np.uint64, bits: Bytes, slots: Words64, spans: Spans
+    windows: Words64, starts: Rows, shift: np.uint64, bits: Words64, slots: Words64, spans: Spans
 ) -> None:
     for number in range(windows.size):
-        hashed = (windows[number] * _HASH) >> shift
-        bits[hashed >> np.uint64(3)] |= np.uint8(1) << np.uint8(hashed & np.uint64(7))
+        hashed = windows[number] * _HASH
+        bits[hashed >> shift] |= _mark(hashed, shift)
         at = _slot(windows[number], hashed, slots, spans)
         slots[at] = windows[number]
         spans[at, 0] = starts[number]
@@ -114,17 +136,16 @@ def _candidates(
     last: Index,
     mask: np.uint64,
     shift: np.uint64,
-    bits: Bytes,
+    bits: Words64,
     out: Rows,
 ) -> Index:
-    """Collect the places in [first, last) whose window may be one; 8 bytes follow each."""
+    """Collect the places in [first, last) where a window may be; 8 bytes follow each."""
     count = np.uint64(0)
     # No branch and unsigned indices: nothing foresees where a bit is set.
     for at in range(first, last):
-        hashed = (((word_at(data, at) | _FOLD) & mask) * _HASH) >> shift
+        window = (word_at(data, at) | _FOLD) & mask
         out[count] = at
-        bit = bits[hashed >> np.uint64(3)] >> np.uint8(hashed & np.uint64(7))
-        count += np.uint64(bit & np.uint8(1))
+        count += _marked(window * _HASH, shift, bits)
     return np.int64(count)
 
 
@@ -134,7 +155,8 @@ def _judge(
     begin: Index,
     end: Index,
     at: Index,
-    span: Spans,
+    entry: Index,
+    last: Index,
     arena: Bytes,
     entries: Entries,
     wanted: Bytes,
@@ -146,7 +168,7 @@ def _judge(
 ) -> tuple[Index, Index]:
     """Compare the literals of one window with the text round it; returns hits and work."""
     work: Index = 0
-    for number in range(span[0], span[1]):
+    for number in range(entry, last):
         key = entries[number, 3]
         length = entries[number, 1]
         first = at - entries[number, 2]
@@ -177,7 +199,7 @@ def _search(
     entries: Entries,
     masks: Words64,
     shift: np.uint64,
-    bits: Bytes,
+    bits: Words64,
     slots: Words64,
     spans: Spans,
     wanted: Bytes,
@@ -196,32 +218,36 @@ def _search(
     found = ends[first_row - 1] if first_row else np.int64(0)
     places = np.empty(_CHUNK + WIDE + 1, np.int64)
     for number in range(first_row, rows.size):
-        begin = np.int64(offsets[rows[number]])
-        end = np.int64(offsets[rows[number] + 1])
+        begin: np.int64 = np.int64(offsets[rows[number]])
+        end: np.int64 = np.int64(offsets[rows[number] + 1])
         left = _FREE_WORK + _WORK_PER_BYTE * (end - begin)
+        stop = np.int64(end - NARROW + 1)
+        # A window that reaches into the next text is found out later.
+        safe = min(stop, np.int64(data.size - WIDE + 1))
         for mask in masks:
             first = begin
-            while first < end and left >= 0:
-                last = min(first + _CHUNK, max(first, end - WIDE + 1))
+            while first < stop and left >= 0:
+                last = min(first + _CHUNK, max(first, safe))
                 count = _candidates(data, first, last, mask, shift, bits, places)
-                if last >= end - WIDE + 1:
-                    for at in range(last, end - NARROW + 1):
+                if last >= safe:
+                    for at in range(last, stop):
                         places[count] = at
                         count += 1
-                    last = end
+                    last = stop
                 first = last
                 for k in range(count):
                     if left < 0:
                         break
                     window = _window(data, places[k], end) & mask
-                    slot = _slot(window, (window * _HASH) >> shift, slots, spans)
+                    slot = _slot(window, window * _HASH, slots, spans)
                     if spans[slot, 1] > 0:
                         found, work = _judge(
                             data,
                             begin,
                             end,
                             places[k],
-                            spans[slot],
+                            spans[slot, 0],
+                            spans[slot, 1],
                             arena,
                             entries,
                             wanted,
@@ -279,14 +305,14 @@ class LiteralTable:
         starts = np.flatnonzero(np.concatenate([[True], windows[1:] != windows[:-1]]))
         distinct = windows[starts] if len(windows) else windows
         edges: Rows = np.append(starts[: len(distinct)], len(windows)).astype(np.int64)
-        power = max(10, (_BITS_PER_WINDOW * len(distinct)).bit_length())
+        power = max(4, (_BITS_PER_WINDOW * len(distinct) // 64).bit_length())
         self._shift = np.uint64(64 - power)
         sizes = sorted({_size(one.content) for one in literals})
         self._masks: Words64 = np.asarray([(1 << 8 * n) - 1 for n in sizes], dtype=np.uint64)
         self._wanted: Bytes = np.zeros(keys, dtype=np.uint8)
         for one in literals:
             self._wanted[one.key] |= 1 << one.part
-        self._bits: Bytes = np.zeros(1 << (power - 3), dtype=np.uint8)
+        self._bits: Words64 = np.zeros(1 << power, dtype=np.uint64)
         size = 1 << max(4, (2 * len(distinct)).bit_length())
         self._slots: Words64 = np.zeros(size, dtype=np.uint64)
         self._spans: Spans = np.zeros((size, 2), dtype=np.int32)
@@ -388,7 +414,16 @@ def _entries(literals: Sequence[Literal], places: Rows) -> Entries:
 def _windows(literals: Sequence[Literal]) -> tuple[Words64, Rows]:
     """The window of each literal and its place: the one that the fewest literals have."""
     folded = [bytes(byte | 0x20 for byte in one.content) for one in literals]
-    counts = Counter(window for content in folded for window in set(_of(content)))
+    # What the alternatives of one part share counts once: better one window of all than many.
+    has = {
+        (window, one.key, one.part)
+        for one, content in zip(literals, folded, strict=True)
+        for window in _of(content)
+    }
+    counts = Counter(window for window, _, _ in has)
+    # Short windows are common in texts where they are in other literals too.
+    texts = [content for content in folded if len(content) >= WIDE]
+    counts.update(text[k : k + SHORT] for text in texts for k in range(len(text) - SHORT + 1))
     chosen: list[bytes] = []
     places: list[int] = []
     for content in folded:

@@ -6,12 +6,17 @@ minutes to compile: such texts are left to the literals and the exact tests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
-from typing import Any
+from typing import Any, Final
 
 from hub.match.index.expressions import spelled, widened
 from hub.match.index.scanner import Scanner, hyperscan
-from hub.match.syntax import Comparison
+from hub.match.syntax import Comparison, Operator
+
+_ENDS: Final = re.compile(r"\\[AZzG]|\(\?\w*-")
+"""What may tell the ends of a text from those of a line."""
+_LIKE_ENDS: Final = re.compile(r"^\\A|\\z$")
 
 
 class Proposer:
@@ -22,6 +27,7 @@ class Proposer:
         elsewhere: keys that something else proposes, should Hyperscan not read them.
     Attributes:
         keys: those that Hyperscan reads; of any other each text is a candidate.
+        joins: whether lines may be asked for at once: then their proposals are those of any one.
     """
 
     def __init__(self, comparisons: Mapping[int, Comparison], elsewhere: Set[int]) -> None:
@@ -31,6 +37,7 @@ class Proposer:
         self.keys = frozenset(known)
         self._order = list(known)
         self._blind = sorted(comparisons.keys() - self.keys - elsewhere)
+        self.joins = not self._blind and not any(map(_ENDS.search, known.values()))
 
     def __bool__(self) -> bool:
         return bool(self._order or self._blind)
@@ -47,7 +54,16 @@ class Proposer:
 
 def _expressions(comparisons: Mapping[int, Comparison]) -> dict[int, str]:
     found = {key: spelled(comparison) for key, comparison in comparisons.items()}
-    return {key: widened(one) for key, one in found.items() if one is not None}
+    likes = {key for key, one in comparisons.items() if one.operator is Operator.LIKE}
+    return {
+        key: _LIKE_ENDS.sub(_of_line, one) if key in likes else widened(one)
+        for key, one in found.items()
+        if one is not None
+    }
+
+
+def _of_line(end: re.Match[str]) -> str:
+    return "^" if end[0] == r"\A" else "$"
 
 
 def _compiling(
@@ -57,7 +73,9 @@ def _compiling(
     if not expressions:
         return {}, None
     try:
-        return dict(expressions), Scanner(module, list(expressions.values()), unicode=False)
+        return dict(expressions), Scanner(
+            module, list(expressions.values()), unicode=False, lines=True
+        )
     except module.error:
         known = {key: one for key, one in expressions.items() if _compiles(module, one)}
     if len(known) == len(expressions):
@@ -68,7 +86,7 @@ def _compiling(
 
 def _compiles(module: Any, expression: str) -> bool:
     try:
-        Scanner(module, [expression], unicode=False)
+        Scanner(module, [expression], unicode=False, lines=True)
     except module.error:
         return False
     return True

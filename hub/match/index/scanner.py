@@ -22,13 +22,18 @@ class Scanner:
     Args:
         expressions: what `expressions.spelled` gives.
         unicode: read texts as UTF-8, with classes and case of Unicode; else as ASCII.
+        lines: `^` and `$` are found at the ends of each line too.
     Raises:
         hyperscan.error: an expression cannot be read, or all are too much for one database.
     """
 
-    def __init__(self, module: Any, expressions: Sequence[str], *, unicode: bool) -> None:
+    def __init__(
+        self, module: Any, expressions: Sequence[str], *, unicode: bool, lines: bool = False
+    ) -> None:
         self._database = module.Database()
         flags = int(module.HS_FLAG_SINGLEMATCH) | int(module.HS_FLAG_ALLOWEMPTY)
+        if lines:
+            flags |= int(module.HS_FLAG_MULTILINE)
         if unicode:
             flags |= int(module.HS_FLAG_UTF8) | int(module.HS_FLAG_UCP)
         self._database.compile(

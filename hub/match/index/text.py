@@ -21,19 +21,34 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from hub.fingerprint.jit import kernel
 from hub.match.compare import Test
 from hub.match.index import utf8
 from hub.match.index.bounded import safe_test
 from hub.match.index.buffers import Bytes, Hits, Keys, Offsets, Rows, frozen, string_buffers
-from hub.match.index.expressions import CASE_FRIENDS, Required, required
+from hub.match.index.expressions import CASE_FRIENDS
 from hub.match.index.literals import Literal, LiteralTable
 from hub.match.index.proposer import Proposer
+from hub.match.index.required import Required, required
 from hub.match.syntax import Comparison
 
 __all__ = ["TextIndex", "safe_test"]
 
 _CROWD: Final = 6
 """So many proposals of one text, and Hyperscan thins them out before they are judged."""
+_TOGETHER: Final = 16
+"""So many texts are scanned at once; only where something is found, each of them."""
+
+
+@kernel
+def _join(data: Bytes, offsets: Offsets, rows: Rows, out: Bytes) -> None:
+    at = np.uint64(0)
+    for row in rows:
+        for i in range(np.uint64(offsets[row]), np.uint64(offsets[row + 1])):
+            out[at] = data[i]
+            at += np.uint64(1)
+        out[at] = 0x0A
+        at += np.uint64(1)
 
 
 class TextIndex:
@@ -45,24 +60,28 @@ class TextIndex:
     def __init__(self, comparisons: Sequence[Comparison]) -> None:
         self._comparisons = tuple(comparisons)
         self._tests: list[Test] = [safe_test(comparison) for comparison in comparisons]
-        needs = {key: required(comparison) for key, comparison in enumerate(comparisons)}
-        weak = {
-            key: comparisons[key]
-            for key, need in needs.items()
-            if need is None or not need.selective
-        }
+        needs = {key: required(one) for key, one in enumerate(comparisons)}
+        anchored = {key: need for key, need in needs.items() if need and need.selective}
+        common = [key for key in needs if key not in anchored]
+        in_plain = {key: required(comparisons[key], plain=True) for key in common}
+        only_plain = {key: need for key, need in in_plain.items() if need and need.selective}
         needy = {key for key, need in needs.items() if need}
+        weak = {key: comparisons[key] for key in common if key not in only_plain}
         self._rest = Proposer(weak, needy)
-        self._weak = {k: need for k in self._rest.keys if (need := needs[k]) is not None}
+        scanned = [*only_plain, *self._rest.keys]
+        self._weak = {key: need for key in scanned if (need := needs[key]) is not None}
         self._needless = sorted(set(needs) - needy)
-        anchored = {k: need for k, need in needs.items() if need and k not in self._weak}
+        for key in weak.keys() - self._rest.keys:
+            if need := needs[key]:
+                anchored[key] = need
+        anchored |= only_plain
         self._decides: NDArray[np.bool_] = np.zeros(len(comparisons), dtype=np.bool_)
         self._decides[[key for key, need in anchored.items() if need.decides]] = True
         self._table = _table(anchored, len(comparisons))
 
     @cached_property
     def _weak_table(self) -> LiteralTable | None:
-        """Of what is left to Hyperscan; made when the first text comes that it cannot be asked."""
+        """Of tests whose literals are common beyond plain texts; made when such a text comes."""
         return _table(self._weak, len(self._comparisons))
 
     @cached_property
@@ -94,8 +113,9 @@ class TextIndex:
         found.append(self._tested(texts, _pairs(beyond, [self._needless] * len(beyond))))
         rows = np.concatenate([part[0] for part in found])
         keys = np.concatenate([part[1] for part in found])
-        order = np.lexsort((keys, rows))
-        return rows[order], keys[order]
+        # Beyond plain texts a test may be proposed in two ways.
+        both = np.unique(rows * len(self._comparisons) + keys)
+        return both // len(self._comparisons), (both % len(self._comparisons)).astype(np.int32)
 
     def find(self, text: str) -> Sequence[int]:
         """The tests that one text passes, in order; a lone surrogate counts as U+FFFD."""
@@ -160,11 +180,15 @@ class TextIndex:
         owners: list[int] = []
         proposed: list[list[int]] = []
         edges, view, of = texts.offsets.tolist(), texts.data.data, self._rest.of
-        for row in rows.tolist():
-            found = of(view[edges[row] : edges[row + 1]])
-            if found:
-                owners.append(row)
-                proposed.append(found)
+        for first in range(0, len(rows), _TOGETHER):
+            some = rows[first : first + _TOGETHER]
+            if self._rest.joins and not of(texts.lines(some)):
+                continue
+            for row in some.tolist():
+                found = of(view[edges[row] : edges[row + 1]])
+                if found:
+                    owners.append(row)
+                    proposed.append(found)
         return self._tested(texts, _pairs(owners, proposed))
 
     def _tested(self, texts: _Texts, hits: Hits) -> Hits:
@@ -197,9 +221,18 @@ class _Texts:
     def __init__(self, data: Bytes, offsets: Offsets, kinds: Bytes) -> None:
         self.data, self.offsets, self.kinds = data, offsets, kinds
         self._view = data.data
+        self._joined: Bytes = np.empty(0, dtype=np.uint8)
 
     def raw(self, row: int) -> memoryview:
         return self._view[int(self.offsets[row]) : int(self.offsets[row + 1])]
+
+    def lines(self, rows: Rows) -> memoryview:
+        """A few texts, one after the other, each with a line feed behind it."""
+        size = int((self.offsets[rows + 1] - self.offsets[rows]).sum()) + len(rows)
+        if size > len(self._joined):
+            self._joined = np.empty(2 * size, dtype=np.uint8)
+        _join(self.data, self.offsets, rows, self._joined)
+        return self._joined.data[:size]
 
     def text(self, row: int) -> str:
         """In normal form C, with U+FFFD for bytes that are no UTF-8."""

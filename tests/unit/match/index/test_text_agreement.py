@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from hub.match.index import utf8
 from hub.match.index.bounded import safe_test
-from hub.match.index.expressions import CASE_FRIENDS, required
+from hub.match.index.expressions import CASE_FRIENDS
 from hub.match.index.literals import Literal, LiteralTable
+from hub.match.index.required import required
 from hub.match.index.text import TextIndex
 from hub.match.syntax import Comparison, ObjectPath, Operator
 
@@ -66,7 +67,8 @@ REGEXES = st.sampled_from(
         "(?:reason|chain)(?:ing)?step", "(?i:rea)soning", "ste+p", "(?:step){2}", "step(?=a)",
         r"(a)\1", "^$", "[ab]{2}", r"\d+-\d+", ".", "(?i)caf\u00e9", "chain.*step",
         "(?s)chain.step", r"\w\s", "(?:abstep)*k", "(?:abstep)+k", r"re(?!b)asoning", r"(?x) st ep",
-        "\u4e2d\u6587", "\x00",
+        "\u4e2d\u6587", "\x00", r"(?m)^step$", r"step\Z", r"\Astep", r"k\s", r"ab\s+step",
+        r"[a-c]bstep", r"\d\d-\d", "(?:ab|ste|)pchain", r"\bab\b", "chain$", "^chain",
     ]
 )  # fmt: skip
 LIKES = st.lists(st.one_of(WORDS, st.just("%"), st.just("_")), max_size=6).map("".join)
@@ -117,9 +119,17 @@ def test_many_tests_of_one_text_are_thinned_out_and_none_is_lost(engine: str) ->
     [
         ("reasoning", [[("reasoning", False)]]),
         ("(?i)reasoning", [[("reasoning", True)]]),
-        ("reas(?i:on)ing-mode", [[("ing-mode", False)]]),
-        ("(?:alpha1|beta22) gamma", [[("alpha1", False), ("beta22", False)], [(" gamma", False)]]),
-        ("(?:alpha1|b) gamma", [[(" gamma", False)]]),
+        ("rea(?i:on)ing-mode", [[("ing-mode", False)]]),
+        ("(?:alpha1|beta22) gamma", [[("alpha1 gamma", False), ("beta22 gamma", False)]]),
+        ("(?:alpha1|b.) gamma", [[(" gamma", False)]]),
+        ("(?:alpha|betas.) gamma", [[("alpha", False), ("betas", False)], [(" gamma", False)]]),
+        ("[ab]a text long enough", [[("a text long enough", False)]]),
+        ("[ab]cde", [[("acde", False), ("bcde", False)]]),
+        ("(?i)[aA]cde", [[("acde", True)]]),
+        ("[^a]bcd", [[("bcd", False)]]),
+        ("[0-9a-z]bcd", [[("bcd", False)]]),
+        (r"a{2}bcd", [[("abcd", False)]]),
+        (r"\dab", [[("ab", False)]]),
         ("(?:alpha1)? gamma", [[(" gamma", False)]]),
         ("(?:alpha1){2,} gamma", [[("alpha1", False)], [(" gamma", False)]]),
         (r"\bexactly\b this", [[("exactly this", False)]]),
@@ -132,6 +142,15 @@ def test_required_literals(regex: str, parts: list[list[tuple[str, bool]]] | Non
     need = required(matches(regex))
     read = need and [[(one.decode(), caseless) for one, caseless in part] for part in need.parts]
     assert (read and sorted(read)) == (parts and sorted(parts))
+
+
+def test_a_short_word_reaches_to_the_space_beside_it_in_plain_texts() -> None:
+    need = required(matches(r"abc\s+"), plain=True)
+    assert need is not None
+    assert {one for one, _ in need.parts[0]} == {f"abc{one}".encode() for one in " \t\n\r\f\v"}
+    digits = required(matches(r"-\d\d-"), plain=True)
+    assert digits is not None
+    assert sorted(one for one, _ in digits.parts[0]) == [b"-%d" % n for n in range(10)]
 
 
 def test_no_other_character_is_a_letter_to_a_caseless_expression() -> None:

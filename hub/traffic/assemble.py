@@ -81,7 +81,10 @@ def _assembled(
     piece: Piece, tally: Tally, file_name: str
 ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
     lines = piece.lines
-    raw = {name: _plain(values) for name, values in piece.columns.items()}
+    raw = {
+        name: _readable(_plain(values), name, lines, tally)
+        for name, values in piece.columns.items()
+    }
     built: dict[str, pa.Array] = {}
     for name, values in raw.items():
         if name in _TIMES:
@@ -123,6 +126,28 @@ def _plain(values: Values) -> Values:
     if isinstance(values, pa.Array) and pa.types.is_dictionary(values.type):
         return values.dictionary_decode()
     return values
+
+
+def _readable(values: Values, name: str, lines: npt.NDArray[np.int64], tally: Tally) -> Values:
+    """The values without those that no text can be: Parquet promises UTF-8, and may not hold it."""
+    if not isinstance(values, pa.Array):
+        return values
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        values.validate()
+    else:
+        return values
+    out: list[Any] = []
+    bad: list[int] = []
+    for row, value in enumerate(values):
+        try:
+            out.append(value.as_py())
+        except UnicodeDecodeError:
+            out.append(None)
+            bad.append(row)
+    _note(tally, lines, bad, f"{name} is not UTF-8")
+    return out
 
 
 def _with_times(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Final
 
 import click
 
 from hub.cli.exits import exit_code
 from hub.cli.lazy import LazyGroup
-from hub.errors import StillwatchError
+from hub.errors import StillwatchError, StoreError
 
 # Imported on use, so that `stillwatch --help` and shell completion stay fast.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -60,6 +62,18 @@ def main() -> None:
         if error.hint:
             click.echo(f"  try: {error.hint}", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        # No command lets the error of a file of its own through: the output could not be written.
+        _discard_output()
+        reason = error.strerror or "cannot be written"
+        click.echo(f"stillwatch: {error.filename or 'standard output'}: {reason}", err=True)
+        sys.exit(exit_code(StoreError(reason)))
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from writing once more, at its end, what could not be written."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

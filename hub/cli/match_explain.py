@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hub.cli.match_words import counted, plain
+from hub.errors import InputError
 from hub.match.engine import IndicatorIndex
 from hub.match.explain import Explanation, explain
 from hub.match.trail import Trail, Trails
@@ -33,11 +34,20 @@ class Explained:
 
     Attributes:
         trails: for the run: which exchanges complete patterns over several of them.
+
+    Raises:
+        InputError: it is a number below one.
     """
 
     def __init__(self, index: IndicatorIndex, wanted: str, *, show_values: bool) -> None:
         self._index = index
         self._show_values = show_values
+        if wanted.removeprefix("-").isdecimal() and int(wanted) < 1:
+            raise InputError(
+                f"{wanted} is no number of matches",
+                where="--explain",
+                hint="a number from 1, the id of an exchange, or all",
+            )
         number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 6 else None
         self._event = None if number is not None or wanted == ALL else wanted
         self._left = MOST if number is None else min(number, MOST)
@@ -93,10 +103,15 @@ class Explained:
         """Print them, one panel each."""
         for source, told in self.explanations:
             console.print(_panel(source, told, names))
+        if self.explanations and not self._show_values:
+            console.print(
+                Text("values of exchanges are masked; --show-values shows them", style="dim")
+            )
         if self.left_out:
             console.print(Text(f"{self.left_out:,} more matches are not explained", style="dim"))
         elif not self.explanations:
-            console.print(Text("no match to explain", style="dim"))
+            of = "" if self._event is None else f" of exchange {plain(self._event)}"
+            console.print(Text(f"no match{of} to explain", style="yellow"))
 
 
 def _events(rows: Sequence[Mapping[str, Any]], events: pa.RecordBatch) -> dict[str, Any]:

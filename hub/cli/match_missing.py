@@ -42,7 +42,11 @@ _LAYER_OF: Final = {column: layer for layer, columns in LAYERS.items() for colum
 
 
 def needs(
-    unanswerable: Mapping[tuple[str, ...], Sequence[str]], *, customers: bool, keys: bool
+    unanswerable: Mapping[tuple[str, ...], Sequence[str]],
+    *,
+    customers: bool,
+    keys: bool,
+    joined: bool = True,
 ) -> list[str]:
     """One sentence for each thing that is lacking, the most wanted first.
 
@@ -50,6 +54,7 @@ def needs(
         unanswerable: STIX paths to the indicators that need them.
         customers: whether a customer table was given.
         keys: whether there are fingerprint keys.
+        joined: whether the customer table knows a customer of any exchange.
     """
     counts: Counter[tuple[str, str]] = Counter()
     unread, foreign, windows = 0, set[str](), 0
@@ -64,7 +69,7 @@ def needs(
             unread += len(ids)
             foreign.update(path for path in paths if path not in _COLUMN_OF)
         else:
-            counts[layer, _lack(columns, customers=customers, keys=keys)] += len(ids)
+            counts[layer, _lack(columns, customers, keys, joined)] += len(ids)
     said = [
         f"{count:,} {layer}indicator{' needs' if count == 1 else 's need'} {lack}"
         for (layer, lack), count in counts.most_common()
@@ -86,12 +91,14 @@ def needs(
     return said
 
 
-def _lack(columns: Sequence[str], *, customers: bool, keys: bool) -> str:
+def _lack(columns: Sequence[str], customers: bool, keys: bool, joined: bool) -> str:
     if not customers and CUSTOMER_COLUMNS.issuperset(columns):
         return "the customer table: --accounts FILE"
     if not keys and "fp_tokens" in columns:
         return "the channel's fingerprint keys: --home of a member"
     if customers and CUSTOMER_COLUMNS.issuperset(columns):
+        if not joined:
+            return "a customer table that knows these logs' customers: compare their ids"
         return f"{_named(columns)}, which the customer table lacks"
     return f"{_named(columns)}, which these logs lack"
 

@@ -107,7 +107,7 @@ def check_output(path: Path | None) -> None:
     if path is None:
         return
     if path.suffix not in _SUFFIXES:
-        raise InputError("a match file is .parquet or .jsonl", where=f"--out {path}")
+        raise InputError("the name must end in .parquet or .jsonl", where=f"--out {path}")
     if not path.parent.is_dir():
         raise InputError("no such folder", where=f"--out {path.parent}")
 

@@ -67,6 +67,12 @@ def _summary(report: MatchReport) -> Text:
     if report.span.first:
         text.append(f"; {_period(report.span)}")
     text.append(f"; {counted(len(report.indicators.index), 'indicator')} in use.")
+    if not len(report.indicators.index):
+        text.append(
+            " Nothing was looked for: `stillwatch pull` fetches indicators, --indicators names a "
+            "bundle of them.",
+            style="bold red",
+        )
     return text
 
 
@@ -143,7 +149,7 @@ def _customers(report: MatchReport, campaign: Campaign, examples: int) -> Render
         verdict = campaign.grade_of(customer)
         layers = ", ".join(f"{name} ({count})" for name, count in sorted(customer.layers.items()))
         table.add_row(
-            Text(plain(customer.account_id)),
+            Text(plain(customer.account_id), overflow="fold"),
             Text(verdict, style=_STYLES[verdict]),
             layers,
             iso(customer.span.first)[:16] if customer.span.first else "",
@@ -179,6 +185,7 @@ def _notes(report: MatchReport, examples: int) -> list[Text]:
         report.unanswerable(),
         customers=report.customer_table,
         keys=bool(report.indicators.keys),
+        joined=any(source.joined for source in report.sources),
     )
     notes += [Text(f"not answerable: {plain(sentence)}") for sentence in lacking]
     reasons: dict[str, list[str]] = {}

@@ -187,7 +187,7 @@ def test_mapping_and_customers(lab: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--out", "x.csv"], "a match file is .parquet or .jsonl"),
+        (["--out", "x.csv"], "the name must end in .parquet or .jsonl"),
         (["--out", "nowhere/x.jsonl"], "no such folder"),
         (["--map", "colour=x"], "neither side of 'colour=x'"),
         (["--accounts-map", "email=b"], "no customer table to map"),
@@ -387,6 +387,15 @@ def test_files_of_options_are_no_logs(log: Path, lab: Path, tmp_path: Path) -> N
     only.mkdir()
     (only / "m.jsonl").write_text("x")
     assert "no log files here" in str(_error(only, "--indicators", lab, "--out", only / "m.jsonl"))
+
+
+def test_without_indicators_the_report_says_that_nothing_was_looked_for(
+    log: Path, lab: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_bytes(codec.dumps({"type": "bundle", "objects": [{"type": "indicator"}]}))
+    assert "Nothing was looked for" in _ok(log, "--indicators", empty)
+    assert "Nothing was looked for" not in _ok(log, "--indicators", lab)
 
 
 def test_an_indicator_without_an_id_is_told(log: Path, lab: Path, tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ def test_with_a_customer_table_the_keys_or_its_columns_are_lacking() -> None:
     ]
 
 
+def test_a_customer_table_that_knows_no_customer_is_not_said_to_lack_columns() -> None:
+    (told,) = needs({_TOKENS: _ids(2)}, customers=True, keys=True, joined=False)
+    assert "need a customer table that knows these logs' customers" in told
+
+
 def test_both_families_of_address_are_one_column_and_layers_mix() -> None:
     both = PATHS["client_ip"][:2]
     assert needs({both: _ids(1)}, customers=False, keys=False) == [

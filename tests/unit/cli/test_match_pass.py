@@ -101,7 +101,22 @@ def test_explain_tells_clause_publisher_and_campaign(logs: Path, lab: Path) -> N
 
 
 def test_explain_of_an_exchange_without_match_says_so(logs: Path, lab: Path) -> None:
-    assert "no match to explain" in _match(logs, "--indicators", lab, "--explain", "b31").output
+    text = _match(logs, "--indicators", lab, "--explain", "b31").output
+    assert "no match of exchange b31 to explain" in text
+
+
+@pytest.mark.parametrize("wanted", ["0", "-3"])
+def test_less_than_one_match_cannot_be_explained(logs: Path, lab: Path, wanted: str) -> None:
+    done = CliRunner().invoke(command, [str(logs), "--indicators", str(lab), f"--explain={wanted}"])
+    assert isinstance(done.exception, InputError)
+    assert "no number of matches" in str(done.exception)
+
+
+def test_explanations_tell_that_values_are_masked(logs: Path, lab: Path) -> None:
+    told = "values of exchanges are masked"
+    asked = (logs, "--indicators", lab, "--explain", "1")
+    assert told in _match(*asked).output
+    assert told not in _match(*asked, "--show-values").output
 
 
 def test_a_finished_log_is_taken_from_the_journal(

@@ -162,7 +162,7 @@ def _show(document: dict[str, Any]) -> None:
     for one in document["unread_files"]:
         click.echo(f"not read: {plain(one['source'])}: {plain(one['reason'])}")
     click.echo(
-        f"{counted(document['exchanges'], 'exchange')} kept for {document['days']} days in "
+        f"{counted(document['exchanges'], 'exchange')} kept for {document['days']:,} days in "
         f"{document['store']}"
     )
     if document["dropped"]:

@@ -56,6 +56,10 @@ def _listed(path: Path | None) -> set[str]:
         return set()
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise InputError("cannot be read as text", where=str(path)) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except UnicodeError as error:
+        raise InputError(
+            "cannot be read as text", where=str(path), hint="UTF-8, one account id on each line"
+        ) from error
     return {line.strip() for line in lines if line.strip()}

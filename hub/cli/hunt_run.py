@@ -282,6 +282,9 @@ def _show(hunt: _Hunt, events: EventStore, examples: int) -> None:
     report = hunt.report
     if report is None:
         console.print(f"Nothing new to hunt for in {counted(kept, 'exchange')}.")
+        console.print(
+            "--all looks for all indicators again, as for an --accounts that was not given before."
+        )
         return
     for campaign in report.ordered():
         console.print(campaign_panel(report, campaign, examples))
@@ -294,6 +297,10 @@ def _show(hunt: _Hunt, events: EventStore, examples: int) -> None:
     )
     for sentence in lacking:
         console.print(Text(f"not answerable: {plain(sentence)}"))
+    if any("--accounts" in sentence for sentence in lacking):
+        console.print(
+            "--accounts FILE --all looks for what needs the customer table as well", style="dim"
+        )
     for problem in report.indicators.index.problems[:examples]:
         console.print(Text(f"not used: {plain(problem.indicator_id)}: {plain(problem.reason)}"))
     scans = report.indicators.index.scans

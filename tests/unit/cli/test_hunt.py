@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from hub.cli.main import cli
 from hub.errors import ConflictError, InputError
-from hub.match.schema import MATCH_SCHEMA
+from hub.match.schema import MATCH_SCHEMA, PATHS
 
 _TODAY = datetime.now(UTC).replace(microsecond=0)
 
@@ -85,6 +85,7 @@ def test_new_indicators_are_hunted_in_old_exchanges(tmp_path: Path, logs: Path) 
     assert sorted(table["event_id"].to_pylist()) == ["r107", "r157", "r57", "r7"]
     again = _hunt(store, "run", "--indicators", bundle)
     assert "Nothing new to hunt for in 200 exchanges." in again.output
+    assert "--all looks for all indicators again" in again.output
     _bundle(
         bundle,
         n1="[ipv4-addr:value = '192.0.2.7']",
@@ -128,6 +129,10 @@ def test_what_cannot_be_answered_is_told(tmp_path: Path, logs: Path) -> None:
     assert result.exit_code == 0, result.exception
     assert "0 exchanges matched" in result.output
     assert "not answerable: " in result.output
+    assert "--accounts FILE --all looks for" not in result.output
+    table = _bundle(tmp_path / "t.json", n2=f"[{PATHS['fp_tokens'][0]} = 'email:k:a']")
+    asked = _hunt(store, "run", "--indicators", table)
+    assert "--accounts FILE --all looks for" in asked.output
     kept = tmp_path / "texts"
     _hunt(kept, "add", logs, "--keep-prompts")
     found = _document(_hunt(kept, "run", "--indicators", bundle, "--json"))
@@ -159,6 +164,8 @@ def test_bad_input_is_told(tmp_path: Path, logs: Path) -> None:
     assert isinstance(_hunt(store, "add", logs / "c.jsonl").exception, InputError)
     folder = _document(_hunt(store, "add", logs, "--json"))
     assert [one["source"] for one in folder["unread_files"]] == ["c.jsonl"]
+    missing = _hunt(store, "forget", "--accounts-from", tmp_path / "none.txt")
+    assert "No such file" in str(missing.exception)
     bundle = _bundle(tmp_path / "i.json", n1="[ipv4-addr:value = ")
     result = _hunt(store, "run", "--indicators", bundle)
     assert "not used: indicator--" in result.output

@@ -11,10 +11,18 @@ from hub.cli.cluster_report import ClusterReport
 from hub.cli.match_output import iso
 from hub.cli.match_view import report_console
 from hub.cli.match_words import counted, plain
-from hub.match.cluster import Cluster
+from hub.match.cluster import Cluster, Parameters
 from hub.match.schema import LAYERS
 
 _EDGES = 8
+_MEANING = (
+    "score: how strongly it is told from honest accounts, 0 to 1; people decide what follows",
+    "told at: from when on the log had shown enough",
+    "others there: accounts outside the cluster that share the same; weight: what that tells",
+)
+_LEAST = Parameters().min_accounts
+_FEW = 4 * _LEAST
+"""Accounts below which a report without a cluster says that it means little."""
 
 
 def show(report: ClusterReport, examples: int) -> None:
@@ -23,6 +31,8 @@ def show(report: ClusterReport, examples: int) -> None:
     for cluster in report.found.clusters:
         console.print(_cluster(report, cluster, examples))
     console.print(_summary(report))
+    if report.found.clusters:
+        console.print(Text("\n".join(f"  {line}" for line in _MEANING), style="dim"))
     console.print(_sources(report))
     for note in _notes(report):
         console.print(note)
@@ -54,11 +64,7 @@ def _cluster(report: ClusterReport, cluster: Cluster, examples: int) -> Renderab
             f"{counted(len(cluster.findings), 'account')}, {counted(exchanges, 'exchange')}, "
             f"{iso(first)[:16]}Z to {iso(last)[:16]}Z; told at {iso(cluster.detected_at)[:16]}Z"
         ),
-        Text(
-            f"load is spread {even}; {verdict.prompt_share:.0%} of exchanges on its own templates, "
-            f"{verdict.egress_share:.0%} on its own addresses; {verdict.identity:.0%} of accounts "
-            "share a card, device, phone or mailbox"
-        ),
+        Text(f"load is spread {even}{_shares(report, cluster)}"),
     ]
     parts: list[RenderableType] = [*lines, _edges(cluster), _accounts(cluster, examples)]
     for label, hits, unit in (
@@ -73,6 +79,21 @@ def _cluster(report: ClusterReport, cluster: Cluster, examples: int) -> Renderab
             more = f" and {len(hits) - len(named)} more" if len(hits) > len(named) else ""
             parts.append(Text(f"{label}: {', '.join(named)}{more}"))
     return Panel(Group(*parts), title=title, title_align="left")
+
+
+def _shares(report: ClusterReport, cluster: Cluster) -> str:
+    """How much is its own; of what no log shows, a share of 0 % would be untrue."""
+    shown, verdict = report.found.shown, cluster.verdict
+    told = ""
+    if shown.get("prompt") or shown.get("prompt_bands"):
+        told += f"; {verdict.prompt_share:.0%} of exchanges on its own templates"
+    if shown.get("client_ip"):
+        share = f"{verdict.egress_share:.0%}"
+        told += f", {share}" if told else f"; {share} of exchanges"
+        told += " on its own addresses"
+    if shown.get("fp_tokens"):
+        told += f"; {verdict.identity:.0%} of accounts share a card, device, phone or mailbox"
+    return told
 
 
 def _edges(cluster: Cluster) -> Table:
@@ -97,7 +118,7 @@ def _accounts(cluster: Cluster, examples: int) -> RenderableType:
     for one in ranked[:examples]:
         layers = sorted(one.evidence.items(), key=lambda item: -item[1])
         table.add_row(
-            Text(plain(one.account_id)),
+            Text(plain(one.account_id), overflow="fold"),
             f"{one.score:.2f}",
             iso(one.detected_at)[:16],
             f"{one.exchanges:,}",
@@ -140,6 +161,14 @@ def _notes(report: ClusterReport) -> list[Text]:
         stored = column == "prompt" and shown.get("prompt_bands")
         if not shown.get(column) and not stored:
             notes.append(Text(lack, style="yellow"))
+    if not report.found.clusters and report.found.accounts < _FEW:
+        notes.append(
+            Text(
+                f"{counted(report.found.accounts, 'account')}: too few to mean much; a cluster has "
+                f"{_LEAST} or more and shows only beside others",
+                style="yellow",
+            )
+        )
     if report.found.unnamed:
         count = counted(report.found.unnamed, "exchange")
         notes.append(Text(f"{count} name neither an account nor a key, and were left out"))

@@ -27,6 +27,11 @@ def invoke(*arguments: object, home: Path) -> Result:
     )
 
 
+def unwrapped(result: Result) -> str:
+    """What was printed, without frames and the ends of lines."""
+    return " ".join(result.output.replace("│", " ").split())
+
+
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("logs")
@@ -72,6 +77,9 @@ def test_findings_name_accounts_cluster_score_and_time(log: Path, tmp_path: Path
     assert set(found["account_id"].to_pylist()) == POOL
     assert "1 cluster, 20 of 319 accounts" in result.output
     assert "--accounts FILE" in result.output
+    assert "score: how strongly" in result.output
+    assert "its own addresses" in unwrapped(result)
+    assert "of accounts share a card" not in unwrapped(result)
     assert oct(out.stat().st_mode & 0o777) == "0o600"
 
 
@@ -89,6 +97,21 @@ def test_a_customer_table_joins_without_any_channel_key(log: Path, tmp_path: Pat
     assert kinds["payment-instrument"]["accounts"] == 5
     assert kinds["address"]["value"] == "203.0.113.0/24"
     assert "pmfp_" not in result.stdout
+
+
+def test_what_accounts_share_by_card_is_told_with_a_customer_table(
+    log: Path, tmp_path: Path
+) -> None:
+    result = invoke(log, "--accounts", log.with_name("customers.csv"), home=tmp_path)
+    assert "% of accounts share a card" in unwrapped(result)
+
+
+def test_silence_about_a_few_accounts_is_told_to_mean_little(tmp_path: Path) -> None:
+    rows = [f"2026-11-10T00:00:0{n}Z,cus-{n},192.0.2.{n}" for n in range(9)]
+    small = tmp_path / "small.csv"
+    small.write_text("\n".join(["timestamp,account_id,client_ip", *rows]) + "\n")
+    result = invoke(small, home=tmp_path)
+    assert "9 accounts: too few to mean much" in result.output
 
 
 def test_window_patterns_and_hits_are_told(log: Path, tmp_path: Path) -> None:

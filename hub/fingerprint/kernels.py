@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.fingerprint.jit import kernel
+from hub.fingerprint.jit import inlined, kernel
 from hub.fingerprint.masking import WORD, Bytes, Offsets
 
 Words32 = NDArray[np.uint32]
@@ -25,6 +25,7 @@ ROWS_PER_BAND: Final = HASHES // BANDS
 
 _FNV_OFFSET: Final = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME: Final = np.uint64(0x100000001B3)
+_SPACE: Final = np.uint64(0x20)
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2: Final = np.uint64(0x94D049BB133111EB)
@@ -52,33 +53,52 @@ def coefficients() -> tuple[Words32, Words32]:
     return multipliers, addends
 
 
-@kernel
-def shingles(data: Bytes, start: int, end: int, classes: Bytes, out: Words32) -> int:
-    """Hash the word 3-shingles of one text; `out` must hold (end - start + 1) // 2 values.
+@inlined
+def _fed(
+    word: bool, byte: np.uint64, first: np.uint64, second: np.uint64, third: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64]:
+    """The three states after one byte of a word, or after the end of one."""
+    taken = byte if word else _SPACE
+    return (
+        ((first if word else second) ^ taken) * _FNV_PRIME,
+        ((second if word else third) ^ taken) * _FNV_PRIME,
+        (third ^ taken) * _FNV_PRIME if word else _FNV_OFFSET,
+    )
 
-    Three FNV-1a states run abreast: one for each shingle that the present word belongs to.
+
+@kernel
+def shingles(
+    data: Bytes, start: int, end: int, classes: Bytes, states: Words64, out: Words32
+) -> int:
+    """Hash the word 3-shingles of one text.
+
+    Three FNV-1a states run abreast: one for each shingle that the present word belongs to. There
+    is no branch on a byte: no processor foresees where words end.
+
+    Args:
+        states: room for the work, (end - start + 1) // 2 + 1 values, as `out` must have.
     """
     first = second = third = _FNV_OFFSET
+    words = np.uint64(0)
+    before = False
+    for i in range(np.uint64(start), np.uint64(end)):
+        byte = data[i]
+        word = classes[byte] & WORD != 0
+        states[words] = first
+        words += np.uint64(before & (not word))
+        fed = _fed(word, np.uint64(byte), first, second, third)
+        going = word | before
+        first = fed[0] if going else first
+        second = fed[1] if going else second
+        third = fed[2] if going else third
+        before = word
+    states[words] = first
+    words += np.uint64(before)
     count = 0
-    seen = 0
-    i = start
-    while i < end:
-        if not classes[data[i]] & WORD:
-            i += 1
-            continue
-        first = (second ^ np.uint64(0x20)) * _FNV_PRIME
-        second = (third ^ np.uint64(0x20)) * _FNV_PRIME
-        third = _FNV_OFFSET
-        while i < end and classes[data[i]] & WORD:
-            byte = np.uint64(data[i])
-            first = (first ^ byte) * _FNV_PRIME
-            second = (second ^ byte) * _FNV_PRIME
-            third = (third ^ byte) * _FNV_PRIME
-            i += 1
-        seen += 1
-        if seen >= SHINGLE_WORDS:
-            out[count] = np.uint32(mix64(first) >> np.uint64(32))
-            count += 1
+    # A state is whole once it has seen three words.
+    for k in range(np.uint64(SHINGLE_WORDS - 1), words):
+        out[count] = np.uint32(mix64(states[k]) >> np.uint64(32))
+        count += 1
     return count
 
 
@@ -118,9 +138,10 @@ def band_rows(data: Bytes, offsets: Offsets, classes: Bytes, out: Words64) -> No
     longest = 0
     for row in range(offsets.size - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
-    hashed = np.empty(longest // 2 + 1, np.uint32)
+    states = np.empty((longest + 1) // 2 + 1, np.uint64)
+    hashed = np.empty((longest + 1) // 2 + 1, np.uint32)
     for row in range(offsets.size - 1):
-        count = shingles(data, offsets[row], offsets[row + 1], classes, hashed)
+        count = shingles(data, offsets[row], offsets[row + 1], classes, states, hashed)
         if count:
             minima(hashed, count, multipliers, addends, least)
             fold_bands(least, out[row])

@@ -223,7 +223,7 @@ class EventStore:
             raise StoreError(
                 "a file of the event store is damaged",
                 where=part.file,
-                hint="stillwatch hunt forget --before TIME, then add its logs again",
+                hint="stillwatch hunt forget --before TIME drops it; a new --store takes all again",
             ) from error
 
     def expire(self, now: datetime) -> int:

@@ -118,9 +118,10 @@ class Judge:
         return Verdict(**{**vars(shown), "reason": self._reason(shown)})
 
     def _evenness(self, group: Group) -> float:
-        """Spread of load over all accounts that live on the group's templates.
+        """Spread of load over all accounts that live on the group's templates as members do.
 
-        Members alone would look even: their load helped to choose them.
+        Members alone would look even: their load helped to choose them. Users of a template whose
+        client and addresses are others are another crowd, whose load says nothing of this one.
         """
         scorer, profile = self._scorer, group.profiles.prompt
         layer = scorer.prompt
@@ -135,6 +136,8 @@ class Judge:
         work = layer.weighed(profile, users, member)
         usual = float(np.median(group.evidence.work))
         living = users[work >= scorer.parameters.relative_work * usual]
+        evidence = scorer.evidence(group.profiles, living)
+        living = living[np.maximum(evidence.client, evidence.egress) > 0]
         return evenness(scorer.traffic, np.union1d(living, group.members))
 
     def _pool(self, group: Group) -> float:
@@ -148,11 +151,13 @@ class Judge:
         return float(np.exp(-(part * np.log(part)).sum()))
 
     def _site(self, shown: Verdict) -> bool:
-        """Whether it looks like one office: few accounts behind one door, or one payer there."""
+        """Whether it looks like one office: few accounts behind one door, or one payer there; or
+        like a class, whose students have nothing but the door and the work in common."""
         limits = self._scorer.parameters
         if not 0 < shown.addresses < limits.site_addresses:
             return False
-        return shown.accounts < limits.site_accounts or shown.payer >= limits.one_payer
+        few = shown.accounts < limits.site_accounts
+        return few or shown.payer >= limits.one_payer or shown.identity < _LEAST["identity"]
 
     def _payer(self, group: Group) -> float:
         """Largest share of the members that one token has."""

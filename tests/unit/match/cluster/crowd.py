@@ -13,7 +13,7 @@ from hub.match.schema import TRAFFIC_SCHEMA
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 _WORDS = [a + b + c for a in "brtlm" for b in ("an", "el", "or", "ist") for c in ("a", "ic", "ed")]
-_RULES = (
+RULES = (
     "Solve the task below and write out each intermediate conclusion before the final verdict.",
     "Then name the rule that decided it and rate your own certainty in one closing sentence.",
 )
@@ -82,7 +82,7 @@ def pool(seed: int, shape: Pool, days: int = 4, name: str = "pool") -> list[Row]
                         "fp_tokens": tokens,
                         "client_ip": f"203.0.113.{int(rng.integers(1, 12))}",
                         "user_agent": "relay/1",
-                        "prompt": f"{_RULES[0]} {question}. {_RULES[1]}" if own else question,
+                        "prompt": f"{RULES[0]} {question}. {RULES[1]}" if own else question,
                         "hour": day * 24 + float(rng.uniform(0, 24)),
                     }
                 )

@@ -11,7 +11,7 @@ import pytest
 
 from hub.match.cluster import ClusterDetector, Clusters, Parameters, WindowPattern, matching
 from hub.match.schema import TRAFFIC_SCHEMA
-from tests.unit.match.cluster.crowd import START, Pool, batch, people, pool
+from tests.unit.match.cluster.crowd import RULES, START, Pool, batch, people, pool
 
 
 def detect(*batches: pa.RecordBatch, parameters: Parameters | None = None) -> Clusters:
@@ -98,6 +98,27 @@ def test_one_office_without_an_organisation_is_no_pool() -> None:
     for row in rows:
         row["client_ip"] = "192.0.2.80"
     assert reported(detect(batch(people(1) + rows))) == set()
+
+
+def test_a_class_on_one_campus_with_one_assignment_is_no_pool() -> None:
+    students = pool(9, Pool(accounts=50, carded=0.0), name="student")
+    for row in students:
+        row["client_ip"] = "198.51.100.7"
+    assert not detect(batch(people(1) + students)).clusters
+
+
+def test_others_who_use_a_template_elsewhere_do_not_hide_a_pool() -> None:
+    """Their load is uneven, but neither their client nor their addresses are the pool's."""
+    others = people(8, count=18)
+    rng = np.random.default_rng(8)
+    for row in others:
+        row["account_id"] = f"other-{row['account_id']}"
+        row["client_ip"] = f"192.0.2.{int(rng.integers(1, 20))}"
+        row["user_agent"] = "service/1"
+        row["prompt"] = f"{RULES[0]} {row['prompt']}. {RULES[1]}"
+    found = detect(batch(people(1) + pool(2, Pool(rate=40)) + others))
+    assert len(found.clusters) == 1
+    assert reported(found) == POOL
 
 
 def test_strangers_on_one_campus_are_no_pool() -> None:

@@ -65,6 +65,11 @@ class _Hunt:
         assert self.report is not None
         self.report.followed = match_limits.gathered(self.report.followed, report)
 
+    @property
+    def blind(self) -> frozenset[str]:
+        """The indicators that nothing in the store can answer."""
+        return frozenset(one for ids in self.not_answerable.values() for one in ids)
+
     def compiled(self, ids: frozenset[str]) -> Indicators:
         """Some of the indicators, with everything that is no indicator."""
         return compile_indicators(
@@ -164,7 +169,7 @@ def command(
             with match_sink(out) as sink:
                 _run(hunt, events, due, sink, jobs)
         if due and (since, until) == (None, None):
-            hunted.note(versions, events.catalogue.generation)
+            hunted.note(versions.without(hunt.blind), events.catalogue.generation)
             hunted.save(events.path)
     if as_json:
         print_json(_document(hunt, events, limit_examples))
@@ -210,21 +215,26 @@ def _run(
     sink: MatchSink,
     jobs: int,
 ) -> None:
-    """Hunt for what is due, into the report and the match file."""
+    """Hunt for what is due, into the report and the match file.
+
+    What the store cannot answer stays due: a customer table, or other logs, may come.
+    """
     wanted = frozenset[str]().union(*(ids for _, ids in due))
     whole = hunt.compiled(wanted)
     hunt.report = MatchReport(whole)
     hunt.report.customer_table = hunt.accounts is not None
     parts = events.parts()
-    planned = passes(due, frozenset(one.indicator_id for one in whole.index.watches), parts)
     filled = {name for part in parts for name in part.columns}
     if hunt.accounts is not None:
         filled.update(LAYERS["account"])
     for identifier, paths in whole.index.coverage(filled).not_answerable.items():
         hunt.not_answerable.setdefault(tuple(sorted(set(paths))), []).append(identifier)
+    blind = hunt.blind
+    stateful = frozenset(one.indicator_id for one in whole.index.watches) - blind
+    planned = passes([(done, ids - blind) for done, ids in due], stateful, parts)
     with progress("Hunting", sum(one.rows for one in planned)) as advance:
         for one in planned:
-            index = whole if one.indicators == wanted else hunt.compiled(one.indicators)
+            index = whole if one.indicators == wanted - blind else hunt.compiled(one.indicators)
             hunt.passes.append({"indicators": len(one.indicators), "exchanges": one.rows})
             _search(hunt, events, one, index, sink, jobs, advance)
 
@@ -283,7 +293,7 @@ def _show(hunt: _Hunt, events: EventStore, examples: int) -> None:
     if report is None:
         console.print(f"Nothing new to hunt for in {counted(kept, 'exchange')}.")
         console.print(
-            "--all looks for all indicators again, as for an --accounts that was not given before."
+            "--all looks for all indicators again, as after a change of the customer table."
         )
         return
     for campaign in report.ordered():
@@ -299,7 +309,7 @@ def _show(hunt: _Hunt, events: EventStore, examples: int) -> None:
         console.print(Text(f"not answerable: {plain(sentence)}"))
     if any("--accounts" in sentence for sentence in lacking):
         console.print(
-            "--accounts FILE --all looks for what needs the customer table as well", style="dim"
+            "what needs the customer table is looked for once you give --accounts FILE", style="dim"
         )
     for problem in report.indicators.index.problems[:examples]:
         console.print(Text(f"not used: {plain(problem.indicator_id)}: {plain(problem.reason)}"))

@@ -7,7 +7,7 @@ A file that is damaged says nothing: everything is hunted again, which costs tim
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,10 @@ class Versions:
             if known is None or modified >= known[0]:
                 newest[identifier] = (modified, _mark(identifier, written))
         return cls({identifier: mark for identifier, (_, mark) in newest.items()})
+
+    def without(self, ids: Collection[str]) -> Versions:
+        """The same without some indicators."""
+        return Versions({name: mark for name, mark in self.marks.items() if name not in ids})
 
 
 def _moment(written: str) -> datetime:

@@ -16,7 +16,7 @@ import numpy as np
 
 from hub.fingerprint.jit import kernel
 from hub.fingerprint.masking import Index
-from hub.match.index.buffers import Bytes, Offsets
+from hub.match.index.buffers import Bytes, Offsets, frozen
 from hub.match.index.expressions import CASE_FRIENDS
 
 PLAIN: Final = 0
@@ -88,8 +88,10 @@ def _kinds(data: Bytes, offsets: Offsets, points: Bytes, out: Bytes) -> None:
 def kinds(data: Bytes, offsets: Offsets) -> Bytes:
     """The kind of each of N texts, given as bytes and N + 1 offsets."""
     out: Bytes = np.empty(len(offsets) - 1, dtype=np.uint8)
-    if ascii_kinds(data, offsets, out):
-        _kinds(data, offsets, code_points(), out)
+    # One form of the arguments, so that each kernel is compiled once.
+    data, starts = frozen(data), frozen(offsets.astype(np.int64, copy=False))
+    if ascii_kinds(data, starts, out):
+        _kinds(data, starts, frozen(code_points()), out)
     return out
 
 

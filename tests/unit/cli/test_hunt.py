@@ -129,16 +129,29 @@ def test_what_cannot_be_answered_is_told(tmp_path: Path, logs: Path) -> None:
     assert result.exit_code == 0, result.exception
     assert "0 exchanges matched" in result.output
     assert "not answerable: " in result.output
-    assert "--accounts FILE --all looks for" not in result.output
+    assert "once you give --accounts FILE" not in result.output
     table = _bundle(tmp_path / "t.json", n2=f"[{PATHS['fp_tokens'][0]} = 'email:k:a']")
     asked = _hunt(store, "run", "--indicators", table)
-    assert "--accounts FILE --all looks for" in asked.output
+    assert "once you give --accounts FILE" in asked.output
     kept = tmp_path / "texts"
     _hunt(kept, "add", logs, "--keep-prompts")
     found = _document(_hunt(kept, "run", "--indicators", bundle, "--json"))
     assert found["matched_exchanges"] == 200
     refused = _hunt(store, "add", logs, "--keep-prompts")
     assert isinstance(refused.exception, ConflictError)
+
+
+def test_what_the_store_cannot_answer_stays_due(tmp_path: Path, logs: Path) -> None:
+    store = tmp_path / "store"
+    path = "user-account:extensions.'extension-definition--509b69b0-5e74-5443-a941-a12fce0f875a'"
+    bundle = _bundle(tmp_path / "i.json", n1=f"[{path}.email_domain = 'mail.example']")
+    _hunt(store, "add", logs)
+    blind = _document(_hunt(store, "run", "--indicators", bundle, "--json"))
+    assert (blind["passes"], blind["not_answerable"][0]["count"]) == ([], 1)
+    table = tmp_path / "customers.csv"
+    table.write_text("account_id,email\nacct-3,someone@mail.example\n")
+    seen = _document(_hunt(store, "run", "--indicators", bundle, "--json", "--accounts", table))
+    assert seen["matched_exchanges"] == 20
 
 
 def test_status_and_forgetting(tmp_path: Path, logs: Path) -> None:

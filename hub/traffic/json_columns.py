@@ -6,8 +6,8 @@ odd is parsed as every line would be without it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -46,10 +46,14 @@ class Layout:
     Args:
         columns: the columns to fill; the time stands first.
         paths: TRAFFIC column and the keys on the way to the field, outermost first.
+        kinds: what a column takes that is none of TRAFFIC's.
+        inner: what objects on the way are: `INNER` or `NO_TEXT`.
     """
 
     columns: tuple[str, ...]
     paths: tuple[tuple[str, tuple[str, ...]], ...]
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    inner: int = json_fields.INNER
 
     @classmethod
     def of(
@@ -74,14 +78,18 @@ class Layout:
                 leaf = step + 1 == len(path)
                 if key not in keys:
                     keys.append(key)
-                    columns.append(self._column(name) if leaf else json_fields.INNER)
+                    columns.append(self._column(name) if leaf else self.inner)
                     owners.append(name)
-                elif leaf or columns[keys.index(key)] != json_fields.INNER:
+                elif leaf or columns[keys.index(key)] != self.inner:
                     return None  # one field for two columns, or a field inside a field
                 node = keys.index(key) + 1
         if len(keys) > MAX_KEYS:
             return None
         return self._fields(keys, columns), tuple(owners)
+
+    def takes(self, name: str) -> int:
+        """What a column takes."""
+        return self.kinds[name] if name in self.kinds else takes(name)
 
     def _column(self, name: str) -> int:
         return self.columns.index(name) if name in self.columns else json_fields.GLIMPSED
@@ -103,7 +111,7 @@ class Layout:
                 len(text),
                 node,
                 column,
-                takes(self.columns[column]) if column >= 0 else -1,
+                self.takes(self.columns[column]) if column >= 0 else -1,
             )
             for number, ((node, text), column) in enumerate(zip(keys, columns, strict=True))
         ]
@@ -147,7 +155,7 @@ def passes(
             if glimpsed >> key & 1:
                 tally.glimpsed.add(owner)
         columns = {
-            name: _column(raw, found.cells[position, :read], takes(name))
+            name: _column(raw, found.cells[position, :read], layout.takes(name))
             for position, name in enumerate(layout.columns)
         }
         yield Pass(
@@ -177,11 +185,11 @@ def _is_utf8(data: memoryview) -> bool:
 
 
 def _column(raw: Bytes, cells: Longs, kind: int) -> Any:
-    if kind == json_fields.AS_LIST:
+    if kind in (json_fields.AS_LIST, json_fields.AS_JSON):
         return _lists(raw, cells)
     shown = cells[:, 1] != json_fields.ABSENT
     validity = None if shown.all() else pa.py_buffer(np.packbits(shown, bitorder="little"))
-    if kind == json_fields.AS_TEXT:
+    if kind in (json_fields.AS_TEXT, json_fields.AS_STRING):
         offsets = np.zeros(len(cells) + 1, np.int64)
         room = pa.allocate_buffer(_room_of_texts(cells))
         _gather(raw, cells, offsets, np.frombuffer(room, np.uint8))
@@ -218,9 +226,10 @@ def _gather(raw: Bytes, cells: Longs, offsets: Longs, out: Bytes) -> None:
 
 
 def _lists(raw: Bytes, cells: Longs) -> list[Any]:
-    """Lists are few and short: they are read by the ordinary parser, all at once."""
+    """Nested values are read by the ordinary parser, those of all lines at once."""
+    view = raw.data
     spans = [
-        bytes(raw[start : told >> 3]) if told & 7 == json_fields.NESTED else b"null"
+        view[start : told >> 3] if told & 7 == json_fields.NESTED else b"null"
         for start, told in cells.tolist()
     ]
     return _texts.decode(b"[" + b",".join(spans) + b"]")

@@ -24,12 +24,16 @@ AS_TEXT: Final = 0
 AS_NUMBER: Final = 1
 AS_TIME: Final = 2
 AS_LIST: Final = 3
+AS_STRING: Final = 4
+AS_JSON: Final = 5
 
 UNKNOWN: Final = -1
 GLIMPSED: Final = -1
 """Instead of a column: nobody asked for the field, only whether it ever has a value."""
 INNER: Final = -2
 """Instead of a column: an object on the way to wanted fields."""
+NO_TEXT: Final = -3
+"""As `INNER`, of a field whose text, if it is one, may hold the object as JSON."""
 
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _FOLD: Final = np.uint64(32)

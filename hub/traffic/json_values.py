@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from hub.fingerprint.jit import inlined, kernel
 from hub.traffic.vectors import byte_at
 
@@ -44,6 +46,31 @@ def epoch(value: int) -> int:
     if value < 100_000_000_000_000_000:
         return value
     return value // 1_000
+
+
+@inlined
+def fraction_epoch(data: int, at: int, end: int) -> int:
+    """Seconds with a fraction, of at most 16 digits, as `epoch`; rounded as a double is."""
+    if end - at > 17:
+        return NO_TIME
+    value = 0
+    scale = 1.0
+    behind = False
+    for k in range(at, end):
+        byte = byte_at(data, k)
+        if byte == 0x2E:
+            behind = True
+        elif 0x30 <= byte <= 0x39:
+            value = value * 10 + (byte - 0x30)
+            if behind:
+                scale *= 10.0
+        else:
+            return NO_TIME
+    # Both are whole and below 2**53, so that this is the double that stands for the number.
+    seconds = value / scale
+    if value >= 1 << 53 or not 1.0 < seconds < 4e9:
+        return NO_TIME
+    return int(np.rint(seconds * 1e6))
 
 
 @inlined

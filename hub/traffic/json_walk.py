@@ -13,7 +13,9 @@ import numpy as np
 from hub.fingerprint.jit import inlined, kernel
 from hub.traffic.json_fields import (
     ABSENT,
+    AS_JSON,
     AS_LIST,
+    AS_STRING,
     AS_TEXT,
     AS_TIME,
     ESCAPED,
@@ -27,6 +29,7 @@ from hub.traffic.json_fields import (
     LINE_SEEN,
     NAIVE,
     NESTED,
+    NO_TEXT,
     NUMBER,
     ODD,
     PLAIN,
@@ -39,7 +42,7 @@ from hub.traffic.json_fields import (
     key_of,
 )
 from hub.traffic.json_tokens import QUOTE, literal_end, number_end, string_end
-from hub.traffic.json_values import NO_TIME, epoch, iso_time, whole_number
+from hub.traffic.json_values import NO_TIME, epoch, fraction_epoch, iso_time, whole_number
 from hub.traffic.line_ends import line_end
 from hub.traffic.vectors import byte_at, item, put_item
 
@@ -88,7 +91,9 @@ def _text_cell(data: int, at: int, end: int, escaped: bool, takes: int) -> tuple
         if micros == NO_TIME or escaped:
             return 0, -1, 0
         return micros, NUMBER, 1 if naive else 0
-    if takes != AS_TEXT:
+    if takes == AS_JSON:
+        return at - 1, (end + 1) << 3 | NESTED, 0
+    if takes not in (AS_TEXT, AS_STRING):
         return 0, -1, 0
     if end == at:
         return 0, ABSENT, 0
@@ -99,7 +104,9 @@ def _text_cell(data: int, at: int, end: int, escaped: bool, takes: int) -> tuple
 def _number_cell(data: int, at: int, end: int, takes: int) -> tuple[int, int]:
     """A whole number as a cell; -1 where the column takes none."""
     value, fits = whole_number(data, at, end)
-    if not fits or takes == AS_LIST or (takes == AS_TEXT and byte_at(data, at) == 0x2D):
+    if takes in (AS_LIST, AS_STRING, AS_JSON):
+        return 0, -1
+    if not fits or (takes == AS_TEXT and byte_at(data, at) == 0x2D):
         return 0, -1
     if takes == AS_TEXT:
         return at, end << 3 | PLAIN
@@ -108,6 +115,13 @@ def _number_cell(data: int, at: int, end: int, takes: int) -> tuple[int, int]:
         if value == NO_TIME:
             return 0, -1
     return value, NUMBER
+
+
+@inlined
+def _fraction_cell(data: int, at: int, end: int, takes: int) -> tuple[int, int]:
+    """A number with a point as a cell; -1 where it is no time."""
+    value = fraction_epoch(data, at, end) if takes == AS_TIME else NO_TIME
+    return value, (-1 if value == NO_TIME else NUMBER)
 
 
 @inlined
@@ -134,9 +148,10 @@ def _scalar(
     if byte == 0x2D or 0x30 <= byte <= 0x39:
         end, whole = number_end(data, at, size)
         if end >= 0 and column >= 0:
-            if not whole:
-                return -1, False
-            value, kind = _number_cell(data, at, end, takes)
+            if whole:
+                value, kind = _number_cell(data, at, end, takes)
+            else:
+                value, kind = _fraction_cell(data, at, end, takes)
             if kind < 0:
                 return -1, False
             put_item(cell, 0, value)
@@ -190,7 +205,7 @@ def _first(state: int, place: int, number: int) -> bool:
 @inlined
 def _open(byte: int, at: int, column: int, takes: int, inner: int, cell: int, state: int) -> int:
     """Enter an object or a list; gives where its first member begins, or -1."""
-    if column >= 0 and (takes != AS_LIST or byte == _OPEN_OBJECT):
+    if column >= 0 and takes != AS_JSON and (takes != AS_LIST or byte == _OPEN_OBJECT):
         return -1
     depth = item(state, _LEVEL)
     if depth == _DEPTH:
@@ -231,13 +246,15 @@ def _value(
             return -1
         column = item(keys, key * KEY + KEY_COLUMN)
         takes = item(keys, key * KEY + KEY_TAKES)
-        if column == INNER:
+        if column in (INNER, NO_TEXT):
             inner = key + 1
     cell = cells + 16 * (column * capacity + row)
     byte = byte_at(data, at)
     if byte in (_OPEN_OBJECT, _OPEN_LIST):
         at = _open(byte, at, column, takes, inner, cell, state)
         valued = True
+    elif column == NO_TEXT and byte == QUOTE:
+        return -1
     else:
         at, valued = _scalar(data, at, size, utf8, column, takes, cell, totals)
     if valued and key >= 0:

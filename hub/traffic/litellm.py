@@ -13,8 +13,9 @@ import msgspec
 
 from hub.errors import InputError
 from hub.fingerprint import normalise
-from hub.traffic.decode import Head, JsonLine, LineFormat, Row
+from hub.traffic.decode import Head, JsonLine, Row
 from hub.traffic.messages import prompt_text
+from hub.traffic.slots import SlotFormat, Slots, slot_kinds
 
 _AGENT_TAG: Final = "User-Agent: "
 _COLUMNS: Final = frozenset(
@@ -99,6 +100,77 @@ def _agent(meta: _Metadata, tags: Any) -> Any:
     return max(found, key=len, default=None)
 
 
+_SLOTS: Final = {
+    "observed_at": ("startTime",),
+    "model": ("model",),
+    "model_group": ("model_group",),
+    "provider": ("custom_llm_provider",),
+    "end_user": ("end_user",),
+    "address": ("requester_ip_address",),
+    "tags": ("request_tags",),
+    "messages": ("messages",),
+    "input_tokens": ("prompt_tokens",),
+    "output_tokens": ("completion_tokens",),
+    "meta_agent": ("metadata", "user_agent"),
+    "meta_address": ("metadata", "requester_ip_address"),
+}
+_SPEND_SLOTS: Final = _SLOTS | {
+    "id": ("request_id",),
+    "user": ("user",),
+    "org": ("organization_id",),
+    "team": ("team_id",),
+    "key": ("api_key",),
+    "request": ("proxy_server_request",),
+}
+_PAYLOAD_SLOTS: Final = _SLOTS | {
+    "id": ("id",),
+    "user": ("metadata", "user_api_key_user_id"),
+    "meta_end_user": ("metadata", "user_api_key_end_user_id"),
+    "org": ("metadata", "user_api_key_org_id"),
+    "team": ("metadata", "user_api_key_team_id"),
+    "hash": ("metadata", "user_api_key_hash"),
+    "key": ("metadata", "user_api_key"),
+    "email": ("metadata", "user_api_key_user_email"),
+}
+_SHARED: Final = {
+    "event_id": ("id",),
+    "client_ip": ("address", "meta_address"),
+    "provider_name": ("provider",),
+    "request_model": ("model", "model_group"),
+}
+_SPEND_CHAINS: Final = _SHARED | {
+    "account_id": ("user", "end_user"),
+    "org_id": ("org", "team"),
+    "api_key_id": ("key",),
+}
+_PAYLOAD_CHAINS: Final = _SHARED | {
+    "account_id": ("user", "end_user", "meta_end_user"),
+    "org_id": ("org", "team"),
+    "api_key_id": ("hash", "key"),
+}
+
+
+def _agents(slots: Slots) -> Any:
+    """User agents of some records; of those without one, out of their tags."""
+    agents = slots["meta_agent"]
+    if not agents.null_count or not any(slots["tags"]):
+        return agents
+    pairs = zip(agents.to_pylist(), slots["tags"], strict=True)
+    return [agent or _agent(_NO_METADATA, tags) or None for agent, tags in pairs]
+
+
+def _prompts(slots: Slots) -> list[str | None]:
+    prompts = [prompt_text(value) for value in slots["messages"]]
+    if "request" in slots:
+        pairs = zip(prompts, slots["request"], strict=True)
+        prompts = [prompt or prompt_text(value) for prompt, value in pairs]
+    return prompts
+
+
+def _domains(slots: Slots) -> list[str | None]:
+    return [domain(email) for email in slots["email"].to_pylist()]
+
+
 def _parse_spend(line: bytes) -> Sequence[tuple[Any, ...]]:
     record = _record(line)
     meta = _meta(record.metadata)
@@ -106,13 +178,13 @@ def _parse_spend(line: bytes) -> Sequence[tuple[Any, ...]]:
         Row(
             observed_at=record.start,
             event_id=record.request_id,
-            account_id=record.user or record.end_user,
-            org_id=record.organization_id or record.team_id,
-            api_key_id=record.api_key,
-            client_ip=record.requester_ip_address or meta.requester_ip_address,
-            user_agent=_agent(meta, record.request_tags),
-            provider_name=record.custom_llm_provider,
-            request_model=record.model or record.model_group,
+            account_id=record.user or record.end_user or None,
+            org_id=record.organization_id or record.team_id or None,
+            api_key_id=record.api_key or None,
+            client_ip=record.requester_ip_address or meta.requester_ip_address or None,
+            user_agent=_agent(meta, record.request_tags) or None,
+            provider_name=record.custom_llm_provider or None,
+            request_model=record.model or record.model_group or None,
             prompt=prompt_text(record.messages) or prompt_text(record.proxy_server_request),
             input_tokens=record.prompt_tokens,
             output_tokens=record.completion_tokens,
@@ -129,14 +201,15 @@ def _parse_payload(line: bytes) -> Sequence[tuple[Any, ...]]:
             event_id=record.id,
             account_id=meta.user_api_key_user_id
             or record.end_user
-            or meta.user_api_key_end_user_id,
-            org_id=meta.user_api_key_org_id or meta.user_api_key_team_id,
-            api_key_id=meta.user_api_key_hash or meta.user_api_key,
+            or meta.user_api_key_end_user_id
+            or None,
+            org_id=meta.user_api_key_org_id or meta.user_api_key_team_id or None,
+            api_key_id=meta.user_api_key_hash or meta.user_api_key or None,
             email_domain=domain(meta.user_api_key_user_email),
-            client_ip=record.requester_ip_address or meta.requester_ip_address,
-            user_agent=_agent(meta, record.request_tags),
-            provider_name=record.custom_llm_provider,
-            request_model=record.model or record.model_group,
+            client_ip=record.requester_ip_address or meta.requester_ip_address or None,
+            user_agent=_agent(meta, record.request_tags) or None,
+            provider_name=record.custom_llm_provider or None,
+            request_model=record.model or record.model_group or None,
             prompt=prompt_text(record.messages),
             input_tokens=record.prompt_tokens,
             output_tokens=record.completion_tokens,
@@ -165,17 +238,23 @@ def _payload_recognised(head: Head) -> bool:
     )
 
 
-SPEND: Final = LineFormat(
+SPEND: Final = SlotFormat(
     name="litellm-spend",
     title="LiteLLM spend logs",
     columns=_COLUMNS,
     recognised=_spend_recognised,
     parse=_parse_spend,
+    slots=slot_kinds(_SPEND_SLOTS, lists=("tags",), trees=("messages", "request")),
+    chains=_SPEND_CHAINS,
+    made={"user_agent": _agents, "prompt": _prompts},
 )
-PAYLOAD: Final = LineFormat(
+PAYLOAD: Final = SlotFormat(
     name="litellm",
     title="LiteLLM standard logging payload",
     columns=_COLUMNS | {"email_domain"},
     recognised=_payload_recognised,
     parse=_parse_payload,
+    slots=slot_kinds(_PAYLOAD_SLOTS, lists=("tags",), trees=("messages",)),
+    chains=_PAYLOAD_CHAINS,
+    made={"user_agent": _agents, "prompt": _prompts, "email_domain": _domains},
 )

@@ -30,8 +30,27 @@ def prompt_text(value: Any) -> str | None:
     Returns:
         The text, or None where the record has none.
     """
+    if value.__class__ is list:
+        plain, text = _plain(value)
+        if plain:
+            return text
     texts = [text for text in _texts(value, _DEPTH) if text]
     return "\n".join(texts) if texts else None
+
+
+def _plain(messages: list[Any]) -> tuple[bool, str | None]:
+    """Whether a chat has at most one message of the user, of plain text, and that: most have."""
+    text: str | None = None
+    seen = False
+    for message in messages:
+        if message.__class__ is not dict:
+            return False, None
+        if message.get("role") in _USER:
+            content = message.get("content")
+            if seen or content.__class__ is not str or message.get("parts"):
+                return False, None
+            text, seen = content or None, True
+    return True, text
 
 
 def chat_text(text: str) -> str | None:

@@ -36,6 +36,10 @@ from hub.model.indicators import (
 from hub.traffic.formats import open_log
 
 _PROMPT: Final = 'Rate 7 answers of "model x" at https://api.example/v1, word by word, 1 to 10'
+_TASK: Final = (
+    "Solve the task below and write out each intermediate step before the final verdict of item"
+)
+_POOL: Final = 12
 _TOKEN: Final = f"email:0123456789abcdef.2026q4:{'0' * 64}"
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -92,9 +96,29 @@ def _serve() -> None:
 
 
 def _cluster() -> None:
+    """A pool among strangers: only where a cluster is found is all of the detector called."""
+    rows = [
+        {
+            "observed_at": _NOW + timedelta(hours=2 * turn),
+            "event_id": f"{account}-{turn}",
+            "account_id": f"warm-{account}",
+            "fp_tokens": [f"payment-instrument:warm:{account // 4}"] if account < _POOL else None,
+            "client_ip": f"203.0.113.{(account + turn) % 6 if account < _POOL else 9 + account}",
+            "user_agent": "warm/1.0" if account < _POOL else f"warm/{account}",
+            "request_model": "warm",
+            "prompt": f"{_TASK} {account * turn}" if account < _POOL else _own(account, turn),
+        }
+        for account in range(5 * _POOL)
+        for turn in range(12 if account < _POOL else 1 + account % 7)
+    ]
     detector = ClusterDetector()
     detector.add(_exchanges())
+    detector.add(pa.RecordBatch.from_pylist(rows, TRAFFIC_SCHEMA))
     detector.clusters()
+
+
+def _own(account: int, turn: int) -> str:
+    return " ".join(f"word{chr(97 + (account * step + turn) % 26)}" for step in range(3, 19))
 
 
 def _read() -> None:

@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.unit.match.cluster.crowd import Pool, batch, people, pool
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 _NOWHERE: Final = """
 import numba.core.caching as caching
@@ -54,6 +59,21 @@ def test_a_match_after_it_compiles_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "exchanges match" in done.stdout
     assert _kept(tmp_path) == compiled
+
+
+def test_finding_a_cluster_after_it_compiles_nothing(tmp_path: Path) -> None:
+    cache, log = tmp_path / "cache", tmp_path / "log.parquet"
+    rows = people(1) + pool(2, Pool())
+    pq.write_table(pa.Table.from_batches([batch(rows)]), log)
+    # The step alone: the test above runs them all, which takes minutes.
+    done = _python(cache, "-c", "from hub.cli import warm; warm._cluster()")
+    assert done.returncode == 0, done.stderr
+    compiled = _kept(cache)
+    assert any(one.parent.name.startswith("cluster_") for one in compiled)
+    done = _python(cache, "-m", "hub.cli", "cluster", str(log))
+    assert "20 accounts" in done.stdout, done.stderr
+    new = _kept(cache) - compiled
+    assert not [one for one in new if one.parent.name.startswith("cluster_")]
 
 
 def test_code_that_cannot_be_kept_is_told(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hub.fingerprint.jit import inlined, kernel
 from hub.fingerprint.loads import word_at
 from hub.fingerprint.masking import Index
-from hub.match.index.buffers import NO_BYTES, Bytes, Hits, Keys, Offsets, Rows
+from hub.match.index.buffers import NO_BYTES, Bytes, Hits, Keys, Offsets, Rows, frozen
 
 WIDE: Final = 8
 SHORT: Final = 4
@@ -337,8 +337,10 @@ class LiteralTable:
         heavy: NDArray[np.bool_] = np.zeros(len(rows), dtype=np.bool_)
         keys: Keys = np.empty(1024 + len(rows), dtype=np.int32)
         mine, done = self._taken(), 0
+        # One form of the arguments, so that the kernel is compiled once.
+        data, starts = frozen(data), frozen(offsets.astype(np.int64, copy=False))
         while True:
-            done = self._run(mine, data, offsets, rows, ends, heavy, keys, done)
+            done = self._run(mine, data, starts, rows, ends, heavy, keys, done)
             if done == len(rows):
                 break
             keys = np.concatenate([keys, np.empty(len(keys) + self._keys, dtype=np.int32)])

@@ -4,22 +4,19 @@ Both are told from the parse tree of `re`, without trying.
 
 `re` tries one way after the other to make an expression fit. How many there are is a polynomial of
 the text's length: each unbounded repeat adds a degree, each choice a factor. A repeat of something
-that itself fits in several ways makes them a power of how often it is repeated.
+that itself fits in several ways makes them a power of how often it is repeated. A run of characters
+that cannot stand behind it ends in one place only: all such runs together cost one degree.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 import warnings
 from typing import Any, Final, NamedTuple
 
+from hub.match.index.follow import NOTHING, REPEATS, SRE, characters, firsts
 from hub.match.syntax import Comparison, Operator
-
-# The standard library's own reading of a regular expression; it has no public name.
-SRE: Final[Any] = importlib.import_module("re._parser")
-REPEATS: Final = frozenset({SRE.MAX_REPEAT, SRE.MIN_REPEAT, SRE.POSSESSIVE_REPEAT})
 
 STEPS: Final = 2**27
 """Steps that a search may take; some tenths of a second."""
@@ -27,6 +24,8 @@ LONGEST_EXPRESSION: Final = 32_768
 """Characters of an expression; compiling a longer one takes seconds."""
 
 _UNBOUNDED: Final = 1000
+# Under this flag the classes are other sets than `follow` says.
+_ASCII_FLAG: Final = re.compile(r"\(\?[a-zA-Z]*a[a-zA-Z]*[-:)]")
 # Hyperscan writes counted repeats out, worst where one holds another, and takes twice as long for
 # each repeat inside a repeat; beyond these it may compile for minutes, and cannot be stopped.
 _LARGEST: Final = 2_000
@@ -78,14 +77,15 @@ def longest(comparison: Comparison, steps: int = STEPS) -> int:
     tree = parsed(str(comparison.values[0]))
     if tree is None:
         return 2**62
+    counter = _Counter(ascii_only=_ASCII_FLAG.search(str(comparison.values[0])) is not None)
     try:
-        factor, degree = _sequence(tree)
+        factor, degree = counter.sequence(tree, NOTHING)
     except RecursionError:
         return 0
     if degree > _STEEPEST:
         return 0
     # The ways sum up over all places to begin, and repeats share the text between them.
-    exponent = degree + 1
+    exponent = degree + 1 + counter.runs
     twos = (math.log2(steps) + math.lgamma(exponent + 1) / math.log(2) - factor) / exponent
     return int(2 ** max(twos, 0))
 
@@ -95,48 +95,67 @@ def explodes(comparison: Comparison) -> bool:
     return longest(comparison) < _FEWEST
 
 
-def _sequence(items: Any) -> Ways:
-    found = _ONE
-    for operation, argument in items:
-        found = found.and_then(_item(operation, argument))
-    return found
+class _Counter:
+    """Counts the ways of one expression.
 
+    Attributes:
+        runs: whether some unbounded repeat ends in one place only.
+    """
 
-def _item(operation: Any, argument: Any) -> Ways:
-    if operation in REPEATS:
-        return _repeated(*argument)
-    if operation is SRE.BRANCH:
-        return _either(argument[1])
-    if operation is SRE.GROUPREF_EXISTS:
-        return _either([part for part in argument[1:] if part is not None])
-    if operation is SRE.SUBPATTERN:
-        return _sequence(argument[-1])
-    if operation is SRE.ATOMIC_GROUP:
-        return _sequence(argument)
-    if operation in {SRE.ASSERT, SRE.ASSERT_NOT}:
-        return _sequence(argument[1])
-    return _ONE
+    def __init__(self, *, ascii_only: bool) -> None:
+        self.runs = False
+        self._ascii_only = ascii_only
 
+    def sequence(self, items: Any, after: int) -> Ways:
+        """The ways of a sequence, where `after` are the characters that may follow it."""
+        found = _ONE
+        for operation, argument in reversed(list(items)):
+            found = self._item(operation, argument, after).and_then(found)
+            after = firsts([(operation, argument)], after)
+        return found
 
-def _repeated(least: int, most: Any, inner: Any) -> Ways:
-    once = _sequence(inner)
-    unbounded = int(most) > _UNBOUNDED
-    if once == _ONE:
-        return Ways(0, 1) if unbounded else Ways(math.log2(int(most) - least + 1), 0)
-    if unbounded:
-        return Ways(_INFINITE, _INFINITE)
-    return once.times(int(most)).and_then(Ways(math.log2(int(most) - least + 1) + _GROUPED, 0))
+    def _item(self, operation: Any, argument: Any, after: int) -> Ways:
+        if operation in REPEATS:
+            return self._repeated(argument, after)
+        if operation is SRE.BRANCH:
+            return self._either(argument[1], after)
+        if operation is SRE.GROUPREF_EXISTS:
+            return self._either([part for part in argument[1:] if part is not None], after)
+        if operation is SRE.SUBPATTERN:
+            return self.sequence(argument[-1], after)
+        if operation is SRE.ATOMIC_GROUP:
+            return self.sequence(argument, after)
+        if operation in {SRE.ASSERT, SRE.ASSERT_NOT}:
+            return self.sequence(argument[1], NOTHING)
+        return _ONE
 
+    def _repeated(self, argument: Any, after: int) -> Ways:
+        least, most, inner = argument
+        unbounded = int(most) > _UNBOUNDED
+        if unbounded and self._ends_in_one_place(inner, after):
+            self.runs = True
+            return _ONE
+        once = self.sequence(inner, firsts(inner, after) | after)
+        if once == _ONE:
+            return Ways(0, 1) if unbounded else Ways(math.log2(int(most) - least + 1), 0)
+        if unbounded:
+            return Ways(_INFINITE, _INFINITE)
+        return once.times(int(most)).and_then(Ways(math.log2(int(most) - least + 1) + _GROUPED, 0))
 
-def _either(branches: Any) -> Ways:
-    """Where the first character decides between the branches, only one of them can fit."""
-    ways = [_sequence(branch) for branch in branches]
-    factor, degree = max(one.factor for one in ways), max(one.degree for one in ways)
-    firsts = [_first(branch) for branch in branches]
-    known = [one for one in firsts if one]
-    if len(known) == len(firsts) and len(frozenset().union(*known)) == sum(map(len, known)):
-        return Ways(factor, degree)
-    return Ways(min(factor + math.log2(len(ways)), _INFINITE), degree)
+    def _ends_in_one_place(self, inner: Any, after: int) -> bool:
+        if len(inner) != 1 or self._ascii_only:
+            return False
+        taken = characters(*inner[0])
+        return taken is not None and not taken & after
+
+    def _either(self, branches: Any, after: int) -> Ways:
+        """Where the first character decides between the branches, only one of them can fit."""
+        ways = [self.sequence(branch, after) for branch in branches]
+        factor, degree = max(one.factor for one in ways), max(one.degree for one in ways)
+        known = [_first(branch) for branch in branches]
+        if all(known) and len(frozenset().union(*known)) == sum(map(len, known)):
+            return Ways(factor, degree)
+        return Ways(min(factor + math.log2(len(ways)), _INFINITE), degree)
 
 
 def _first(items: Any) -> frozenset[str]:

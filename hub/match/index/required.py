@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from hub.match.index.backtracking import REPEATS, SRE, parsed
+from hub.match.index.backtracking import parsed
+from hub.match.index.follow import REPEATS, SRE
 from hub.match.index.literals import MAX_PARTS, NARROW, SHORT
 from hub.match.syntax import Comparison, Operator
 

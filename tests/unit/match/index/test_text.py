@@ -154,6 +154,14 @@ def test_an_expression_that_explodes_is_bounded(regex: str) -> None:
         (r"(?:\d{1,3}\.){3}\d{1,3}", 100_000, 110_000),
         ("(?:foo|bar)+ x", 16_384, 16_384),
         (r"a.*b.*c.*d", 200, 300),
+        (r"\bone\W+(?:\w+\W+){0,3}two\b", 5_000, 10_000),
+        (r"\d+-\d+-\d+", 16_384, 16_384),
+        (r"\d+\d+-", 900, 1_000),
+        (r"(?:\w+\W+)*x", 900, 1_000),
+        (r"(?:\w+\W*)*x", 0, 0),
+        (r"(?i:k+\u212a+)x", 900, 1_000),
+        (r"(?a:\W+)\u00e9+x", 900, 1_000),
+        (r"\W+[^\w]+x", 900, 1_000),
     ],
 )
 def test_how_much_re_may_search_follows_from_the_expression(

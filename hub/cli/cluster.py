@@ -17,77 +17,35 @@ from hub.cli.match_accounts import accounts_options, read_accounts
 from hub.cli.match_inputs import expand, parse_moment
 from hub.cli.match_output import check_output, match_sink
 from hub.cli.match_progress import byte_progress
-from hub.cli.match_run import cores, open_logs
+from hub.cli.match_run import open_logs
 from hub.cli.match_words import plain
 from hub.cli.match_work import Window
 from hub.cli.options import home_options, json_option
+from hub.cli.pass_options import (
+    LOG_EPILOG,
+    TABLE_EPILOG,
+    bundles_option,
+    examples_option,
+    jobs_option,
+    log_options,
+    out_option,
+    window_options,
+)
 from hub.errors import InputError
 from hub.match.cluster import ClusterDetector
-from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
-from hub.traffic.formats import AUTO, format_names, format_titles
-from hub.traffic.generic import SHOWN as LOG_COLUMNS
 
 _FOUND = 1
 
 
-@click.command(
-    "cluster",
-    epilog="Formats: "
-    + "; ".join(f"{name} ({title})" for name, title in format_titles())
-    + f".\n\nColumns of generic CSV, JSON lines and Parquet: {', '.join(LOG_COLUMNS)}. Others by "
-    "--map account_id=user,...; a field inside nested JSON as a.b.\n\nColumns of the customer "
-    f"table: {', '.join(TABLE_COLUMNS)}. One of the two ids will do. Others by --accounts-map "
-    "email=mail,...",
-)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--format",
-    "log_format",
-    type=click.Choice([AUTO, *format_names()]),
-    default=AUTO,
-    show_default=True,
-    metavar="NAME",
-    help="Format of all files, of those below; auto tells each file's by its first lines.",
-)
-@click.option(
-    "--map",
-    "maps",
-    multiple=True,
-    metavar="OURS=THEIRS,...",
-    help="Field names of generic CSV, JSON lines and Parquet, such as timestamp=ts,model=m.",
-)
+@click.command("cluster", epilog=LOG_EPILOG + TABLE_EPILOG)
+@log_options
 @accounts_options
-@click.option(
-    "--indicators",
-    "bundles",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="BUNDLE",
-    help="STIX bundle whose hits seed clusters; the home is then read only if you name it as well.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="findings.parquet|.jsonl",
-    help="Write every account of every cluster, one row each.",
-)
+@bundles_option("whose hits seed clusters")
+@out_option("findings", "Write every account of every cluster, one row each.")
 @click.option("--show-values", is_flag=True, help="Show shared addresses in clear, not masked.")
-@click.option("--since", metavar="TIME", help="Leave out earlier exchanges; UTC unless it says.")
-@click.option("--until", metavar="TIME", help="Leave out exchanges at this time and later.")
-@click.option(
-    "--limit-examples",
-    type=click.IntRange(0, 10_000),
-    default=5,
-    show_default=True,
-    help="How many accounts and indicators the report names for each cluster.",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=cores,
-    show_default="cores",
-    help="Blocks of a log that are read at once; the answer does not depend on it.",
-)
+@window_options
+@examples_option("accounts and indicators the report names for each cluster")
+@jobs_option("Blocks of a log that are read")
 @click.option("--fail-on-match", is_flag=True, help="Exit with 1 if there is a cluster.")
 @json_option
 @home_options

@@ -15,29 +15,15 @@ from hub.cli.match_inputs import LogFile, expand
 from hub.cli.match_progress import Show, byte_progress
 from hub.cli.match_words import counted, plain
 from hub.cli.options import home_option, json_option, print_json
+from hub.cli.pass_options import LOG_EPILOG, log_options
 from hub.errors import ConflictError, InputError
 from hub.hunt.store import DAYS, MAX_DAYS, EventStore
-from hub.traffic.formats import AUTO, format_names, open_log
+from hub.traffic.formats import open_log
 from hub.traffic.reader import LogReader
 
 
-@click.command("add")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--format",
-    "log_format",
-    type=click.Choice([AUTO, *format_names()]),
-    default=AUTO,
-    show_default=True,
-    help="Format of all files; auto tells each file's by its first lines.",
-)
-@click.option(
-    "--map",
-    "maps",
-    multiple=True,
-    metavar="OURS=THEIRS,...",
-    help="Field names of generic CSV, JSON lines and Parquet, such as timestamp=ts,model=m.",
-)
+@click.command("add", epilog=LOG_EPILOG)
+@log_options
 @click.option(
     "--days",
     type=click.IntRange(1, MAX_DAYS),

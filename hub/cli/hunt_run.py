@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +22,13 @@ from hub.cli.match_report import MatchReport
 from hub.cli.match_view import campaign_panel, report_console
 from hub.cli.match_words import counted, plain
 from hub.cli.options import home_options, json_option, load_home, print_json
+from hub.cli.pass_options import (
+    bundles_option,
+    examples_option,
+    jobs_option,
+    out_option,
+    window_options,
+)
 from hub.cli.progress import Advance, progress
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
@@ -80,40 +86,15 @@ class _Hunt:
 
 @click.command("run")
 @accounts_options
-@click.option(
-    "--indicators",
-    "bundles",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="BUNDLE",
-    help="STIX bundle to hunt for; the home is then read only if you name it as well.",
-)
+@bundles_option("to hunt for")
 @click.option(
     "--all", "everything", is_flag=True, help="Hunt for all indicators, not only for new ones."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="matches.parquet|.jsonl",
-    help="Write every match, one row per exchange and indicator.",
-)
+@out_option("matches", "Write every match, one row per exchange and indicator.")
 @click.option("--show-values", is_flag=True, help="Write matched values in clear, not masked.")
-@click.option("--since", metavar="TIME", help="Leave out earlier exchanges; UTC unless it says.")
-@click.option("--until", metavar="TIME", help="Leave out exchanges at this time and later.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one per core",
-    help="How many batches are matched at once.",
-)
-@click.option(
-    "--limit-examples",
-    type=click.IntRange(0, 10_000),
-    default=5,
-    show_default=True,
-    help="How many customers and indicators the report names.",
-)
+@window_options
+@jobs_option("Batches that are matched")
+@examples_option("customers and indicators the report names")
 @click.option("--fail-on-match", is_flag=True, help="Exit with 1 if anything matches.")
 @store_option
 @json_option

@@ -25,88 +25,45 @@ from hub.cli.match_journal import Journal, terms_of
 from hub.cli.match_output import check_output, match_sink
 from hub.cli.match_progress import byte_progress
 from hub.cli.match_report import MatchReport
-from hub.cli.match_run import Pass, cores, limits_for, open_logs
+from hub.cli.match_run import Pass, limits_for, open_logs
 from hub.cli.match_view import report_console, show
 from hub.cli.match_words import plain
 from hub.cli.match_work import Matching, Window
 from hub.cli.options import home_options, json_option, load_home
+from hub.cli.pass_options import (
+    LOG_EPILOG,
+    TABLE_EPILOG,
+    bundles_option,
+    examples_option,
+    jobs_option,
+    log_options,
+    out_option,
+    window_options,
+)
 from hub.client.plan import PlanFile
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.match.run import Run
 from hub.model.codec import Json
-from hub.traffic.account_rows import COLUMNS as TABLE_COLUMNS
-from hub.traffic.formats import AUTO, format_names, format_titles
-from hub.traffic.generic import SHOWN as LOG_COLUMNS
 from hub.traffic.memory import use_lean_allocator
 
 _FOUND = 1
 
 
-@click.command(
-    epilog="Formats: "
-    + "; ".join(f"{name} ({title})" for name, title in format_titles())
-    + f".\n\nColumns of generic CSV, JSON lines and Parquet: {', '.join(LOG_COLUMNS)}. Others by "
-    "--map account_id=user,...; a field inside nested JSON as a.b. With "
-    "--map prompt=input a column of chats as JSON, as Langfuse and Helicone export them, gives the "
-    "user's texts.\n\nColumns of the customer "
-    f"table: {', '.join(TABLE_COLUMNS)}. One of the two ids will do. Others by --accounts-map "
-    "email=mail,..."
-)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--format",
-    "log_format",
-    type=click.Choice([AUTO, *format_names()]),
-    default=AUTO,
-    show_default=True,
-    metavar="NAME",
-    help="Format of all files, of those below; auto tells each file's by its first lines.",
-)
-@click.option(
-    "--map",
-    "maps",
-    multiple=True,
-    metavar="OURS=THEIRS,...",
-    help="Field names of generic CSV, JSON lines and Parquet, such as timestamp=ts,model=m.",
-)
+@click.command(epilog=LOG_EPILOG + TABLE_EPILOG)
+@log_options
 @accounts_options
-@click.option(
-    "--indicators",
-    "bundles",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="BUNDLE",
-    help="STIX bundle to match; the home is then read only if you name it as well.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="matches.parquet|.jsonl",
-    help="Write every match, one row per exchange and indicator.",
-)
+@bundles_option("to match")
+@out_option("matches", "Write every match, one row per exchange and indicator.")
 @click.option("--show-values", is_flag=True, help="Write matched values in clear, not masked.")
-@click.option("--since", metavar="TIME", help="Leave out earlier exchanges; UTC unless it says.")
-@click.option("--until", metavar="TIME", help="Leave out exchanges at this time and later.")
-@click.option(
-    "--limit-examples",
-    type=click.IntRange(0, 10_000),
-    default=5,
-    show_default=True,
-    help="How many customers, indicators and rejected lines the report names.",
-)
+@window_options
+@examples_option("customers, indicators and rejected lines the report names")
 @click.option(
     "--explain",
     metavar="N|EVENT_ID|all",
     help="Say why: of the first N matches, those of one exchange, or all, clause by clause.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=cores,
-    show_default="cores",
-    help="Blocks of a log that are matched at once; the answer does not depend on it.",
-)
+@jobs_option("Blocks of a log that are matched")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),

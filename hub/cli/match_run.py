@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,11 +29,6 @@ from hub.traffic.reader import BATCH_ROWS, LogReader
 
 _EAGER: Final = 1 << 17
 Opened = Sequence[tuple[LogFile, LogReader]]
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def open_logs(

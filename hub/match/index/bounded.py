@@ -23,6 +23,7 @@ def safe_test(comparison: Comparison) -> Test:
     Where a regular expression might search a long text for more than some tenths of a second,
     Hyperscan alone searches it; without Hyperscan only the beginning of the text is searched:
     some 46,000 characters for an expression with one unbounded repeat, 1,800 for one with two.
+    With a word boundary in it, Hyperscan takes letters beyond ASCII for no letters.
 
     Raises:
         PatternError: the regular expression is too long, or may take exponential time and there is
@@ -71,11 +72,19 @@ def _scanning(comparison: Comparison, scanner: Scanner) -> Test:
 
 
 def _alone(comparison: Comparison) -> Scanner | None:
-    """A database of exactly this expression, if Hyperscan is there and reads it as Python does."""
+    """A database of exactly this expression, if Hyperscan is there and reads it.
+
+    Hyperscan knows `\\b` by the letters of ASCII only: an expression that needs it is read with
+    the classes of ASCII, also in texts beyond ASCII.
+    """
     module, expression = hyperscan(), spelled(comparison)
     if module is None or expression is None:
         return None
     try:
         return Scanner(module, [expression], unicode=True)
+    except module.error:
+        pass
+    try:
+        return Scanner(module, [expression], unicode=False, ascii_classes=True)
     except module.error:
         return None

@@ -22,20 +22,29 @@ class Scanner:
     Args:
         expressions: what `expressions.spelled` gives.
         unicode: read texts as UTF-8, with classes and case of Unicode; else as ASCII.
+        ascii_classes: read texts as UTF-8, with classes and case of ASCII alone.
         lines: `^` and `$` are found at the ends of each line too.
     Raises:
         hyperscan.error: an expression cannot be read, or all are too much for one database.
     """
 
     def __init__(
-        self, module: Any, expressions: Sequence[str], *, unicode: bool, lines: bool = False
+        self,
+        module: Any,
+        expressions: Sequence[str],
+        *,
+        unicode: bool,
+        ascii_classes: bool = False,
+        lines: bool = False,
     ) -> None:
         self._database = module.Database()
         flags = int(module.HS_FLAG_SINGLEMATCH) | int(module.HS_FLAG_ALLOWEMPTY)
         if lines:
             flags |= int(module.HS_FLAG_MULTILINE)
+        if unicode or ascii_classes:
+            flags |= int(module.HS_FLAG_UTF8)
         if unicode:
-            flags |= int(module.HS_FLAG_UTF8) | int(module.HS_FLAG_UCP)
+            flags |= int(module.HS_FLAG_UCP)
         self._database.compile(
             expressions=[expression.encode() for expression in expressions],
             ids=list(range(len(expressions))),

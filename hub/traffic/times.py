@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 TIME: Final = pa.timestamp("us", tz="UTC")
-_NAIVE: Final = pa.timestamp("us")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 _WHOLE: Final = r"^(?:[0-9]{1,18}|[1-8][0-9]{18})$"  # what a 64-bit integer holds

@@ -202,7 +202,9 @@ def test_windows_are_what_behaviour_patterns_match() -> None:
 
 @pytest.mark.parametrize("name", ["client_ip", "user_agent", "account_id"])
 def test_missing_columns_are_no_error(name: str) -> None:
-    world(without=(name,))
+    found = world(without=(name,))
+    assert reported(found) <= POOL
+    assert (found.accounts == 0) == (name == "account_id")
 
 
 def test_nothing_in_nothing_out() -> None:

@@ -1,0 +1,1 @@
+"""Proof files: contradictions that a third party verifies with the channel id alone."""

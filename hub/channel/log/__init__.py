@@ -1,0 +1,1 @@
+"""The log of a channel: Merkle tree, checkpoints, cosignatures, proofs; no I/O, no secrets."""

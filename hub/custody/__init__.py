@@ -1,0 +1,1 @@
+"""A custodian of oblivious fingerprints: evaluates blinded identifiers, and sees none."""

@@ -50,7 +50,7 @@ def dev(port: int | None, data: Path | None, access_log: bool) -> None:
     """
     from hub.server import journal
     from hub.server.app import create_app
-    from hub.server.run import check_port, free_port, run
+    from hub.serving import check_port, free_port, run
 
     chosen = port or free_port(_HOST)
     check_port(_HOST, chosen)

@@ -85,7 +85,7 @@ def serve(
     )
     from hub.server import journal
     from hub.server.app import create_app
-    from hub.server.run import check_exposure, run
+    from hub.serving import check_exposure, run
 
     check_exposure(listen, behind_proxy=behind_proxy)
     journal.configure(access=access_log)
@@ -102,7 +102,7 @@ def serve(
 def _urls(
     listen: ServeSettings, public_url: str | None, *, behind_proxy: bool
 ) -> tuple[str, tuple[str, ...]]:
-    from hub.server.run import is_loopback
+    from hub.serving import is_loopback
 
     if public_url is not None:
         if not public_url.startswith(("https://", "http://")):

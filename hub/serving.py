@@ -1,7 +1,8 @@
 """One serving process: Granian embedded in our own event loop, so that signals are ours.
 
-The order on the way down matters: stop accepting, let running requests finish (their posts are
-answered after the commit), drain the appender, close the store.
+The hub, a witness and a custodian run the same way. The order on the way down matters: stop
+accepting, let running requests finish (what they write is answered after its commit), end the
+application's lifespan (the hub's drains the appender there), close the store.
 """
 
 from __future__ import annotations
@@ -15,20 +16,120 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from hub.errors import InputError, StoreError, TransportError
-from hub.settings import HubLimits, ServeSettings
+from hub.settings import KIB, ServeSettings
 
 _logger = logging.getLogger("stillwatch.server")
 _READY_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 _OTHER_FILES: Final = 256
+_UNREAD_FACTOR: Final = 4
+"""So many times the cap is read and thrown away of a body that is too long."""
+
+
+class ConnectionLimits(Protocol):
+    """What one client or a full house may ask of a serving process; `HubLimits` is one."""
+
+    @property
+    def connections(self) -> int:
+        """Open connections at one time."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """Connections that may wait to be accepted."""
+        ...
+
+    @property
+    def header_milliseconds(self) -> int:
+        """Request headers must have arrived within this time."""
+        ...
+
+    @property
+    def header_bytes(self) -> int:
+        """Longest request line plus headers."""
+        ...
+
+    @property
+    def shutdown_seconds(self) -> int:
+        """How long running requests may take to end after a stop signal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SmallService:
+    """`ConnectionLimits` of a service with few clients and short requests."""
+
+    connections: int = 1024
+    backlog: int = 256
+    header_milliseconds: int = 10_000
+    header_bytes: int = 16 * KIB
+    shutdown_seconds: int = 10
+
+
+class BodyTooLongError(InputError):
+    """A request's body is longer than its cap (413)."""
+
+
+class BodyTooSlowError(TransportError):
+    """A request's body did not arrive in time (408)."""
+
+
+class BodyBrokenOffError(TransportError):
+    """The client went away before the end of its body (400)."""
+
+
+async def read_capped(request: Request, most: int, seconds: float) -> bytes:
+    """Read a request's body within caps of size and time.
+
+    Of a body that is too long, some is read and thrown away before the refusal: else the kernel
+    resets the connection, and the client sees that instead of the answer.
+
+    Args:
+        request: unread so far.
+        most: bytes that the body may have.
+        seconds: it must have arrived by then.
+    Raises:
+        BodyTooLongError, BodyTooSlowError, BodyBrokenOffError: see there.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= most:
+                    chunks.append(chunk)
+                elif size > _UNREAD_FACTOR * most:
+                    break
+    except TimeoutError as error:
+        raise BodyTooSlowError(f"the body did not arrive within {seconds:g} seconds") from error
+    except ClientDisconnect as error:
+        raise BodyBrokenOffError("the body broke off") from error
+    if size > most:
+        raise BodyTooLongError(f"a body may have {most} bytes", where="body")
+    return b"".join(chunks)
+
+
+def livez() -> Route:
+    """`GET /livez`: that the process answers at all; needs no credentials."""
+
+    async def live(request: Request) -> Response:
+        del request
+        return PlainTextResponse("ok\n")
+
+    return Route("/livez", live)
 
 
 def is_loopback(host: str) -> bool:
@@ -98,14 +199,14 @@ def _bound(host: str, port: int) -> socket.socket:
 def run(
     app: Starlette,
     serve: ServeSettings,
-    limits: HubLimits,
+    limits: ConnectionLimits,
     *,
     on_ready: Callable[[], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then end in order.
 
     Args:
-        app: see `app.create_app`; its lifespan is run here.
+        app: the application; its lifespan is run here.
         serve: where to listen.
         limits: of connections, headers and shutdown.
         on_ready: called once connections are accepted.
@@ -129,7 +230,7 @@ def _allow_connections(connections: int) -> None:
 
 
 async def _serve(
-    app: Starlette, serve: ServeSettings, limits: HubLimits, on_ready: Callable[[], None]
+    app: Starlette, serve: ServeSettings, limits: ConnectionLimits, on_ready: Callable[[], None]
 ) -> None:
     server = _server(app, serve, limits)
     loop = asyncio.get_running_loop()
@@ -183,7 +284,7 @@ def _reachable(host: str) -> str:
     return "::1" if address.version == 6 else "127.0.0.1"
 
 
-def _server(app: Starlette, serve: ServeSettings, limits: HubLimits) -> Server:
+def _server(app: Starlette, serve: ServeSettings, limits: ConnectionLimits) -> Server:
     server = Server(
         app,
         address=serve.host,

@@ -7,88 +7,33 @@ comes again is known by its digest.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
 
-from hub.channel.carriage import from_artifact, is_artifact
-from hub.channel.epoch import EpochSecrets, unwrap, unwrap_history
-from hub.channel.header import Audience, Message, MessageType, parse_message
-from hub.channel.manifest import Role, manifest_of
-from hub.channel.open import open_data, open_keys
-from hub.channel.primitives.hash import digest
+from hub.channel.manifest import Role
 from hub.channel.seal import seal_heartbeat
-from hub.channel.verify import Accepted, NotYetError, TrustedChannel
 from hub.client import floor, requests
 from hub.client.answers import status_behind
-from hub.client.arrival import in_order
 from hub.client.home import Home
-from hub.client.rows import ChannelRow, MessageRow
+from hub.client.intake import Intake
+from hub.client.pulled import Pulled
+from hub.client.rows import ChannelRow
 from hub.client.transport import Page
-from hub.client.work import Desk, Sealed, flush, message_row, object_row, put_epoch
+from hub.client.work import Desk, Sealed, flush
 from hub.errors import (
     AccessError,
     ConflictError,
     InputError,
-    StillwatchError,
     TransportError,
     VerificationError,
 )
-from hub.model.codec import Json
 from hub.model.identifiers import parse_timestamp, timestamp
 
-_SEALED: Final = "sealed"
-_MAX_ROUNDS: Final = 64
+__all__ = ["NotApprovedError", "Pulled", "pull", "pull_channel", "refresh"]
 
 
 class NotApprovedError(AccessError):
     """The owner has not let this organisation in yet."""
-
-
-@dataclasses.dataclass
-class Pulled:
-    """What a pull of one channel brought.
-
-    Attributes:
-        messages: newly accepted messages.
-        objects: new objects, by type.
-        updated: new versions of objects that were known, by type.
-        revoked: ids of indicators that were withdrawn by this pull.
-        reports: sightings, opinions and notes about our own objects.
-        sealed: messages accepted but not addressed to this member.
-        refused: messages that failed a check.
-        waiting: messages that wait for what they build on.
-        foreign: objects in the collection that are no messages.
-        requests: organisations that ask an owner to be let in.
-        standing: `owner`, `joining`, `member` or `removed`, after the pull.
-        alarms: texts of new alarms.
-        problem: why the pull did not complete.
-    """
-
-    channel: str
-    messages: int = 0
-    objects: dict[str, int] = dataclasses.field(default_factory=dict)
-    updated: dict[str, int] = dataclasses.field(default_factory=dict)
-    revoked: list[str] = dataclasses.field(default_factory=list)
-    reports: int = 0
-    sealed: int = 0
-    refused: int = 0
-    waiting: int = 0
-    foreign: int = 0
-    sent: int = 0
-    requests: list[str] = dataclasses.field(default_factory=list)
-    standing: str = "member"
-    alarms: list[str] = dataclasses.field(default_factory=list)
-    problem: str | None = None
-    error: StillwatchError | None = dataclasses.field(default=None, repr=False)
-
-    def to_json(self) -> Json:
-        """The summary without the exception."""
-        fields = dataclasses.asdict(dataclasses.replace(self, error=None))
-        del fields["error"]
-        return fields
 
 
 def pull(
@@ -242,273 +187,3 @@ def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
         # Stale manifest or epoch: `status` says so; a heartbeat would be refused anyway.
         return
     sealed.store()
-
-
-class Intake:
-    """Takes messages of one channel into its verified state, in one transaction."""
-
-    def __init__(self, home: Home, channel: ChannelRow, now: int, result: Pulled) -> None:
-        self.home = home
-        self.channel = channel
-        self.now = now
-        self.result = result
-        self.trusted = TrustedChannel.restore(channel.trusted) if channel.trusted else None
-        self.standing = channel.standing
-        self.dropped = False
-        self._secrets = home.epoch_secrets(channel.channel_id)
-        self._owners = home.state.owners(channel.channel_id)
-
-    def take(self, objects: Iterable[Json]) -> None:
-        """Verify and open what can be, keep what comes too early."""
-        pending = {m.digest: m for m in self._kept()}
-        for each in objects:
-            message = self._message(each)
-            if message is not None:
-                pending[message.digest] = message
-        left = self._rounds(in_order(list(pending.values())))
-        if self._learn_deletions(left):
-            left = self._rounds(left)
-        self._keep(left)
-
-    def _rounds(self, ordered: Sequence[Message]) -> list[Message]:
-        """Take what can be taken, again while it helps; the rest waits."""
-        left = list(ordered)
-        # Rounds are bounded: each verifies anew what waits, and somebody may have made much wait.
-        for _ in range(_MAX_ROUNDS):
-            before = len(left)
-            left = [each for each in left if not self._take(each)]
-            if not left or len(left) == before:
-                break
-        return left
-
-    def _learn_deletions(self, early: Sequence[Message]) -> bool:
-        """Let tombstones that wait behind a gap say that what is missing there was deleted."""
-        learned = False
-        for message in early:
-            if self.trusted is not None and message.header.t is MessageType.TOMBSTONE:
-                # One that is wrong is refused with its reason when its turn comes.
-                with contextlib.suppress(InputError, VerificationError):
-                    self.trusted.note_deletion(message.raw, now=self.now)
-                    learned = True
-        return learned
-
-    def store(self) -> None:
-        """Write the verified state back."""
-        if self.trusted is None:
-            return
-        for alarm in self.trusted.alarms:
-            self._alarm(alarm.digest, f"{alarm.where}: {alarm.message}")
-        entry = self.trusted.manifest.member(self.home.member_id)
-        if self.home.keyring.root.public.id in self.trusted.manifest.owners:
-            self.standing = "owner"
-        elif entry is not None:
-            self.standing = "member"
-        elif self.standing == "member":
-            self.standing = "removed"
-        self.home.state.set_trusted(self.channel.channel_id, self.trusted.state(), self.standing)
-
-    def _keep(self, early: Sequence[Message]) -> None:
-        """Keep what came too early, within bounds: outsiders may write to a stock server."""
-        settings, size = self.home.settings, 0
-        for number, message in enumerate(early):
-            size += len(message.raw)
-            if number >= settings.max_waiting or size > settings.max_waiting_bytes:
-                text = f"more than {number} messages wait for earlier ones; the rest was dropped"
-                self._alarm("flood", text)
-                self.dropped = True
-                state, channel_id = self.home.state, self.channel.channel_id
-                state.drop_waiting(channel_id, [each.digest for each in early[number:]])
-                return
-            self.home.state.put_message(self._row(message, "waiting", None, message.raw))
-
-    def _kept(self) -> list[Message]:
-        rows = self.home.state.kept(self.channel.channel_id, "waiting")
-        return [parse_message(row.raw) for row in rows if row.raw]
-
-    def _message(self, each: Json) -> Message | None:
-        if not is_artifact(each):
-            self.result.foreign += 1
-            return None
-        object_id = str(each.get("id"))[:100]
-        try:
-            raw = from_artifact(each)
-            known = self.home.state.outcome(self.channel.channel_id, digest(raw))
-            return parse_message(raw) if known in (None, "waiting") else None
-        except InputError:
-            self.result.foreign += 1
-        except VerificationError as error:
-            self.result.refused += 1
-            self._alarm(object_id, f"{object_id}: {error.message}")
-        return None
-
-    def _take(self, message: Message) -> bool:
-        """True when the message is dealt with, one way or the other."""
-        try:
-            accepted = self._accept(message)
-        except NotYetError:
-            return False
-        except (InputError, VerificationError) as error:
-            self._refuse(message, error)
-            return True
-        try:
-            outcome = "accepted" if accepted.duplicate else self._open(accepted)
-        except NotYetError:
-            return False
-        except (InputError, VerificationError) as error:
-            self._refuse(message, error)
-            return True
-        self.result.messages += not accepted.duplicate
-        row = message_row(self.channel, accepted, self.now, outcome=outcome)
-        if outcome == _SEALED:
-            row = dataclasses.replace(row, raw=message.raw)
-        self.home.state.put_message(row)
-        return True
-
-    def _accept(self, message: Message) -> Accepted:
-        if self.trusted is None:
-            if message.header.t != MessageType.MANIFEST or not manifest_of(message.raw).is_genesis:
-                raise NotYetError("the genesis manifest has not come yet")
-            trusted = TrustedChannel.from_genesis(
-                message.raw, owner_roots=self.channel.owner_roots or None, now=self.now
-            )
-            if trusted.channel != self.channel.channel_id:
-                raise VerificationError("this is the beginning of another channel")
-            self.trusted = trusted
-        return self.trusted.accept(message.raw, now=self.now)
-
-    def _open(self, accepted: Accepted) -> str:
-        """Open what can be; the outcome to remember."""
-        assert self.trusted is not None
-        header = accepted.message.header
-        if header.t == MessageType.EPOCH:
-            self._open_epoch(accepted.message.raw)
-        if accepted.expired or header.t not in (MessageType.KEYS, MessageType.DATA):
-            return "accepted"
-        secrets = self._secrets_for(accepted)
-        if secrets is None:
-            self.result.sealed += 1
-            # The next epoch may bring a joiner the secrets of the past.
-            history = self.trusted.manifest.policy.history != "none"
-            return _SEALED if history and (header.ep or 0) not in self._secrets else "accepted"
-        if header.t == MessageType.KEYS:
-            self._open_keys(accepted, secrets)
-        else:
-            self._open_data(accepted, secrets)
-        return "accepted"
-
-    def _open_epoch(self, raw: bytes) -> None:
-        assert self.trusted is not None
-        for keys in reversed(self.home.keyring.cards):
-            secrets = unwrap(self.trusted, raw, keys.kem)
-            if secrets.detail is None and secrets.aggregate is None:
-                continue
-            # First what is sealed from now on: a bad wrap of the past must not cost it.
-            self._learn(secrets)
-            history = unwrap_history(self.trusted, raw, keys.kem)
-            for each in history:
-                self._learn(each)
-            if history:
-                self._open_the_past()
-            return
-
-    def _learn(self, secrets: EpochSecrets) -> None:
-        put_epoch(self.home, self.channel.channel_id, secrets, self.now)
-        self._secrets[secrets.epoch] = secrets
-
-    def _open_the_past(self) -> None:
-        """Open what was verified before its epoch's secret came."""
-        assert self.trusted is not None
-        for row in self.home.state.kept(self.channel.channel_id, _SEALED):
-            assert row.raw is not None
-            message = parse_message(row.raw)
-            if message.header.ep not in self._secrets:
-                continue
-            self.result.sealed -= 1
-            accepted = self.trusted.accept(row.raw, now=self.now)
-            try:
-                self._open(accepted)
-            except (InputError, VerificationError) as error:
-                self._refuse(message, error)
-            else:
-                self.home.state.put_message(message_row(self.channel, accepted, self.now))
-
-    def _secrets_for(self, accepted: Accepted) -> EpochSecrets | None:
-        header = accepted.message.header
-        secrets = self._secrets.get(header.ep or 0)
-        if secrets is None:
-            return None
-        wanted = secrets.aggregate if header.aud == Audience.AGGREGATE else secrets.detail
-        return None if wanted is None else secrets
-
-    def _open_keys(self, accepted: Accepted, secrets: EpochSecrets) -> None:
-        assert self.trusted is not None
-        held = self.home.fingerprint_secrets(self.channel.channel_id)
-        known = {each.key_id: each.secret for each in held}
-        for key in open_keys(self.trusted, accepted, secrets, known=known):
-            self.home.put_fingerprint_secret(self.channel.channel_id, key, self.now)
-
-    def _open_data(self, accepted: Accepted, secrets: EpochSecrets) -> None:
-        assert self.trusted is not None
-        opened = open_data(self.trusted, accepted, secrets, owners=self._owners)
-        # All of them before the first is stored: of a refused message no part is used.
-        rows = [
-            object_row(self.channel, accepted, body, opened.member, self.now)
-            for body in opened.objects
-        ]
-        for row in rows:
-            self._owners.setdefault(row.id, row.member)
-            stored = self.home.state.put_object(row)
-            if stored is None:
-                continue
-            if row.revoked:
-                if row.type == "indicator":
-                    self.result.revoked.append(row.id)
-                continue
-            counts = self.result.objects if stored == "new" else self.result.updated
-            counts[row.type] = counts.get(row.type, 0) + 1
-            if self._about_us(row.body):
-                self.result.reports += 1
-
-    def _about_us(self, body: Json) -> bool:
-        about = [body.get("sighting_of_ref"), *(body.get("object_refs") or ())]
-        mine = self.home.member_id
-        return (
-            body.get("created_by_ref") != mine
-            and body["type"]
-            in (
-                "sighting",
-                "opinion",
-                "note",
-            )
-            and any(self._owners.get(str(each)) == mine for each in about)
-        )
-
-    def _refuse(self, message: Message, error: StillwatchError) -> None:
-        self.result.refused += 1
-        self.home.state.put_message(self._row(message, "refused", error.message, None))
-        self._alarm(message.digest, f"message {message.digest[:16]}: {error}")
-
-    def _alarm(self, digest_: str, text: str) -> None:
-        full = f"{self.channel.name}: {text}"
-        if self.home.state.raise_alarm(self.channel.channel_id, digest_, full, self.now):
-            self.result.alarms.append(full)
-
-    def _row(
-        self, message: Message, outcome: str, reason: str | None, raw: bytes | None
-    ) -> MessageRow:
-        header = message.header
-        return MessageRow(
-            channel_id=self.channel.channel_id,
-            digest=message.digest,
-            outcome=outcome,
-            type=str(header.t),
-            member=None,
-            publisher=header.pub,
-            seq=header.seq,
-            epoch=header.ep,
-            audience=None if header.aud is None else str(header.aud),
-            sent_at=header.ts,
-            received_at=self.now,
-            raw=raw,
-            reason=reason,
-        )

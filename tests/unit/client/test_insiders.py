@@ -76,7 +76,7 @@ def test_no_part_of_a_refused_message_is_used(
             raise InputError("not a time")
         return object_row(*args)
 
-    monkeypatch.setattr("hub.client.subscriber.object_row", second_fails)
+    monkeypatch.setattr("hub.client.intake.object_row", second_fails)
     assert pair.pull("lab").refused == 1
     assert pair.desks["lab"].home.state.object(str(content[0]["id"])) is None
 
@@ -116,7 +116,7 @@ def test_a_bad_wrap_of_the_past_does_not_cost_the_present(
         raise VerificationError("the wrapped secret does not open with this key and context")
 
     renew(pair.desks["lab"], "circle", force=True)
-    monkeypatch.setattr("hub.client.subscriber.unwrap_history", bad)
+    monkeypatch.setattr("hub.client.intake.unwrap_history", bad)
     assert pair.pull("provider").refused == 1
     home = pair.desks["provider"].home
     assert 3 in home.epoch_secrets(home.state.channel("circle").channel_id)

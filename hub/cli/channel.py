@@ -94,7 +94,7 @@ def create_command(
         account = dataclasses.replace(account, api_root=discover(account, opened.settings))
         policy = Policy(tlp=tlp, rotation=rotate_days * 86_400, history=history)
         made = create(desk_of(opened), name, account, collection, policy)
-        root = opened.keyring.root.public.id
+        root = opened.keyring.root_id
         if as_json:
             print_json(
                 {

@@ -37,7 +37,7 @@ def command(
     """
     unlock = new_unlock(key_file=key_file, passphrase_file=passphrase_file)
     with Home.create(home, organisation, unlock, now=int(time.time())) as made:
-        root = made.keyring.root.public.id
+        root = made.keyring.root_id
         if as_json:
             print_json(
                 {

@@ -139,7 +139,7 @@ def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int
     manifest = trusted.manifest
     entry = manifest.member(home.member_id)
     found.roles = sorted(str(each) for each in entry.roles) if entry else []
-    if home.keyring.root.public.id in manifest.owners:
+    if home.keyring.root_id in manifest.owners:
         found.roles.insert(0, "owner")
     found.members = len(manifest.members)
     found.manifest, found.manifest_expires = manifest.version, manifest.expires

@@ -85,7 +85,7 @@ class Intake:
         for alarm in self.trusted.alarms:
             self._alarm(alarm.digest, f"{alarm.where}: {alarm.message}")
         entry = self.trusted.manifest.member(self.home.member_id)
-        if self.home.keyring.root.public.id in self.trusted.manifest.owners:
+        if self.home.keyring.root_id in self.trusted.manifest.owners:
             self.standing = "owner"
         elif entry is not None:
             self.standing = "member"

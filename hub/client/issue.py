@@ -24,7 +24,7 @@ def owned(home: Home, channel: ChannelRow) -> TrustedChannel:
         AccessError: somebody else owns it.
     """
     trusted = home.trusted(channel)
-    if home.keyring.root.public.id not in trusted.manifest.owners:
+    if home.keyring.root_id not in trusted.manifest.owners:
         raise AccessError("only an owner of the channel may do this", where=channel.name)
     return trusted
 
@@ -41,7 +41,7 @@ def new_manifest(
         members=members,
         removed=removed,
     )
-    sealed.add(sign_manifest(manifest, [home.keyring.root]))
+    sealed.add(sign_manifest(manifest, [home.keyring.root_key()]))
     return manifest
 
 

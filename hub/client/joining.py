@@ -95,7 +95,7 @@ def join(
     return Joining(
         channel=channel,
         invitation=invitation,
-        own_words=fingerprint_words(home.keyring.root.public.id),
+        own_words=fingerprint_words(home.keyring.root_id),
         owner_words=tuple(fingerprint_words(each) for each in invitation.owners),
         request=request,
         sent=sent,

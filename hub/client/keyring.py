@@ -15,7 +15,14 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from hub.channel.card import Card, RootPrivate, SigningPrivate, issue_card, parse_card
+from hub.channel.card import (
+    Card,
+    RootPrivate,
+    RootPublic,
+    SigningPrivate,
+    issue_card,
+    parse_card,
+)
 from hub.channel.primitives import rest
 from hub.channel.primitives.kem import KemPrivate
 from hub.errors import AccessError, InputError, StoreError, VerificationError
@@ -68,7 +75,8 @@ class Keyring:
         member: STIX identity id.
         organisation: its name for people.
         created: UTC seconds of `init`.
-        root: the root key; it signs cards and, for owners, manifests.
+        root: the root key; it signs cards and, for owners, manifests. None while it lies elsewhere.
+        root_public: its public half, which is always here.
         cards: oldest first; the last one is in use.
         state_key: seals secrets in the local state.
     """
@@ -76,15 +84,51 @@ class Keyring:
     member: str
     organisation: str
     created: int
-    root: RootPrivate = dataclasses.field(repr=False)
+    root: RootPrivate | None = dataclasses.field(repr=False)
+    root_public: RootPublic = dataclasses.field(repr=False)
     cards: tuple[CardKeys, ...] = dataclasses.field(repr=False)
     state_key: bytes = dataclasses.field(repr=False)
 
     @classmethod
     def new(cls, member: str, organisation: str, *, now: int, card_lifetime_s: int) -> Keyring:
         """Fresh keys with card number 1."""
-        empty = cls(member, organisation, now, RootPrivate.generate(), (), rest.new_key())
+        root = RootPrivate.generate()
+        empty = cls(member, organisation, now, root, root.public, (), rest.new_key())
         return empty.with_next_card(now=now, card_lifetime_s=card_lifetime_s)
+
+    @property
+    def root_id(self) -> str:
+        """Id of the root, whether its private half is here or not."""
+        return self.root_public.id
+
+    def root_key(self) -> RootPrivate:
+        """The root's private half.
+
+        Raises:
+            AccessError: it was detached from this home.
+        """
+        if self.root is None:
+            raise AccessError(
+                "the root key is not in this home",
+                where=self.organisation,
+                hint="stillwatch root attach FILE, or sign where it lies: "
+                "stillwatch channel sign --root-file FILE",
+            )
+        return self.root
+
+    def without_root(self) -> Keyring:
+        """The same keys for daily use, without the root's private half."""
+        return dataclasses.replace(self, root=None)
+
+    def with_root(self, root: RootPrivate) -> Keyring:
+        """The same keys with the root's private half.
+
+        Raises:
+            VerificationError: it is another organisation's root.
+        """
+        if root.public.id != self.root_id:
+            raise VerificationError("this is the root of another home", where=self.organisation)
+        return dataclasses.replace(self, root=root)
 
     @property
     def current(self) -> CardKeys:
@@ -97,10 +141,14 @@ class Keyring:
         return [each.card.raw for each in self.cards]
 
     def with_next_card(self, *, now: int, card_lifetime_s: int) -> Keyring:
-        """The same member with new signing and encryption keys on a further card."""
+        """The same member with new signing and encryption keys on a further card.
+
+        Raises:
+            AccessError: the root, which signs cards, was detached from this home.
+        """
         signing, kem = SigningPrivate.generate(), KemPrivate.generate()
         raw = issue_card(
-            self.root,
+            self.root_key(),
             self.member,
             signing,
             kem.public,
@@ -120,7 +168,8 @@ class Keyring:
         """
         plain = canonical(
             {
-                "root": _text(self.root.to_seed()),
+                "root": None if self.root is None else _text(self.root.to_seed()),
+                "root_public": _text(self.root_public.raw),
                 "state_key": _text(self.state_key),
                 "cards": [
                     {
@@ -195,11 +244,15 @@ class Keyring:
                 )
                 for each in inner["cards"]
             )
+            root = None if inner["root"] is None else RootPrivate.from_seed(_bytes(inner["root"]))
+            # Homes of the first release always hold the root, and say nothing more.
+            public = RootPublic(_bytes(inner["root_public"])) if root is None else root.public
             return cls(
                 member=str(outer["member"]),
                 organisation=str(outer["organisation"]),
                 created=int(outer["created"]),
-                root=RootPrivate.from_seed(_bytes(inner["root"])),
+                root=root,
+                root_public=public,
                 cards=cards,
                 state_key=_bytes(inner["state_key"]),
             )

@@ -86,7 +86,7 @@ def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Poli
                 where=collection.title,
                 hint="the hub's operator makes one for a channel: stillwatch hub collection add",
             )
-        root, keys = home.keyring.root, home.keyring.current
+        root, keys = home.keyring.root_key(), home.keyring.current
         manifest = genesis(
             owners=[root.public.id],
             members=[
@@ -154,7 +154,7 @@ def invite(
             inbox=channel.inbox_id,
             roles=roles,
             organisation=organisation,
-            sponsor=home.keyring.root.public.id,
+            sponsor=home.keyring.root_id,
             expires=now + (lifetime_s or home.settings.invitation_lifetime_s),
         )
         with home.state.transaction():

@@ -64,7 +64,7 @@ def renew(
         sealed = Sealed(home, channel, trusted, now)
         with home.state.transaction():
             _post_own_card(sealed, result)
-            if home.keyring.root.public.id in trusted.manifest.owners:
+            if home.keyring.root_id in trusted.manifest.owners:
                 _renew_as_owner(sealed, result, soon=soon, force=force)
             sealed.store()
         flush(desk, channel)

@@ -43,9 +43,9 @@ def test_modes_are_private(tmp_path: Path) -> None:
 
 def test_keys_come_back_with_the_passphrase_only(tmp_path: Path) -> None:
     with _make(tmp_path / "home") as home:
-        root, member = home.keyring.root.public.id, home.member_id
+        root, member = home.keyring.root_id, home.member_id
     with Home.open(tmp_path / "home", PASSPHRASE) as home:
-        assert (home.keyring.root.public.id, home.member_id) == (root, member)
+        assert (home.keyring.root_id, home.member_id) == (root, member)
     with pytest.raises(AccessError, match="does not open") as caught:
         Home.open(tmp_path / "home", Unlock.passphrase(b"wrong"))
     assert "wrong" not in str(caught.value)
@@ -56,7 +56,11 @@ def test_keys_come_back_with_the_passphrase_only(tmp_path: Path) -> None:
 def test_no_seed_lies_in_clear(tmp_path: Path) -> None:
     with _make(tmp_path / "home", Unlock.key_file()) as home:
         keys = home.keyring
-        secrets = [keys.root.to_seed(), keys.current.signing.to_seed(), keys.current.kem.to_seed()]
+        secrets = [
+            keys.root_key().to_seed(),
+            keys.current.signing.to_seed(),
+            keys.current.kem.to_seed(),
+        ]
         home.put_account(HubAccount("http://127.0.0.1/r/", "lab", "t0ken-t0ken"), stillwatch=True)
         home.put_secret("c", "epoch", "1", b"epoch secret bytes", START)
         assert home.account("http://127.0.0.1/r/").token == "t0ken-t0ken"

@@ -30,6 +30,7 @@ _PARTS: Final = tuple(
         "hunt",
         "hub",
         "channel",
+        "sealing",
         "model",
     )
     if importlib.util.find_spec(f"tests.bench.{part}")

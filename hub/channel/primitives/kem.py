@@ -9,7 +9,7 @@ Source: schemas/channel-v1.md, "Wrapping"; RFC 9180; FIPS 203.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
@@ -112,10 +112,15 @@ def encrypt(plain: bytes, public: bytes, info: bytes) -> bytes:
     if len(public) != PUBLIC_SIZE:
         raise InputError(f"a KEM key has {PUBLIC_SIZE} bytes, not {len(public)}")
     try:
-        key = MLKEM768X25519PublicKey(
-            MLKEM768PublicKey.from_public_bytes(public[:1184]),
-            X25519PublicKey.from_public_bytes(public[1184:]),
-        )
-        return _suite().encrypt(plain, key, info=info)
+        return _suite().encrypt(plain, _load(public), info=info)
     except ValueError:
         raise VerificationError("the KEM key is not valid") from None
+
+
+# An epoch wraps two secrets for the same cards, and loading a key costs a quarter of a wrap.
+@lru_cache(maxsize=1024)
+def _load(public: bytes) -> MLKEM768X25519PublicKey:
+    return MLKEM768X25519PublicKey(
+        MLKEM768PublicKey.from_public_bytes(public[:1184]),
+        X25519PublicKey.from_public_bytes(public[1184:]),
+    )

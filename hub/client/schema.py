@@ -1,11 +1,15 @@
-"""The tables of a home's local state."""
+"""The tables of a home's local state, and how a home of an earlier release is brought up to them.
+
+A table with a column `channel_id` is erased with its channel.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
-SCHEMA: Final = """
+SCHEMA_VERSION: Final = 2
+FIRST: Final = """
 CREATE TABLE hub (
   api_root TEXT PRIMARY KEY, username TEXT, token BLOB NOT NULL, ca_file TEXT,
   plain_http INTEGER NOT NULL, stillwatch INTEGER NOT NULL, client_cert TEXT
@@ -48,3 +52,87 @@ CREATE TABLE alarm (
   UNIQUE (channel_id, digest, text)
 ) STRICT;
 """
+
+# One list of statements for each later version; every one is a whole statement.
+_SECOND: Final = (
+    # What is known of a channel's log on its hub, and what waits to be found in it.
+    """
+    CREATE TABLE log_head (
+      channel_id TEXT NOT NULL, origin TEXT NOT NULL, pull INTEGER NOT NULL, size INTEGER NOT NULL,
+      frontier BLOB NOT NULL, checkpoint TEXT, at INTEGER NOT NULL,
+      PRIMARY KEY (channel_id, origin)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE log_leaf (
+      channel_id TEXT NOT NULL, origin TEXT NOT NULL, position INTEGER NOT NULL,
+      digest BLOB NOT NULL, given INTEGER NOT NULL, PRIMARY KEY (channel_id, origin, position)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX log_leaf_digest ON log_leaf (channel_id, origin, digest)",
+    "CREATE INDEX log_leaf_missing ON log_leaf (channel_id, origin, position) WHERE given=0",
+    """
+    CREATE TABLE log_mark (
+      channel_id TEXT NOT NULL, origin TEXT NOT NULL, size INTEGER NOT NULL,
+      frontier BLOB NOT NULL, PRIMARY KEY (channel_id, origin, size)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE log_given (
+      channel_id TEXT NOT NULL, digest BLOB NOT NULL, pull INTEGER NOT NULL,
+      PRIMARY KEY (channel_id, digest)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE log_cited (
+      channel_id TEXT NOT NULL, origin TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
+      member TEXT NOT NULL, digest TEXT NOT NULL, raw TEXT NOT NULL, pull INTEGER NOT NULL,
+      PRIMARY KEY (channel_id, origin, size, root)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+_LATER: Final = {2: _SECOND}
+
+
+def bring_up(connection: sqlite3.Connection, version: int) -> int:
+    """Make the tables that a home of this version lacks, all of them or none.
+
+    Args:
+        connection: the home's database, outside of a transaction.
+        version: what it says of itself; 0 for an empty one.
+    Returns:
+        The version that it has now; one above `SCHEMA_VERSION` is left as it is.
+    Raises:
+        sqlite3.Error: the disk is full, or the database is busy or damaged.
+    """
+    if version >= SCHEMA_VERSION:
+        return version
+    statements = [] if version else [each for each in FIRST.split(";\n") if each.strip()]
+    for later in range(max(version, 1) + 1, SCHEMA_VERSION + 1):
+        statements += _LATER[later]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have done it while this one waited for its turn.
+        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if found == version:
+            for each in statements:
+                connection.execute(each)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            found = SCHEMA_VERSION
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return found
+
+
+def tables_by_channel(connection: sqlite3.Connection) -> list[str]:
+    """The tables whose rows belong to one channel each."""
+    return [
+        str(row[0])
+        for row in connection.execute(
+            "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c"
+            " WHERE m.type='table' AND c.name='channel_id' ORDER BY m.name"
+        )
+    ]

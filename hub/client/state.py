@@ -24,7 +24,7 @@ from hub.client.rows import (
     ObjectRow,
     OutboxRow,
 )
-from hub.client.schema import SCHEMA, SCHEMA_VERSION
+from hub.client.schema import SCHEMA_VERSION, bring_up, tables_by_channel
 from hub.errors import ConflictError, InputError, StoreError
 from hub.model.codec import dumps, loads
 
@@ -56,11 +56,8 @@ class State:
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("PRAGMA foreign_keys=ON")
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if create and version == 0:
-                connection.executescript(
-                    f"BEGIN;{SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-                )
-                version = SCHEMA_VERSION
+            if create or version != 0:
+                version = bring_up(connection, version)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
                 f"the local state cannot be opened: {error}", where=str(path)
@@ -103,19 +100,26 @@ class State:
         """Make the open transaction durable."""
         self._db.execute("COMMIT")
 
-    def _run(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+    def run(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """One statement; for the modules that keep tables of their own."""
         with wrapped():
             return self._db.execute(sql, values)
 
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Every row of a query."""
         with wrapped():
             return self._db.execute(sql, values).fetchall()
+
+    def run_many(self, sql: str, values: Iterable[Sequence[object]]) -> None:
+        """One statement for each row of values."""
+        with wrapped():
+            self._db.executemany(sql, values)
 
     # Hubs
 
     def put_hub(self, row: HubRow) -> None:
         """Add a hub, or change its account."""
-        self._run(
+        self.run(
             "INSERT OR REPLACE INTO hub VALUES (?,?,?,?,?,?,?)",
             dataclasses.astuple(row),
         )
@@ -128,7 +132,7 @@ class State:
         """Every hub."""
         return [
             HubRow(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]), r[6])
-            for r in self._rows("SELECT * FROM hub ORDER BY api_root")
+            for r in self.rows("SELECT * FROM hub ORDER BY api_root")
         ]
 
     # Channels
@@ -151,7 +155,7 @@ class State:
         values = dataclasses.asdict(row) | {
             "owner_roots": dumps({"ids": list(row.owner_roots)}).decode()
         }
-        self._run(
+        self.run(
             f"INSERT INTO channel ({','.join(values)}) VALUES ({','.join('?' * len(values))})",
             tuple(values.values()),
         )
@@ -159,7 +163,7 @@ class State:
     def channels(self) -> list[ChannelRow]:
         """Every channel, oldest first."""
         return [
-            _channel(r) for r in self._rows("SELECT * FROM channel ORDER BY created_at, channel_id")
+            _channel(r) for r in self.rows("SELECT * FROM channel ORDER BY created_at, channel_id")
         ]
 
     def channel(self, name: str) -> ChannelRow:
@@ -183,22 +187,22 @@ class State:
 
     def set_trusted(self, channel_id: str, trusted: bytes, standing: str) -> None:
         """Store what is verified of a channel, and this member's standing in it."""
-        self._run(
+        self.run(
             "UPDATE channel SET trusted=?, standing=? WHERE channel_id=?",
             (trusted, standing, channel_id),
         )
 
     def set_standing(self, channel_id: str, standing: str) -> None:
         """Note this member's standing in a channel."""
-        self._run("UPDATE channel SET standing=? WHERE channel_id=?", (standing, channel_id))
+        self.run("UPDATE channel SET standing=? WHERE channel_id=?", (standing, channel_id))
 
     def set_cursor(self, channel_id: str, cursor: str) -> None:
         """Everything up to this `date_added` is processed."""
-        self._run("UPDATE channel SET cursor=? WHERE channel_id=?", (cursor, channel_id))
+        self.run("UPDATE channel SET cursor=? WHERE channel_id=?", (cursor, channel_id))
 
     def set_pulled(self, channel_id: str, at: int | None, problem: str | None) -> None:
         """Note how the last pull went; a failed one keeps the time of the last complete one."""
-        self._run(
+        self.run(
             "UPDATE channel SET pulled_at=coalesce(?, pulled_at), pull_problem=?"
             " WHERE channel_id=?",
             (at, problem, channel_id),
@@ -207,28 +211,20 @@ class State:
     def forget(self, channel_id: str) -> None:
         """Erase everything about a channel: keys, messages, objects, alarms."""
         with self.transaction():
-            for table in (
-                "secret",
-                "invitation",
-                "outbox",
-                "message",
-                "object",
-                "alarm",
-                "channel",
-            ):
-                self._run(f"DELETE FROM {table} WHERE channel_id=?", (channel_id,))
+            for table in tables_by_channel(self._db):
+                self.run(f"DELETE FROM {table} WHERE channel_id=?", (channel_id,))
 
     # Secrets
 
     def put_secret(self, channel_id: str, kind: str, name: str, sealed: bytes, at: int) -> None:
         """Add a sealed secret; a second one of the same name replaces it."""
-        self._run(
+        self.run(
             "INSERT OR REPLACE INTO secret VALUES (?,?,?,?,?)", (channel_id, kind, name, sealed, at)
         )
 
     def secrets(self, channel_id: str, kind: str) -> dict[str, bytes]:
         """Sealed secrets of a kind by name, oldest name first."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT name, sealed FROM secret WHERE channel_id=? AND kind=? ORDER BY name",
             (channel_id, kind),
         )
@@ -236,7 +232,7 @@ class State:
 
     def drop_secret(self, channel_id: str, kind: str, name: str) -> None:
         """Erase a secret."""
-        self._run(
+        self.run(
             "DELETE FROM secret WHERE channel_id=? AND kind=? AND name=?", (channel_id, kind, name)
         )
 
@@ -244,7 +240,7 @@ class State:
 
     def add_invitation(self, row: InvitationRow) -> None:
         """Note an invitation that was given."""
-        self._run(
+        self.run(
             "INSERT INTO invitation VALUES (?,?,?,?,?,?,?,?)",
             (
                 row.invitation_id,
@@ -262,7 +258,7 @@ class State:
         """Invitations to a channel, oldest first."""
         return [
             InvitationRow(r[0], r[1], r[2], tuple(r[3].split(",")), r[4], r[5], r[6], r[7])
-            for r in self._rows(
+            for r in self.rows(
                 "SELECT * FROM invitation WHERE channel_id=? ORDER BY created_at, invitation_id",
                 (channel_id,),
             )
@@ -270,7 +266,7 @@ class State:
 
     def use_invitation(self, invitation_id: str, at: int, member: str) -> None:
         """An invitation serves once."""
-        self._run(
+        self.run(
             "UPDATE invitation SET used_at=?, used_by=? WHERE invitation_id=?",
             (at, member, invitation_id),
         )
@@ -281,7 +277,7 @@ class State:
         self, channel_id: str, target: str, digest: str, raw: bytes, tlp: str, at: int
     ) -> None:
         """Put sealed bytes into the outbox; the same bytes twice are one entry."""
-        self._run(
+        self.run(
             "INSERT OR IGNORE INTO outbox (channel_id,target,digest,raw,tlp,added_at)"
             " VALUES (?,?,?,?,?,?)",
             (channel_id, target, digest, raw, tlp, at),
@@ -291,7 +287,7 @@ class State:
         """What the hub has not confirmed, in the order of sealing."""
         return [
             OutboxRow(*tuple(r))
-            for r in self._rows(
+            for r in self.rows(
                 "SELECT * FROM outbox WHERE channel_id=? AND target=? AND sent_at IS NULL"
                 " ORDER BY position",
                 (channel_id, target),
@@ -308,7 +304,7 @@ class State:
 
     def mark_problem(self, digest: str, problem: str) -> None:
         """The hub refused these bytes; they stay in the outbox."""
-        self._run("UPDATE outbox SET problem=? WHERE digest=?", (problem, digest))
+        self.run("UPDATE outbox SET problem=? WHERE digest=?", (problem, digest))
 
     def abandon(self, channel_id: str) -> int:
         """Drop what is unsent in a channel, and what was verified of it; returns how many.
@@ -317,18 +313,18 @@ class State:
         pull verifies the channel anew from its beginning; epochs' secrets and opened objects stay.
         """
         with self.transaction():
-            self._run(
+            self.run(
                 "DELETE FROM object WHERE channel_id=? AND digest IN"
                 " (SELECT digest FROM outbox WHERE channel_id=? AND sent_at IS NULL)",
                 (channel_id, channel_id),
             )
-            dropped = self._run(
+            dropped = self.run(
                 "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
             ).rowcount
-            self._run("DELETE FROM message WHERE channel_id=?", (channel_id,))
+            self.run("DELETE FROM message WHERE channel_id=?", (channel_id,))
             # Keys that went out come back with the pull; of the others nobody else would know.
-            self._run("DELETE FROM secret WHERE channel_id=? AND kind='fingerprint'", (channel_id,))
-            self._run(
+            self.run("DELETE FROM secret WHERE channel_id=? AND kind='fingerprint'", (channel_id,))
+            self.run(
                 "UPDATE channel SET trusted=NULL, cursor=NULL WHERE channel_id=?", (channel_id,)
             )
         return dropped
@@ -339,7 +335,7 @@ class State:
         After a channel was verified anew these are what its hub has lost: publishing them again
         must not find them published already.
         """
-        return self._run(
+        return self.run(
             "DELETE FROM object WHERE channel_id=? AND member=?"
             " AND digest NOT IN (SELECT digest FROM message WHERE channel_id=?)",
             (channel_id, member, channel_id),
@@ -349,21 +345,21 @@ class State:
 
     def put_message(self, row: MessageRow) -> None:
         """Note what became of a message."""
-        self._run(
+        self.run(
             "INSERT OR REPLACE INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             dataclasses.astuple(row),
         )
 
     def outcome(self, channel_id: str, digest: str) -> str | None:
         """`accepted`, `refused`, `waiting`, `sealed`, or None for a message not seen before."""
-        row = self._run(
+        row = self.run(
             "SELECT outcome FROM message WHERE channel_id=? AND digest=?", (channel_id, digest)
         ).fetchone()
         return None if row is None else str(row[0])
 
     def message(self, channel_id: str, digest: str) -> MessageRow | None:
         """A message that was looked at."""
-        row = self._run(
+        row = self.run(
             "SELECT * FROM message WHERE channel_id=? AND digest=?", (channel_id, digest)
         ).fetchone()
         return None if row is None else MessageRow(*tuple(row))
@@ -372,7 +368,7 @@ class State:
         """Messages whose bytes are kept, oldest first: `waiting` ones, or `sealed` ones."""
         return [
             MessageRow(*tuple(r))
-            for r in self._rows(
+            for r in self.rows(
                 "SELECT * FROM message WHERE channel_id=? AND outcome=?"
                 " ORDER BY received_at, sent_at, seq",
                 (channel_id, outcome),
@@ -389,7 +385,7 @@ class State:
 
     def last_sent(self, channel_id: str, member: str) -> int | None:
         """UTC seconds of a member's newest accepted message."""
-        row = self._run(
+        row = self.run(
             "SELECT max(sent_at) FROM message WHERE channel_id=? AND member=?"
             " AND outcome='accepted'",
             (channel_id, member),
@@ -400,7 +396,7 @@ class State:
 
     def put_object(self, row: ObjectRow) -> str | None:
         """Store a version of an object; `new`, `updated`, or None when it is not the newest."""
-        known = self._run(
+        known = self.run(
             "SELECT modified, audience, member FROM object WHERE channel_id=? AND id=?",
             (row.channel_id, row.id),
         ).fetchone()
@@ -411,13 +407,13 @@ class State:
         elif known is not None and str(known[0]) >= row.modified:
             # The same version may travel to both audiences; then it counts as an aggregate.
             if str(known[0]) == row.modified and row.audience == "aggregate" != str(known[1]):
-                self._run(
+                self.run(
                     "UPDATE object SET audience='aggregate' WHERE channel_id=? AND id=?",
                     (row.channel_id, row.id),
                 )
             return None
         values = dataclasses.asdict(row) | {"body": dumps(row.body)}
-        self._run(
+        self.run(
             f"INSERT OR REPLACE INTO object ({','.join(values)})"
             f" VALUES ({','.join('?' * len(values))})",
             tuple(values.values()),
@@ -426,7 +422,7 @@ class State:
 
     def object(self, object_id: str, channel_id: str | None = None) -> ObjectRow | None:
         """The newest version of an object, in one channel or in any."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM object WHERE id=? AND (? IS NULL OR channel_id=?)"
             " ORDER BY modified DESC LIMIT 1",
             (object_id, channel_id, channel_id),
@@ -435,7 +431,7 @@ class State:
 
     def versions(self, object_id: str) -> list[ObjectRow]:
         """The newest version of an object in each channel."""
-        rows = self._rows("SELECT * FROM object WHERE id=? ORDER BY channel_id", (object_id,))
+        rows = self.rows("SELECT * FROM object WHERE id=? ORDER BY channel_id", (object_id,))
         return [_object(each) for each in rows]
 
     def objects(
@@ -458,12 +454,12 @@ class State:
         """Object id -> the member that published it first in this channel."""
         return {
             str(r[0]): str(r[1])
-            for r in self._rows("SELECT id, member FROM object WHERE channel_id=?", (channel_id,))
+            for r in self.rows("SELECT id, member FROM object WHERE channel_id=?", (channel_id,))
         }
 
     def count_objects(self, channel_id: str) -> dict[str, int]:
         """Number of live objects by type."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT type, count(*) FROM object WHERE channel_id=? AND revoked=0 GROUP BY type",
             (channel_id,),
         )
@@ -474,10 +470,10 @@ class State:
     def raise_alarm(self, channel_id: str | None, digest: str, text: str, at: int) -> bool:
         """Add an alarm; False when the same one is there, or too many are open."""
         sql = "SELECT count(*) FROM alarm WHERE acknowledged_at IS NULL"
-        if int(self._run(sql).fetchone()[0]) >= MAX_OPEN_ALARMS:
+        if int(self.run(sql).fetchone()[0]) >= MAX_OPEN_ALARMS:
             return False
         return (
-            self._run(
+            self.run(
                 "INSERT OR IGNORE INTO alarm (channel_id,raised_at,text,digest) VALUES (?,?,?,?)",
                 (channel_id, at, text, digest),
             ).rowcount
@@ -489,7 +485,7 @@ class State:
         where = "" if all_of_them else " WHERE acknowledged_at IS NULL"
         return [
             AlarmRow(*tuple(r))
-            for r in self._rows(
+            for r in self.rows(
                 "SELECT position, channel_id, raised_at, text, acknowledged_at FROM alarm"
                 f"{where} ORDER BY position"
             )
@@ -497,7 +493,7 @@ class State:
 
     def acknowledge_alarms(self, at: int) -> int:
         """Acknowledge every open alarm; returns how many."""
-        return self._run(
+        return self.run(
             "UPDATE alarm SET acknowledged_at=? WHERE acknowledged_at IS NULL", (at,)
         ).rowcount
 

@@ -37,6 +37,10 @@ Tokens = Annotated[list[Token], Meta(min_length=1)]
 Band = Annotated[str, Meta(pattern=r"^[a-z0-9]+(\.[a-z0-9]+)+:[0-9]{2}:[0-9a-f]{16}\Z")]
 Bands = Annotated[list[Band], Meta(min_length=1)]
 
+MIN_BUCKET_BITS: Final = 4
+MAX_BUCKET_BITS: Final = 20
+"""Bounds of the keyed prefix of an oblivious token (channel-v1, "Fingerprint keys")."""
+
 Capability = Literal[
     "agentic-reasoning",
     "tool-use",
@@ -53,7 +57,7 @@ Capability = Literal[
 """What a distiller asks a model for, in bulk."""
 Capabilities = Annotated[list[Capability], Meta(min_length=1)]
 Layer = Literal["account", "network", "prompt", "behaviour", "output"]
-PrivacyForm = Literal["plain", "sha256", "hmac", "oprf", "lsh", "aggregate", "model"]
+PrivacyForm = Literal["plain", "sha256", "hmac", "oblivious", "lsh", "aggregate", "model"]
 Action = Literal["log", "alert", "challenge", "rate-limit", "block", "suspend"]
 """The harshest automatic answer that a publisher thinks proportionate, mildest first."""
 EmailDomainClass = Literal[
@@ -253,6 +257,8 @@ class IndicatorControls(_Fields, frozen=True):
     layer: Layer
     privacy_form: PrivacyForm
     key_id: KeyId | None = None
+    bucket_bits: Annotated[int, Meta(ge=MIN_BUCKET_BITS, le=MAX_BUCKET_BITS)] | None = None
+    bucket: Annotated[int, Meta(ge=0, lt=2**MAX_BUCKET_BITS)] | None = None
     match_profile: Text | None = None
     min_band_hits: Annotated[int, Meta(ge=1, le=64)] | None = None
     similarity_threshold: Ratio | None = None
@@ -266,6 +272,16 @@ class IndicatorControls(_Fields, frozen=True):
     max_action: Action | None = None
     needs_corroboration: Count | None = None
     canary: bool | None = None
+
+    def __post_init__(self) -> None:
+        beside = (self.bucket_bits, self.bucket)
+        if self.privacy_form != "oblivious":
+            if beside != (None, None):
+                raise ValueError("only the form oblivious has a bucket")
+        elif self.bucket_bits is None or self.bucket is None or self.key_id is None:
+            raise ValueError("the form oblivious wants key_id, bucket_bits and bucket")
+        elif self.bucket >> self.bucket_bits:
+            raise ValueError("the bucket has more bits than bucket_bits says")
 
 
 class Authority(_Fields, frozen=True):

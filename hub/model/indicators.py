@@ -12,6 +12,7 @@ from typing import Any, Final, Required, TypedDict, Unpack
 
 from hub.errors import InputError
 from hub.model import pattern as stix_pattern
+from hub.model.buckets import Bucket
 from hub.model.codec import Json
 from hub.model.extension import INDICATOR_CONTROLS
 from hub.model.fields import IndicatorControls, Layer, PrivacyForm, decode, encode
@@ -19,6 +20,7 @@ from hub.model.identifiers import deterministic_id, is_id, timestamp
 from hub.model.kinds import KINDS, KindInfo
 from hub.model.markings import TLP
 from hub.model.selectors import (
+    TOKEN_INDICATORS,
     PromptFeatures,
     account_pattern,
     network_pattern,
@@ -77,16 +79,29 @@ def indicator(
     return _assemble(info, pattern, {}, options)
 
 
-def account_token_indicator(tokens: Sequence[str], **options: Unpack[IndicatorOptions]) -> Json:
-    """An indicator of accounts, from keyed tokens of one kind of identifier.
+def account_token_indicator(
+    tokens: Sequence[str], *, bucket: Bucket | None = None, **options: Unpack[IndicatorOptions]
+) -> Json:
+    """An indicator of accounts, from tokens of one kind of identifier.
 
     Args:
         tokens: `kind:key_id:hex`, in any order; any one of them is a match.
+        bucket: of oblivious tokens, which are then all under the bucket's key; None: keyed tokens.
     Raises:
-        InputError: not tokens, several kinds, or an option outside its range.
+        InputError: not tokens, several kinds, another kind or key than the bucket's, or an option
+            outside its range.
     """
     kind, pattern, key_id = token_pattern(tokens)
-    return _assemble(KINDS[kind], pattern, {"key_id": key_id} if key_id else {}, options)
+    found: dict[str, Any] = {"key_id": key_id} if key_id else {}
+    if bucket is not None:
+        if (TOKEN_INDICATORS.get(bucket.kind), bucket.key_id) != (kind, key_id):
+            raise InputError("the bucket is of another kind or key", where="bucket")
+        found |= {
+            "privacy_form": "oblivious",
+            "bucket_bits": bucket.bits,
+            "bucket": bucket.number,
+        }
+    return _assemble(KINDS[kind], pattern, found, options)
 
 
 def account_indicator(kind: str, value: str, **options: Unpack[IndicatorOptions]) -> Json:

@@ -32,7 +32,7 @@ _JA4: Final = re.compile(
 )
 _ASN: Final = re.compile(r"(?:AS|as)([0-9]{1,10})")
 
-_TOKEN_KINDS: Final = {
+TOKEN_INDICATORS: Final = {
     "email": "account.email-keyed",
     "payment-instrument": "account.payment-keyed",
     "phone": "account.phone-keyed",
@@ -85,7 +85,7 @@ def token_pattern(tokens: Sequence[str]) -> tuple[str, str, str | None]:
     kinds = {kind for kind, _ in parsed}
     if len(kinds) != 1:
         raise InputError("tokens of several kinds need several indicators", where="tokens")
-    kind = _TOKEN_KINDS.get(kinds.pop())
+    kind = TOKEN_INDICATORS.get(kinds.pop())
     if kind is None:
         raise InputError("the catalogue has no indicator for tokens of this kind", where="tokens")
     key_ids = {key_id for _, key_id in parsed}

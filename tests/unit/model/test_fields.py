@@ -80,10 +80,12 @@ FULL: dict[str, Json] = {
         },
     },
     "indicator-controls": {
-        "indicator_kind": "prompt.minhash-lsh",
-        "layer": "prompt",
-        "privacy_form": "lsh",
+        "indicator_kind": "account.email-keyed",
+        "layer": "account",
+        "privacy_form": "oblivious",
         "key_id": "circle-a.2026q4",
+        "bucket_bits": 20,
+        "bucket": 1_048_575,
         "match_profile": "mh3w.64.16x4",
         "min_band_hits": 1,
         "similarity_threshold": 0.8,
@@ -292,8 +294,9 @@ def test_typed_fields_and_schema_agree_on_every_mutant(extension: Extension) -> 
     schema = schema_of(extension)
     counted = {True: 0, False: 0}
     for what, body in mutants(FULL[extension.name]):
-        # JSON Schema cannot compare two fields: only the typed side knows that low <= high.
-        if "'low'" in what or "'high'" in what:
+        # JSON Schema cannot compare two fields: only the typed side knows that low <= high, and
+        # that a bucket has no more bits than said.
+        if "'low'" in what or "'high'" in what or "'bucket_bits',) =" in what:
             continue
         accepted = schema.is_valid(whole(extension, body))
         assert understood(extension, body) == accepted, what
@@ -341,6 +344,33 @@ def test_a_lenient_reader_passes_over_what_a_newer_publisher_added() -> None:
         fields.decode(newer, fields.IndicatorControls, where="x")
     found = fields.decode(newer, fields.IndicatorControls, where="x", strict=False)
     assert found.min_band_hits == 1
+
+
+OBLIVIOUS: Json = {
+    "indicator_kind": "account.email-keyed",
+    "layer": "account",
+    "privacy_form": "oblivious",
+    "key_id": "circle-a.2026q4",
+    "bucket_bits": 8,
+    "bucket": 255,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bucket": 256}, "more bits than bucket_bits"),
+        ({"bucket_bits": 7}, "more bits than bucket_bits"),
+        ({"bucket_bits": 3}, ">= 4"),
+        ({"bucket_bits": 21}, "<= 20"),
+        ({"bucket": -1}, ">= 0"),
+        ({"privacy_form": "hmac"}, "only the form oblivious has a bucket"),
+    ],
+)
+def test_a_bucket_fits_its_length_and_its_form(change: Json, said: str) -> None:
+    assert fields.decode(OBLIVIOUS, fields.IndicatorControls, where="x").bucket == 255
+    with pytest.raises(InputError, match=said):
+        fields.decode(OBLIVIOUS | change, fields.IndicatorControls, where="x")
 
 
 def test_bounds_must_be_in_order() -> None:

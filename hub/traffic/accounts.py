@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -47,15 +47,34 @@ class RowProblem:
     reason: str
 
 
+class Tagging(Protocol):
+    """Tokens that are not made here, but asked for in batches when the whole table was read."""
+
+    def place(self, kind: str, normalised: str) -> Sequence[int]:
+        """Take note of an identifier: where its tokens will stand in `tokens`; none: it has none.
+
+        Args:
+            kind: one of `normalise.TOKEN_KINDS`.
+            normalised: what `normalise.of_kind` returned.
+        """
+        ...
+
+    def tokens(self) -> Sequence[str | None]:
+        """The tokens of all places, None where there is none; called once, at the end."""
+        ...
+
+
 @dataclass(slots=True)
 class _Customer:
     """What one customer fills into traffic; several rows of one customer join here."""
 
     tokens: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     filled: dict[str, Any] = field(default_factory=dict)
 
     def join(self, other: _Customer) -> None:
         self.tokens += [t for t in other.tokens if t not in self.tokens]
+        self.places += [place for place in other.places if place not in self.places]
         self.filled = {**other.filled, **self.filled}
 
 
@@ -94,6 +113,7 @@ class AccountTable:
         *,
         keys: Sequence[FingerprintKey] = (),
         region: str | None = None,
+        tagging: Tagging | None = None,
     ) -> AccountTable:
         """Read a customer table (.csv, .jsonl, .parquet) and tokenise each customer once.
 
@@ -105,11 +125,12 @@ class AccountTable:
             mapping: our column name to the file's; names left out are looked for as they are.
             keys: live fingerprint keys; none: no tokens are made, the other columns are.
             region: ISO 3166 region of phone numbers written without a country code.
+            tagging: gives further tokens, such as those that custodians evaluate.
         Raises:
             InputError: unknown kind of file, neither id column, or a malformed row (`file:row`).
                 A value without a normal form is no error; it is listed in `problems`.
         """
-        reading = _Reading(keys, region)
+        reading = _Reading(keys, region, tagging)
         for where, row in rows(path, mapping or {}):
             reading.add(where, row)
         return reading.table()
@@ -155,9 +176,12 @@ def _positions(ids: pa.Array, index: Mapping[str, int]) -> NDArray[np.int64]:
 class _Reading:
     """Collects customers while a file is read."""
 
-    def __init__(self, keys: Sequence[FingerprintKey], region: str | None) -> None:
+    def __init__(
+        self, keys: Sequence[FingerprintKey], region: str | None, tagging: Tagging | None
+    ) -> None:
         self._keys = keys
         self._region = region
+        self._tagging = tagging
         self._customers: list[_Customer] = []
         self._index: dict[str, dict[str, int]] = {column: {} for column in ID_COLUMNS}
         self._problems: list[RowProblem] = []
@@ -189,6 +213,8 @@ class _Reading:
             try:
                 value = normalise.of_kind(kind, str(raw), region=self._region)
                 customer.tokens += [token(key, kind, value) for key in self._keys]
+                if self._tagging is not None:
+                    customer.places += self._tagging.place(kind, value)
                 if column == "email":
                     customer.filled["email_domain"] = value.rpartition("@")[2]
                     customer.filled["local_part_shape"] = normalise.local_part_shape(str(raw))
@@ -211,6 +237,10 @@ class _Reading:
     def table(self) -> AccountTable:
         """The customers as columns."""
         schema = pa.schema([TRAFFIC_SCHEMA.field(name) for name in _FILLED])
+        given = self._tagging.tokens() if self._tagging is not None else ()
+        for customer in self._customers:
+            found = (given[place] for place in customer.places)
+            customer.tokens += [each for each in found if each is not None]
         batches = list(self._batches(schema))
         table = pa.Table.from_batches(batches, schema).combine_chunks()
         merged = table.to_batches() or [pa.RecordBatch.from_pylist([], schema)]

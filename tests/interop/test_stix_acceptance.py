@@ -19,6 +19,7 @@ import stix2
 import stix2validator
 
 from hub.model import objects
+from hub.model.buckets import Bucket
 from hub.model.bundle import bundle
 from hub.model.codec import Json, loads
 from hub.model.extension import EXTENSIONS, definitions, register
@@ -57,6 +58,9 @@ def built() -> Iterator[Json]:
         **AUTHOR,
     )
     relay = objects.infrastructure("Relay", description="d", distillation=scale, **seen, **AUTHOR)
+    yield objects.account_token_indicator(
+        [token.replace("0f", "f0")], bucket=Bucket("email", "circle-a.2026q4", 9, 300), **LIFE
+    )
     yield objects.identity("Lab", created=NOW, identity_id=LAB, sectors=["technology"])
     yield from (found, hydra, relay)
     yield objects.account_indicator("email-domain", "mailbox-farm.example", **LIFE)

@@ -120,6 +120,39 @@ def test_rows_of_one_customer_join(tmp_path: Path) -> None:
     assert row.column("email_domain").to_pylist() == ["one.example"]
 
 
+class Asked:
+    """A seam that gives a token for every e-mail, and none for any phone."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, str]] = []
+        self.calls = 0
+
+    def place(self, kind: str, normalised: str) -> Sequence[int]:
+        if kind not in ("email", "phone"):
+            return ()
+        self.noted.append((kind, normalised))
+        return (len(self.noted) - 1,)
+
+    def tokens(self) -> Sequence[str | None]:
+        self.calls += 1
+        return [f"tag-of-{v}" if kind == "email" else None for kind, v in self.noted]
+
+
+def test_tokens_that_are_asked_for_at_the_end_join_the_customer(tmp_path: Path) -> None:
+    path = tmp_path / "customers.jsonl"
+    rows = (ROW, {"account_id": "cus-1", "email": "second@mail.example"})
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    asked = Asked()
+    row = AccountTable.read(path, keys=KEYS[:1], tagging=asked).enrich(
+        batch({"account_id": "cus-1"})
+    )
+    found = row.column("fp_tokens").to_pylist()[0]
+    assert found[-2:] == ["tag-of-ada.abel@birchfield.example", "tag-of-second@mail.example"]
+    assert sum(each.startswith("email:") for each in found) == 2
+    assert asked.calls == 1
+    assert ("phone", "+12025550143") in asked.noted
+
+
 def test_what_the_log_says_is_kept(tmp_path: Path) -> None:
     table = AccountTable.read(write(tmp_path, ".csv", ROW), keys=KEYS)
     events = batch(

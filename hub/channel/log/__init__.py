@@ -1,1 +1,1 @@
-"""The log of a channel: Merkle tree, checkpoints, cosignatures, proofs; no I/O, no secrets."""
+"""The log of a channel: Merkle tree, signed notes, checkpoints and cosignatures."""

@@ -23,6 +23,72 @@ from hub.errors import InputError, VerificationError
 PUBLIC_SIZE: Final = 32 + 1952
 SIGNATURE_SIZE: Final = 64 + 3309
 SEED_SIZE: Final = 32 + 32
+NOTE_KEY_SIZE: Final = 32
+
+
+@dataclass(frozen=True)
+class NotePublic:
+    """An Ed25519 key alone: that of a log or a witness, whose formats are C2SP's.
+
+    Args:
+        raw: 32 bytes.
+    Raises:
+        InputError: the length is wrong.
+        VerificationError: the key is of low order or not canonical.
+    """
+
+    raw: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.raw) != NOTE_KEY_SIZE:
+            raise InputError(f"an Ed25519 key has {NOTE_KEY_SIZE} bytes, not {len(self.raw)}")
+        check_ed25519(self.raw, "verifier key")
+
+    def verify(self, signature: bytes, data: bytes, *, where: str = "signature") -> None:
+        """Check a signature over `data`.
+
+        Raises:
+            VerificationError: the length is wrong, or it does not verify.
+        """
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, data)
+        except (InvalidSignature, ValueError):
+            raise VerificationError("the Ed25519 signature is not valid", where=where) from None
+
+
+@dataclass(frozen=True)
+class NotePrivate:
+    """The private half of a log's or a witness's key.
+
+    Args:
+        seed: 32 secret bytes.
+    Raises:
+        InputError: the length is wrong.
+    """
+
+    seed: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.seed) != NOTE_KEY_SIZE:
+            raise InputError(f"an Ed25519 seed has {NOTE_KEY_SIZE} bytes, not {len(self.seed)}")
+
+    @classmethod
+    def generate(cls) -> NotePrivate:
+        """A new key from the system's randomness."""
+        return cls(Ed25519PrivateKey.generate().private_bytes_raw())
+
+    @cached_property
+    def public(self) -> NotePublic:
+        """The public half."""
+        return NotePublic(self._key.public_key().public_bytes_raw())
+
+    @cached_property
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.seed)
+
+    def sign(self, data: bytes) -> bytes:
+        """64 bytes over `data`; deterministic."""
+        return self._key.sign(data)
 
 
 @dataclass(frozen=True)

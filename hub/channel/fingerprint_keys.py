@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hub.channel.custodians import MAX_ROWS, Custodian, parse_rows
 from hub.channel.fields import Fields, check_ascending, to_base64
 from hub.errors import InputError
 from hub.model.codec import canonical, loads_canonical
@@ -48,11 +49,32 @@ class FingerprintSecret:
             raise InputError(f"a fingerprint key has {SECRET_SIZE} bytes", where="keys.secret")
 
 
-def keys_to_bytes(keys: Sequence[FingerprintSecret], channel: str) -> bytes:
+@dataclass(frozen=True)
+class KeySet:
+    """What a `keys` message says.
+
+    Args:
+        keys: ascending by id.
+        custodians: none or two for each of the keys, ascending by (key, id); a key that has two
+            serves oblivious tokens as well as keyed ones.
+    """
+
+    keys: tuple[FingerprintSecret, ...]
+    custodians: tuple[Custodian, ...] = ()
+
+    def custodians_of(self, key_id: str) -> tuple[Custodian, ...]:
+        """The custodians of one fingerprint key: none or two, ascending by id."""
+        return tuple(row for row in self.custodians if row.key_id == key_id)
+
+
+def keys_to_bytes(
+    keys: Sequence[FingerprintSecret], channel: str, custodians: Sequence[Custodian] = ()
+) -> bytes:
     """The plaintext of a `keys` message in a channel.
 
     Raises:
-        InputError: none, too many, two of one id, or one that is named for another channel.
+        InputError: none, too many, two of one id, one that is named for another channel, or
+            custodians that are not two for a key that is among them.
     """
     rows = [
         {
@@ -64,23 +86,42 @@ def keys_to_bytes(keys: Sequence[FingerprintSecret], channel: str) -> bytes:
         }
         for key in sorted(keys, key=lambda key: key.key_id)
     ]
-    data = canonical({"custodians": [], "keys": rows})
-    keys_from_bytes(data, channel)
+    held = sorted(custodians, key=lambda row: (row.key_id, row.custodian_id))
+    data = canonical({"custodians": [row.to_json() for row in held], "keys": rows})
+    key_set_from_bytes(data, channel)
     return data
 
 
 def keys_from_bytes(data: bytes, channel: str) -> list[FingerprintSecret]:
+    """The keys in the plaintext of a `keys` message in a channel.
+
+    Raises:
+        InputError: as `key_set_from_bytes`.
+    """
+    return list(key_set_from_bytes(data, channel).keys)
+
+
+def key_set_from_bytes(data: bytes, channel: str) -> KeySet:
     """Read the plaintext of a `keys` message in a channel.
 
     Raises:
-        InputError: the form is wrong, or a key is named for another channel.
+        InputError: the form is wrong, a key is named for another channel, or a custodian serves
+            a key that is not among them.
     """
-    name = re.compile(rf"{channel[:16]}\.[0-9]{{4}}q[1-4](-[1-9][0-9]{{0,3}})?")
     fields = Fields(
         loads_canonical(data, where="keys", max_bytes=_MAX_PLAIN), "keys", ("custodians", "keys")
     )
-    if fields.raw("custodians") != []:
-        raise InputError("custodians are not known to this release", where="keys.custodians")
+    keys = _parse_keys(fields, channel)
+    where = fields.at("custodians")
+    custodians = parse_rows(fields.array("custodians", most=MAX_ROWS), where)
+    known = {key.key_id for key in keys}
+    if any(row.key_id not in known for row in custodians):
+        raise InputError("serves a key that is not among the keys", where=where)
+    return KeySet(tuple(keys), custodians)
+
+
+def _parse_keys(fields: Fields, channel: str) -> list[FingerprintSecret]:
+    name = re.compile(rf"{channel[:16]}\.[0-9]{{4}}q[1-4](-[1-9][0-9]{{0,3}})?")
     keys = []
     for number, value in enumerate(fields.array("keys", most=MAX_KEYS)):
         row = Fields(value, f"keys[{number}]", ("id", "secret", "created", "expires", "live"))

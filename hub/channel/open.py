@@ -13,7 +13,7 @@ from typing import Final
 
 from hub.channel.compression import MAX_PLAIN, decompress
 from hub.channel.epoch import EpochSecrets
-from hub.channel.fingerprint_keys import FingerprintSecret, keys_from_bytes
+from hub.channel.fingerprint_keys import FingerprintSecret, KeySet, key_set_from_bytes
 from hub.channel.header import MAX_BODY, Audience, MessageType, body_context
 from hub.channel.manifest import Manifest, Role
 from hub.channel.padding import unpad
@@ -27,7 +27,15 @@ from hub.model.codec import Json, loads
 from hub.model.identifiers import is_id
 from hub.model.markings import TLP, tlp_of
 
-__all__ = ["FingerprintSecret", "Opened", "check_bundle", "open_data", "open_keys"]
+__all__ = [
+    "FingerprintSecret",
+    "KeySet",
+    "Opened",
+    "check_bundle",
+    "open_data",
+    "open_key_set",
+    "open_keys",
+]
 
 MAX_OBJECTS: Final = 20_000
 # STIX gives observables no creator: two members who saw one address write one object.
@@ -141,6 +149,18 @@ def open_keys(
     *,
     known: Mapping[str, bytes] | None = None,
 ) -> list[FingerprintSecret]:
+    """The fingerprint keys in a keys message: `open_key_set` without the custodians."""
+    return list(open_key_set(trusted, accepted, secrets, known=known).keys)
+
+
+def open_key_set(
+    trusted: TrustedChannel,
+    accepted: Accepted,
+    secrets: EpochSecrets,
+    *,
+    known: Mapping[str, bytes] | None = None,
+    custodians: Mapping[tuple[str, str], bytes] | None = None,
+) -> KeySet:
     """Open a keys message.
 
     Args:
@@ -148,23 +168,34 @@ def open_keys(
         accepted: the outcome of `trusted.accept`.
         secrets: of the epoch that the header names.
         known: secrets of the fingerprint keys that are held already, by id.
+        custodians: public keys of the custodians that are known already, by fingerprint key id
+            and custodian id.
     Raises:
         InputError: the plaintext is not of its form, or a key is named for another channel.
-        VerificationError: another type, no such secret, altered, or a known key has another secret
-            (an alarm).
+        VerificationError: another type, no such secret, altered, a known key has another secret,
+            or other custodians, than before (an alarm).
     """
     header = accepted.message.header
     if header.t is not MessageType.KEYS:
         raise VerificationError(f"a keys message is expected, not {header.t}", where="message")
-    keys = keys_from_bytes(_open(trusted, accepted, secrets), trusted.channel)
+    found = key_set_from_bytes(_open(trusted, accepted, secrets), trusted.channel)
     held = known or {}
-    for key in keys:
+    digest = accepted.message.digest
+    for key in found.keys:
         if not equal(held.get(key.key_id, key.secret), key.secret):
             text = "an owner sent another secret under the name of a known fingerprint key"
-            digest = accepted.message.digest
             trusted.raise_alarm("key-change", key.key_id, text, digest, trusted.time)
             raise VerificationError(text, where=key.key_id)
-    return keys
+    stated = custodians or {}
+    served = {key_id for key_id, _ in stated}
+    for row in found.custodians:
+        before = stated.get((row.key_id, row.custodian_id))
+        # Tags under other custodians never meet: somebody would be partitioned off.
+        if row.key_id in served and before != row.public_key:
+            text = "an owner named other custodians for a known fingerprint key"
+            trusted.raise_alarm("custodian-change", row.key_id, text, digest, trusted.time)
+            raise VerificationError(text, where=row.key_id)
+    return found
 
 
 class OwnershipError(VerificationError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hub.channel.compression import compress
+from hub.channel.custodians import Custodian
 from hub.channel.epoch import EpochSecrets
 from hub.channel.fingerprint_keys import FingerprintSecret, keys_to_bytes
 from hub.channel.header import (
@@ -81,6 +82,7 @@ def seal_keys(
     keys: Sequence[FingerprintSecret],
     *,
     now: int,
+    custodians: Sequence[Custodian] = (),
     seq: int | None = None,
     prev: str | None = None,
 ) -> bytes:
@@ -92,13 +94,15 @@ def seal_keys(
         signing: the signing pair of an owner's card.
         keys: every key that a joiner needs, not only new ones.
         now: seconds UTC.
+        custodians: two for each of the keys that serves oblivious tokens.
         seq: position that the outbox reserved; with `prev`, taken from `trusted` if None.
         prev: digest of the owner's message before it.
     Raises:
-        InputError: none, too many, two of one id, or one that is named for another channel.
+        InputError: none, too many, two of one id, one that is named for another channel, or
+            custodians that are not two for a key.
         VerificationError: the channel is not fit to publish in.
     """
-    plain = keys_to_bytes(keys, trusted.channel)
+    plain = keys_to_bytes(keys, trusted.channel, custodians)
     place = next_place(trusted, signing, seq, prev)
     return _seal(
         trusted, secrets, signing, MessageType.KEYS, Audience.DETAIL, plain, now, place, None

@@ -364,7 +364,7 @@ class Ledger:
         return {member.member for member in manifest.members if member.root in manifest.owners}
 
 
-def _needed(old: Manifest, new: Manifest) -> int:
+def needed(old: Manifest, new: Manifest) -> int:
     """How many of the old owners must sign: the threshold, or the approvals that joiners need."""
     joins = any(old.member(member.member) is None for member in new.members)
     approvals = old.policy.approvals if joins else 1
@@ -385,7 +385,7 @@ def check_signatures(signed: SignedManifest, old: Manifest | None, where: str) -
     owners = set(new.owners)
     if old is not None:
         owners.update(old.owners)
-        signed.check_threshold(old.owners, _needed(old, new), f"{where}, by the owners before it")
+        signed.check_threshold(old.owners, needed(old, new), f"{where}, by the owners before it")
     signed.check_threshold(new.owners, new.threshold, f"{where}, by its own owners")
     if not owners.issuperset(signed.signatures):
         raise VerificationError("carries a signature of somebody who is no owner", where=where)

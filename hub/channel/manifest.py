@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from typing import Final
 
@@ -44,9 +45,11 @@ __all__ = [
     "Removed",
     "Role",
     "SignedManifest",
+    "Stays",
     "Witnesses",
     "cosign",
     "genesis",
+    "manifest_message",
     "manifest_of",
     "next_version",
     "parse_manifest",
@@ -72,6 +75,12 @@ _COMMON: Final = (
 )
 _GENESIS: Final = frozenset({*_COMMON, "nonce", "succeeds"})
 _LATER: Final = frozenset({*_COMMON, "channel", "prev"})
+
+
+class Stays(Enum):
+    """Stands for "as in the version before", where None means something."""
+
+    AS_IT_IS = "as it is"
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,8 @@ def genesis(
     policy: Policy | None = None,
     succeeds: str | None = None,
     nonce: bytes | None = None,
+    log: Log | None = None,
+    witnesses: Witnesses | None = None,
 ) -> Manifest:
     """The first manifest of a channel.
 
@@ -179,6 +190,8 @@ def genesis(
         policy: the channel's rules; the defaults if None.
         succeeds: id of the channel that this one replaces.
         nonce: 16 bytes; random if None.
+        log: the hub's log that members require.
+        witnesses: who must cosign its checkpoints.
     Raises:
         InputError: no receiver would accept it.
     """
@@ -192,6 +205,8 @@ def genesis(
         policy=policy or Policy(),
         nonce=(secrets.token_bytes(16) if nonce is None else nonce).hex(),
         succeeds=succeeds,
+        log=log,
+        witnesses=witnesses,
     )
     return parse_manifest(manifest.raw)
 
@@ -206,6 +221,8 @@ def next_version(
     owners: Sequence[str] | None = None,
     threshold: int | None = None,
     policy: Policy | None = None,
+    log: Log | Stays | None = Stays.AS_IT_IS,
+    witnesses: Witnesses | Stays | None = Stays.AS_IT_IS,
 ) -> Manifest:
     """The version after `previous`; what is not given stays.
 
@@ -218,6 +235,8 @@ def next_version(
         owners: root ids.
         threshold: how many owners must sign.
         policy: the channel's rules.
+        log: the hub's log that members require; None: none.
+        witnesses: who must cosign its checkpoints; None: nobody.
     Raises:
         InputError: no receiver would accept it.
     """
@@ -233,6 +252,8 @@ def next_version(
         owners=previous.owners if owners is None else tuple(sorted(owners)),
         threshold=previous.threshold if threshold is None else threshold,
         policy=previous.policy if policy is None else policy,
+        log=previous.log if isinstance(log, Stays) else log,
+        witnesses=previous.witnesses if isinstance(witnesses, Stays) else witnesses,
         genesis_channel=previous.channel,
         prev=previous.hash,
         nonce=None,
@@ -249,7 +270,9 @@ def sign_manifest(manifest: Manifest, roots: Sequence[RootPrivate]) -> bytes:
         roots: owners of this version or, for a change of owners, also of the previous one.
     """
     data = signed_bytes(manifest)
-    return _message(manifest, {root.public.id: (root.public, root.sign(data)) for root in roots})
+    return manifest_message(
+        manifest, {root.public.id: (root.public, root.sign(data)) for root in roots}
+    )
 
 
 def cosign(raw: bytes, roots: Sequence[RootPrivate]) -> bytes:
@@ -263,7 +286,7 @@ def cosign(raw: bytes, roots: Sequence[RootPrivate]) -> bytes:
     entries = dict(signed.signatures)
     for root in roots:
         entries[root.public.id] = (root.public, root.sign(data))
-    return _message(signed.manifest, entries)
+    return manifest_message(signed.manifest, entries)
 
 
 @dataclass(frozen=True)
@@ -375,7 +398,15 @@ def parse_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def _message(manifest: Manifest, entries: Mapping[str, tuple[RootPublic, bytes]]) -> bytes:
+def manifest_message(manifest: Manifest, entries: Mapping[str, tuple[RootPublic, bytes]]) -> bytes:
+    """The manifest message with signatures that were collected.
+
+    Args:
+        manifest: what was signed.
+        entries: root id to root public key and signature.
+    Raises:
+        InputError: longer than a message may be.
+    """
     body = lp(manifest.raw) + b"".join(
         entries[key][0].raw + entries[key][1] for key in sorted(entries)
     )

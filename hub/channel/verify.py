@@ -190,6 +190,16 @@ class TrustedChannel:
         last = self._ledger.chains.last(card.sign_id)
         return Removed(card.sign_id, *(last or (0, None)))
 
+    def check_draft(self, draft: Manifest) -> None:
+        """Check a manifest that is not yet signed by enough owners against the one in force.
+
+        Raises:
+            NotYetError: it is not the very next version.
+            VerificationError: no signature could make it acceptable.
+        """
+        self._ledger.roster.check_successor(draft)
+        check_supported(draft)
+
     # -- accepting -------------------------------------------------------------------------------
 
     def accept(self, raw: bytes, *, now: int) -> Accepted:

@@ -185,6 +185,8 @@ class Intake:
     def _open_epoch(self, raw: bytes) -> None:
         assert self.trusted is not None
         for keys in reversed(self.home.keyring.cards):
+            if keys.kem is None:
+                continue
             secrets = unwrap(self.trusted, raw, keys.kem)
             if secrets.detail is None and secrets.aggregate is None:
                 continue

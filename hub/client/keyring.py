@@ -8,10 +8,8 @@ unattended; then whoever reads the folder reads the keys.
 from __future__ import annotations
 
 import base64
-import contextlib
 import dataclasses
-import os
-import secrets
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -25,46 +23,65 @@ from hub.channel.card import (
 )
 from hub.channel.primitives import rest
 from hub.channel.primitives.kem import KemPrivate
-from hub.errors import AccessError, InputError, StoreError, VerificationError
+from hub.client.unlock import (
+    KEY_FILE,
+    PASSPHRASE,
+    Unlock,
+    make_key_file,
+    passphrase_text,
+    write_private,
+)
+from hub.errors import AccessError, ConflictError, InputError, StoreError, VerificationError
 from hub.model.codec import Json, canonical, loads
 
-KEY_FILE: Final = "unlock.key"
+__all__ = [
+    "KEYRING_FILE",
+    "KEY_FILE",
+    "CardKeys",
+    "Keyring",
+    "Unlock",
+    "make_key_file",
+    "read_outer",
+    "stretched",
+    "write_private",
+]
+
 KEYRING_FILE: Final = "keyring.json"
 _VERSION: Final = 1
-_CONTEXT: Final = b"stillwatch keyring 1"
+_VERSION_WITH_GAPS: Final = 2
+"""Some private key is not there; the first release would call such a file damaged."""
 _MAX_BYTES: Final = 1024 * 1024
 _BACKDATE_S: Final = 300
 """A new card is valid a little before now, for peers whose clock lags."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Unlock:
-    """What opens the keyring: a passphrase, or the key file inside the home.
+class CardKeys:
+    """One card and its private halves, as far as they are here.
 
     Attributes:
-        secret: the passphrase; None stands for the key file.
+        signing_private: None for a card that was made elsewhere and whose keys are lost.
+        kem: None for those, and for a card whose key was erased.
     """
 
-    secret: bytes | None = dataclasses.field(repr=False)
-
-    @classmethod
-    def passphrase(cls, secret: bytes) -> Unlock:
-        """Unlock by a passphrase."""
-        return cls(secret)
-
-    @classmethod
-    def key_file(cls) -> Unlock:
-        """Unlock by the key file in the home (mode 0600)."""
-        return cls(None)
-
-
-@dataclasses.dataclass(frozen=True)
-class CardKeys:
-    """One card and its private halves."""
-
     card: Card
-    signing: SigningPrivate = dataclasses.field(repr=False)
-    kem: KemPrivate = dataclasses.field(repr=False)
+    signing_private: SigningPrivate | None = dataclasses.field(repr=False)
+    kem: KemPrivate | None = dataclasses.field(repr=False)
+
+    @property
+    def signing(self) -> SigningPrivate:
+        """The signing pair.
+
+        Raises:
+            AccessError: this home does not have it.
+        """
+        if self.signing_private is None:
+            raise AccessError(
+                f"the keys of card {self.card.number} are not in this home",
+                where=self.card.member,
+                hint="stillwatch channel renew --new-card makes the next card",
+            )
+        return self.signing_private
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,13 +177,54 @@ class Keyring:
         keys = CardKeys(parse_card(raw), signing, kem)
         return dataclasses.replace(self, cards=(*self.cards, keys))
 
-    def save(self, folder: Path, unlock: Unlock) -> None:
-        """Write the file anew: complete, or not at all.
+    def without_kem(self, numbers: Collection[int]) -> Keyring:
+        """The same keyring without the KEM private keys of some cards, for good.
+
+        Args:
+            numbers: card numbers; those that have no key any more are passed over.
+        Raises:
+            ConflictError: the card in use is among them.
+        """
+        if self.current.card.number in numbers:
+            raise ConflictError(
+                "the card in use keeps its key",
+                where=f"card {self.current.card.number}",
+                hint="stillwatch channel renew --new-card first",
+            )
+        cards = tuple(
+            dataclasses.replace(each, kem=None) if each.card.number in numbers else each
+            for each in self.cards
+        )
+        return dataclasses.replace(self, cards=cards)
+
+    def with_lost_cards(self, cards: Iterable[Card]) -> Keyring:
+        """The same keyring knowing of later cards whose keys are lost, oldest first.
+
+        After a return from a back-up: the next card must follow the last one that exists.
 
         Raises:
-            StoreError: the disk refuses.
+            VerificationError: a card does not continue the chain of this root.
         """
-        plain = canonical(
+        chain = list(self.cards)
+        for card in sorted(cards, key=lambda each: each.number):
+            if card.number <= len(chain):
+                continue
+            last = chain[-1].card
+            if (card.member, card.root_id) != (self.member, self.root_id) or (
+                card.number,
+                card.prev,
+            ) != (last.number + 1, last.hash):
+                raise VerificationError(
+                    "a card of this organisation does not follow the one before it",
+                    where=f"card {card.number}",
+                    hint="the owners enrol this organisation anew",
+                )
+            chain.append(CardKeys(card, None, None))
+        return dataclasses.replace(self, cards=tuple(chain))
+
+    def to_bytes(self) -> bytes:
+        """Everything private in clear: for `from_bytes`, after encryption only."""
+        return canonical(
             {
                 "root": None if self.root is None else _text(self.root.to_seed()),
                 "root_public": _text(self.root_public.raw),
@@ -174,25 +232,45 @@ class Keyring:
                 "cards": [
                     {
                         "raw": _text(each.card.raw),
-                        "signing": _text(each.signing.to_seed()),
-                        "kem": _text(each.kem.to_seed()),
+                        "signing": _seed(each.signing_private),
+                        "kem": _seed(each.kem),
                     }
                     for each in self.cards
                 ],
             }
         )
-        if unlock.secret is not None:
-            sealed = rest.wrap_with_passphrase(plain, _passphrase(unlock), context=_CONTEXT)
-        else:
-            sealed = rest.wrap_with_key(plain, _read_key_file(folder), context=_CONTEXT)
+
+    @classmethod
+    def from_bytes(cls, plain: bytes, outer: Json, *, where: str) -> Keyring:
+        """The keyring of which `to_bytes` was made.
+
+        Args:
+            plain: the private part.
+            outer: `member`, `organisation` and `created`.
+            where: for the error.
+        Raises:
+            InputError: it is damaged.
+        """
+        try:
+            return cls._parse(outer, loads(plain, where=where))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError("the keyring is damaged", where=where) from error.with_traceback(None)
+
+    def save(self, folder: Path, unlock: Unlock) -> None:
+        """Write the file anew: complete, or not at all.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        whole = self.root is not None and all(each.kem is not None for each in self.cards)
         content = canonical(
             {
-                "v": _VERSION,
+                "v": _VERSION if whole else _VERSION_WITH_GAPS,
                 "member": self.member,
                 "organisation": self.organisation,
                 "created": self.created,
-                "unlock": "key-file" if unlock.secret is None else "passphrase",
-                "sealed": _text(sealed),
+                "unlock": unlock.kind,
+                "sealed": _text(unlock.wrap(self.to_bytes(), folder)),
             }
         )
         write_private(folder / KEYRING_FILE, content)
@@ -206,90 +284,83 @@ class Keyring:
             AccessError: the passphrase or key file does not open it.
         """
         path = folder / KEYRING_FILE
-        outer = _read(path)
-        if outer.get("v") != _VERSION:
-            raise InputError("a newer release made this keyring", where=str(path))
-        wanted = "key-file" if unlock.secret is None else "passphrase"
-        if outer.get("unlock") != wanted:
+        outer = read_outer(folder)
+        if outer.get("unlock") != unlock.kind:
             raise AccessError(
-                f"the keyring opens with a {outer.get('unlock')}, not with a {wanted}",
+                f"the keyring opens with a {outer.get('unlock')}, not with a {unlock.kind}",
                 where=str(path),
                 hint="without --passphrase-file, and with STILLWATCH_PASSPHRASE_FILE unset"
-                if unlock.secret is not None
+                if unlock.kind == PASSPHRASE
                 else "--passphrase-file FILE",
             )
         try:
-            sealed = _bytes(outer["sealed"])
-            if unlock.secret is not None:
-                plain = rest.unwrap_with_passphrase(sealed, _passphrase(unlock), context=_CONTEXT)
-            else:
-                plain = rest.unwrap_with_key(sealed, _read_key_file(folder), context=_CONTEXT)
-        except (InputError, VerificationError, KeyError, ValueError) as error:
+            plain = unlock.unwrap(_bytes(outer["sealed"]), folder)
+        except (InputError, VerificationError, KeyError, TypeError, ValueError) as error:
             # The cause might quote what was typed.
             raise AccessError(
-                f"the keyring does not open with this {wanted}",
+                f"the keyring does not open with this {unlock.kind}",
                 where=str(path),
                 hint="the right passphrase, or a copy of the home from the back-up",
             ) from error.with_traceback(None)
-        return cls._parse(outer, loads(plain), path)
+        return cls.from_bytes(plain, outer, where=str(path))
 
     @classmethod
-    def _parse(cls, outer: Json, inner: Json, path: Path) -> Keyring:
-        try:
-            cards = tuple(
-                CardKeys(
-                    parse_card(_bytes(each["raw"])),
-                    SigningPrivate.from_seed(_bytes(each["signing"])),
-                    KemPrivate.from_seed(_bytes(each["kem"])),
-                )
-                for each in inner["cards"]
+    def _parse(cls, outer: Json, inner: Json) -> Keyring:
+        cards = tuple(
+            CardKeys(
+                parse_card(_bytes(each["raw"])),
+                None
+                if each["signing"] is None
+                else SigningPrivate.from_seed(_bytes(each["signing"])),
+                None if each["kem"] is None else KemPrivate.from_seed(_bytes(each["kem"])),
             )
-            root = None if inner["root"] is None else RootPrivate.from_seed(_bytes(inner["root"]))
-            # Homes of the first release always hold the root, and say nothing more.
-            public = RootPublic(_bytes(inner["root_public"])) if root is None else root.public
-            return cls(
-                member=str(outer["member"]),
-                organisation=str(outer["organisation"]),
-                created=int(outer["created"]),
-                root=root,
-                root_public=public,
-                cards=cards,
-                state_key=_bytes(inner["state_key"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError("the keyring is damaged", where=str(path)) from error
+            for each in inner["cards"]
+        )
+        root = None if inner["root"] is None else RootPrivate.from_seed(_bytes(inner["root"]))
+        # Homes of the first release always hold the root, and say nothing more.
+        public = RootPublic(_bytes(inner["root_public"])) if root is None else root.public
+        if not cards:
+            raise ValueError("a keyring without cards")
+        return cls(
+            member=str(outer["member"]),
+            organisation=str(outer["organisation"]),
+            created=int(outer["created"]),
+            root=root,
+            root_public=public,
+            cards=cards,
+            state_key=_bytes(inner["state_key"]),
+        )
 
 
-def make_key_file(folder: Path) -> None:
-    """Put a new unlock key into the folder."""
-    write_private(folder / KEY_FILE, secrets.token_hex(32).encode() + b"\n")
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file of mode 0600 at once: the old content, or the new, never a part.
+def read_outer(folder: Path) -> Json:
+    """What the keyring's file says in clear: `member`, `organisation`, `unlock` ...
 
     Raises:
-        StoreError: the disk refuses.
+        InputError: there is no home, the file is damaged, or a newer release made it.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path = folder / KEYRING_FILE
+    outer = _read(path)
+    if outer.get("v") not in (_VERSION, _VERSION_WITH_GAPS):
+        raise InputError("a newer release made this keyring", where=str(path))
+    return outer
+
+
+def stretched(folder: Path, passphrase: bytes) -> rest.Stretched:
+    """Run a passphrase through Argon2id for the keyring in a folder, and see that it opens.
+
+    Raises:
+        InputError: there is no home.
+        AccessError: the passphrase does not open it.
+    """
+    outer = read_outer(folder)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise StoreError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        secret = rest.stretch(passphrase_text(passphrase), _bytes(outer["sealed"]))
+    except (InputError, KeyError, TypeError, ValueError):
+        # Tells what is wrong.
+        Keyring.load(folder, Unlock.passphrase(passphrase))
+        raise
+    Keyring.load(folder, Unlock.held(secret))
+    return secret
 
 
 def _read(path: Path) -> Json:
@@ -306,26 +377,8 @@ def _read(path: Path) -> Json:
     return loads(data, where=str(path), max_bytes=_MAX_BYTES)
 
 
-def _read_key_file(folder: Path) -> bytes:
-    path = folder / KEY_FILE
-    try:
-        if path.stat().st_mode & 0o077:
-            raise AccessError(
-                "the key file can be read by other accounts",
-                where=str(path),
-                hint=f"chmod 600 {path}",
-            )
-        return bytes.fromhex(path.read_text("ascii").strip())
-    except (OSError, ValueError) as error:
-        raise AccessError("the key file cannot be read", where=str(path)) from error
-
-
-def _passphrase(unlock: Unlock) -> str:
-    assert unlock.secret is not None
-    try:
-        return unlock.secret.decode()
-    except UnicodeDecodeError:
-        raise InputError("the passphrase is not UTF-8") from None
+def _seed(private: SigningPrivate | KemPrivate | None) -> str | None:
+    return None if private is None else _text(private.to_seed())
 
 
 def _text(data: bytes) -> str:

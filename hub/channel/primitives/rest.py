@@ -6,9 +6,11 @@ Source: schemas/channel-v1.md, "Secrets at rest"; RFC 9106.
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import struct
 import unicodedata
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -18,6 +20,7 @@ from hub.channel.primitives.hash import Reader, expand, label, lp
 from hub.errors import InputError, VerificationError
 
 _SALT_SIZE: Final = 16
+HEAD_SIZE: Final = 12 + _SALT_SIZE
 # RFC 9106, section 4, second recommended option: 64 MiB, three passes, four lanes.
 _MEMORY_KIB: Final = 64 * 1024
 _PASSES: Final = 3
@@ -60,20 +63,79 @@ def unwrap_with_key(wrapped: bytes, key: bytes, *, context: bytes = b"") -> byte
     return aead.open_sealed(key, label("key wrap") + lp(context), sealed, most=_MOST_SIZE)
 
 
-def wrap_with_passphrase(plain: bytes, passphrase: str, *, context: bytes = b"") -> bytes:
-    """Encrypt under a passphrase; about 0.2 s and 64 MiB by design.
+@dataclass(frozen=True)
+class Stretched:
+    """A passphrase after Argon2id: opens what was wrapped under the same parameters and salt.
+
+    Attributes:
+        head: parameters and salt, 28 bytes; public.
+        key: 32 bytes.
+    """
+
+    head: bytes
+    key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.head) != HEAD_SIZE or len(self.key) != aead.KEY_SIZE:
+            raise InputError("a stretched passphrase has 60 bytes")
+
+
+def stretch(passphrase: str, wrapped: bytes | None = None) -> Stretched:
+    """Run Argon2id; about 0.2 s and 64 MiB by design.
+
+    Args:
+        passphrase: any text; normalised to NFC first, so that key boards agree.
+        wrapped: what is to be opened; None for a fresh salt.
+    Raises:
+        InputError: the passphrase is empty, or `wrapped` is not of this form, or asks for an
+            unreasonable cost.
+    """
+    if wrapped is None:
+        numbers = struct.pack(">III", _MEMORY_KIB, _PASSES, _LANES)
+        head = numbers + secrets.token_bytes(_SALT_SIZE)
+    else:
+        head, _ = _parts(wrapped)
+    return Stretched(head, _derive(passphrase, head))
+
+
+def wrap_with_stretched(plain: bytes, secret: Stretched, *, context: bytes = b"") -> bytes:
+    """Encrypt under a stretched passphrase; the cipher's own salt is fresh each time.
 
     Args:
         plain: the secret.
-        passphrase: any text; normalised to NFC first, so that key boards agree.
-        context: names what is wrapped; `unwrap_with_passphrase` must repeat it.
+        secret: from `stretch`.
+        context: names what is wrapped; the opener must repeat it.
+    """
+    info = label("passphrase wrap") + lp(secret.head) + lp(context)
+    return label("passphrase wrap") + secret.head + aead.seal(secret.key, info, plain)
+
+
+def unwrap_with_stretched(wrapped: bytes, secret: Stretched, *, context: bytes = b"") -> bytes:
+    """What `wrap_with_stretched` or `wrap_with_passphrase` was given.
+
+    Raises:
+        InputError: the bytes are not of this form.
+        VerificationError: wrapped under another passphrase or salt, or altered bytes.
+    """
+    head, sealed = _parts(wrapped)
+    if not hmac.compare_digest(head, secret.head):
+        raise VerificationError("wrapped under another passphrase", where="wrapped secret")
+    info = label("passphrase wrap") + lp(head) + lp(context)
+    try:
+        return aead.open_sealed(secret.key, info, sealed, most=_MOST_SIZE)
+    except VerificationError:
+        raise VerificationError(
+            "the passphrase is wrong, or the file was altered", where="wrapped secret"
+        ) from None
+
+
+def wrap_with_passphrase(plain: bytes, passphrase: str, *, context: bytes = b"") -> bytes:
+    """Encrypt under a passphrase: `stretch` with a fresh salt, then `wrap_with_stretched`.
+
     Raises:
         InputError: the passphrase is empty.
     """
-    head = struct.pack(">III", _MEMORY_KIB, _PASSES, _LANES) + secrets.token_bytes(_SALT_SIZE)
-    key = _stretch(passphrase, head)
-    info = label("passphrase wrap") + lp(head) + lp(context)
-    return label("passphrase wrap") + head + aead.seal(key, info, plain)
+    return wrap_with_stretched(plain, stretch(passphrase), context=context)
 
 
 def unwrap_with_passphrase(wrapped: bytes, passphrase: str, *, context: bytes = b"") -> bytes:
@@ -83,20 +145,16 @@ def unwrap_with_passphrase(wrapped: bytes, passphrase: str, *, context: bytes = 
         InputError: the bytes are not of this form, or ask for an unreasonable cost.
         VerificationError: a wrong passphrase or context, or altered bytes.
     """
+    return unwrap_with_stretched(wrapped, stretch(passphrase, wrapped), context=context)
+
+
+def _parts(wrapped: bytes) -> tuple[bytes, bytes]:
     reader = Reader(wrapped, "wrapped secret")
     reader.label("passphrase wrap")
-    head = reader.fixed(12 + _SALT_SIZE, "parameters")
-    sealed = reader.fixed(reader.left, "sealed part")
-    info = label("passphrase wrap") + lp(head) + lp(context)
-    try:
-        return aead.open_sealed(_stretch(passphrase, head), info, sealed, most=_MOST_SIZE)
-    except VerificationError:
-        raise VerificationError(
-            "the passphrase is wrong, or the file was altered", where="wrapped secret"
-        ) from None
+    return reader.fixed(HEAD_SIZE, "parameters"), reader.fixed(reader.left, "sealed part")
 
 
-def _stretch(passphrase: str, head: bytes) -> bytes:
+def _derive(passphrase: str, head: bytes) -> bytes:
     if not passphrase:
         raise InputError("an empty passphrase protects nothing")
     memory, passes, lanes = struct.unpack(">III", head[:12])

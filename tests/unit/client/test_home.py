@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from hub.client.home import Home
-from hub.client.keyring import KEY_FILE, KEYRING_FILE, Unlock
+from hub.client.keyring import KEY_FILE, KEYRING_FILE, Unlock, stretched
 from hub.client.schema import SCHEMA_VERSION
 from hub.client.state import State
 from hub.client.transport import HubAccount
-from hub.errors import AccessError, ConflictError, InputError, StoreError
+from hub.errors import AccessError, ConflictError, InputError, StoreError, VerificationError
 from tests.unit.client.circle import SETTINGS, START, Circle, write_files
 
 PASSPHRASE = Unlock.passphrase(b"correct horse battery staple")
@@ -56,6 +56,7 @@ def test_keys_come_back_with_the_passphrase_only(tmp_path: Path) -> None:
 def test_no_seed_lies_in_clear(tmp_path: Path) -> None:
     with _make(tmp_path / "home", Unlock.key_file()) as home:
         keys = home.keyring
+        assert keys.current.kem is not None
         secrets = [
             keys.root_key().to_seed(),
             keys.current.signing.to_seed(),
@@ -163,3 +164,52 @@ def test_a_full_disk_loses_nothing(circle: Circle, tmp_path: Path) -> None:
     assert state.channel("circle").cursor == cursor
     state._db.execute("PRAGMA max_page_count=1000000")
     assert circle.pull("provider").objects["indicator"] == 7
+
+
+def test_an_erased_key_stays_erased_and_the_rest_opens(tmp_path: Path) -> None:
+    with _make(tmp_path / "home", Unlock.key_file()) as home:
+        keys = home.keyring.with_next_card(now=START, card_lifetime_s=1000)
+        with pytest.raises(ConflictError, match="in use keeps its key"):
+            keys.without_kem({2})
+        first = keys.cards[0].kem
+        assert first is not None
+        with home.locked():
+            home.replace_keyring(keys.without_kem({1, 7}))
+    with Home.open(tmp_path / "home", Unlock.key_file()) as home:
+        kept = home.keyring.cards
+        assert [each.kem is None for each in kept] == [True, False]
+        assert kept[0].signing.public.id == kept[0].card.sign_id
+        again = home.keyring.with_next_card(now=START, card_lifetime_s=1000)
+        assert again.current.card.number == 3
+        assert first.to_seed() not in home.keyring.to_bytes()
+
+
+def test_a_lost_card_has_its_place_and_no_keys(tmp_path: Path) -> None:
+    with _make(tmp_path / "home", Unlock.key_file()) as home:
+        old = home.keyring
+    lost = old.with_next_card(now=START, card_lifetime_s=1000)
+    other = old.with_next_card(now=START + 1, card_lifetime_s=1000)
+    known = old.with_lost_cards([each.card for each in lost.cards])
+    assert known.current.card.hash == lost.current.card.hash
+    with pytest.raises(AccessError, match="keys of card 2 are not in this home"):
+        _ = known.current.signing
+    third = known.with_next_card(now=START, card_lifetime_s=1000)
+    assert (third.current.card.number, third.current.card.prev) == (3, lost.current.card.hash)
+    follower = other.with_next_card(now=START, card_lifetime_s=1000)
+    with pytest.raises(VerificationError, match="does not follow"):
+        known.with_lost_cards([follower.current.card])
+
+
+def test_a_held_passphrase_opens_and_saves_without_stretching_again(tmp_path: Path) -> None:
+    _make(tmp_path / "home").close()
+    held = stretched(tmp_path / "home", b"correct horse battery staple")
+    with Home.open(tmp_path / "home", Unlock.held(held)) as home, home.locked():
+        home.replace_keyring(home.keyring.with_next_card(now=START, card_lifetime_s=1000))
+    with Home.open(tmp_path / "home", PASSPHRASE) as home:
+        assert len(home.keyring.cards) == 2
+        # A new passphrase has a new salt, under which the old one opens nothing.
+        home.keyring.save(home.path, Unlock.passphrase(b"another passphrase"))
+    with pytest.raises(AccessError, match="does not open"):
+        Home.open(tmp_path / "home", Unlock.held(held))
+    with pytest.raises(AccessError, match="does not open"):
+        stretched(tmp_path / "home", b"wrong")

@@ -56,7 +56,7 @@ class Alarm:
 
     Args:
         kind: `fork`, `epoch-fork`, `epoch-claim`, `manifest-fork`, `card-fork`, `after-final`,
-            `final-mismatch`, `ownership`, `commitment`, `key-change`.
+            `final-mismatch`, `ownership`, `commitment`, `key-change`, `split-view`.
         where: key id, epoch or object concerned.
         message: what happened.
         digest: digest of the message that shows it.

@@ -105,6 +105,7 @@ def new_epoch(
     history: Mapping[int, EpochSecrets] | None = None,
     joiners: Collection[str] = (),
     random: Callable[[int], bytes] = secrets.token_bytes,
+    checkpoint: str | None = None,
 ) -> tuple[bytes, EpochSecrets]:
     """Begin an epoch: fresh secrets, wrapped for exactly the readers of the manifest in force.
 
@@ -117,6 +118,7 @@ def new_epoch(
         history: secrets of older epochs by number, for `joiners`; needs the policy's leave.
         joiners: member ids who shall be able to open older epochs.
         random: gives so many random bytes.
+        checkpoint: what to cite of the log; the last one that `trusted` noted if None.
     Returns:
         The epoch message and its secrets.
     Raises:
@@ -124,7 +126,7 @@ def new_epoch(
         VerificationError: a reader's KEM key is not valid.
     """
     manifest, current = trusted.manifest, trusted.epoch
-    place = next_place(trusted, signing, seq, prev)
+    place = next_place(trusted, signing, seq, prev, checkpoint)
     number = 1 if current is None else current.number + 1
     fresh = {audience: random(SECRET_SIZE) for audience in SEALED_AUDIENCES}
     body = EpochBody(
@@ -145,6 +147,7 @@ def new_epoch(
         pub=place.pub,
         seq=place.seq,
         prev=place.prev,
+        cp=place.cp,
     )
     raw = signed_message(header, body.to_bytes(), signing)
     return raw, EpochSecrets(

@@ -12,6 +12,7 @@ from hub.channel.accepted import Accepted, Alarm, Epoch, NotYetError, RefusedErr
 from hub.channel.card import Card, parse_card
 from hub.channel.chains import Chains
 from hub.channel.header import Audience, Header, Message, MessageType, signed_bytes
+from hub.channel.log.cited import Citations, Cited, check_citation
 from hub.channel.manifest import WRITING, Manifest, Removed, Role, SignedManifest, parse_signed
 from hub.channel.notices import parse_heartbeat, parse_tombstone
 from hub.channel.roster import Roster
@@ -33,9 +34,18 @@ class Ledger:
         chains: accepted messages per signing key.
         alarms: contradictions signed by somebody.
         time: the highest `ts` accepted.
+        citations: what members quote of the log; none if None.
     """
 
-    def __init__(self, roster: Roster, chains: Chains, alarms: list[Alarm], time: int) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        chains: Chains,
+        alarms: list[Alarm],
+        time: int,
+        citations: Citations | None = None,
+    ) -> None:
+        self.citations = Citations() if citations is None else citations
         self.roster = roster
         self.chains = chains
         self.alarms = alarms
@@ -89,7 +99,6 @@ class Ledger:
             self.raise_alarm("manifest-fork", where, text, message.digest, now)
             raise VerificationError(f"{text}: version {old.version} is in force", where=where)
         self.roster.check_successor(new)
-        check_supported(new)
         check_signatures(signed, old, where)
 
         def apply() -> None:
@@ -117,6 +126,7 @@ class Ledger:
         if manifest is None:
             raise NotYetError("names a manifest that has not arrived", where=_place(header))
         self._check_standing(header, card, manifest)
+        quoted = check_citation(header.cp, manifest.log, _place(header))
         self._check_position(message, pub, seq, now)
         accepted = self._accepted(message, card, manifest, now, duplicate=False)
         refusal: RefusedError | None = None
@@ -130,6 +140,8 @@ class Ledger:
         def commit() -> None:
             why = None if refusal is None else refusal.message
             self.chains.add(pub, seq, message.digest, why)
+            if quoted is not None and header.cp is not None:
+                self._cite(Cited(card.member, quoted, header.cp, message.digest), now)
             apply()
 
         return accepted, commit, refusal
@@ -178,10 +190,18 @@ class Ledger:
             text = f"the final message {final.seq} is another one than was accepted"
             self.raise_alarm("final-mismatch", final.key, text, digest, now)
 
+    def _cite(self, cited: Cited, now: int) -> None:
+        """Keep what a message quotes of the log; two trees of one size are the log's own fault."""
+        other = self.citations.add(cited)
+        if other is not None:
+            new = cited.checkpoint
+            text = f"the log signed two trees of {new.size} entries"
+            if other.member != cited.member:
+                text += f": {other.member} cites another than {cited.member}"
+            self.raise_alarm("split-view", new.origin, text, cited.digest, now)
+
     def _check_standing(self, header: Header, card: Card, manifest: Manifest) -> None:
         where = _place(header)
-        if header.cp is not None:
-            raise VerificationError("cites a checkpoint, but the channel has no log", where=where)
         member = manifest.member(card.member)
         if member is None or member.card != card.hash:
             raise VerificationError("the manifest does not list the sender's card", where=where)
@@ -409,13 +429,6 @@ def check_not_from_the_future(ts: int, now: int) -> None:
             f"is dated {ts - now} s in the future",
             where="header.ts",
             hint="compare this machine's clock with the sender's",
-        )
-
-
-def check_supported(manifest: Manifest) -> None:
-    if manifest.log is not None or manifest.witnesses is not None:
-        raise VerificationError(
-            "requires a log or witnesses, which this release cannot check", where="manifest.log"
         )
 
 

@@ -425,6 +425,8 @@ def manifest_message(manifest: Manifest, entries: Mapping[str, tuple[RootPublic,
 def _check(manifest: Manifest) -> None:
     if manifest.is_genesis and (manifest.version != 1 or manifest.removed):
         raise InputError("a genesis has version 1 and nobody removed", where="manifest.version")
+    if manifest.witnesses is not None and manifest.log is None:
+        raise InputError("witnesses of no log", where="manifest.witnesses")
     if manifest.expires <= manifest.created:
         raise InputError("ends before it begins", where="manifest.expires")
     if not manifest.owners:

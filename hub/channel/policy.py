@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hub.channel.fields import Fields, check_ascending
+from hub.channel.log.note import MAX_KEY, KeyType, parse_key
 from hub.errors import InputError
 from hub.model.codec import Json
 
@@ -119,15 +120,23 @@ def parse_log(value: object) -> Log | None:
     if value is None:
         return None
     fields = Fields(value, "manifest.log", ("origin", "verifier_key"))
-    return Log(fields.text("origin"), fields.text("verifier_key", most=512))
+    log = Log(fields.text("origin"), fields.text("verifier_key", most=MAX_KEY))
+    key = parse_key(log.verifier_key, KeyType.LOG, fields.at("verifier_key"))
+    if key.name != log.origin:
+        raise InputError("the key is of another log than the origin", where="manifest.log")
+    return log
 
 
 def parse_witnesses(value: object) -> Witnesses | None:
     if value is None:
         return None
     fields = Fields(value, "manifest.witnesses", ("quorum", "verifier_keys"))
-    keys = fields.array("verifier_keys", most=32)
-    if not keys or not all(isinstance(key, str) and 1 <= len(key) <= 512 for key in keys):
-        raise InputError("verifier keys are expected", where="manifest.witnesses.verifier_keys")
-    check_ascending(keys, "manifest.witnesses.verifier_keys")
+    keys, where = fields.array("verifier_keys", most=32), fields.at("verifier_keys")
+    if not keys or not all(isinstance(key, str) for key in keys):
+        raise InputError("verifier keys are expected", where=where)
+    check_ascending(keys, where)
+    parsed = [parse_key(key, KeyType.WITNESS, where) for key in keys]
+    # One witness under two names would count twice.
+    if len({key.name for key in parsed} | {key.public for key in parsed}) != 2 * len(parsed):
+        raise InputError("two witnesses share a name or a key", where=where)
     return Witnesses(fields.integer("quorum", least=1, most=len(keys)), tuple(keys))

@@ -50,6 +50,7 @@ def seal_data(
     seq: int | None = None,
     prev: str | None = None,
     expires: int | None = None,
+    checkpoint: str | None = None,
 ) -> bytes:
     """Seal a STIX bundle.
 
@@ -63,6 +64,7 @@ def seal_data(
         seq: position that the outbox reserved; with `prev`, taken from `trusted` if None.
         prev: digest of the sender's message before it.
         expires: after when receivers ignore the message; None: never.
+        checkpoint: what to cite of the log; the last one that `trusted` noted if None.
     Returns:
         The message.
     Raises:
@@ -71,7 +73,7 @@ def seal_data(
     """
     if audience is Audience.DIRECT:
         raise InputError("this release does not seal direct messages", where="audience")
-    place = next_place(trusted, signing, seq, prev)
+    place = next_place(trusted, signing, seq, prev, checkpoint)
     return _seal(trusted, secrets, signing, MessageType.DATA, audience, bundle, now, place, expires)
 
 
@@ -85,6 +87,7 @@ def seal_keys(
     custodians: Sequence[Custodian] = (),
     seq: int | None = None,
     prev: str | None = None,
+    checkpoint: str | None = None,
 ) -> bytes:
     """Seal fingerprint keys for the readers of detail; for owners.
 
@@ -97,13 +100,14 @@ def seal_keys(
         custodians: two for each of the keys that serves oblivious tokens.
         seq: position that the outbox reserved; with `prev`, taken from `trusted` if None.
         prev: digest of the owner's message before it.
+        checkpoint: what to cite of the log; the last one that `trusted` noted if None.
     Raises:
         InputError: none, too many, two of one id, one that is named for another channel, or
             custodians that are not two for a key.
         VerificationError: the channel is not fit to publish in.
     """
     plain = keys_to_bytes(keys, trusted.channel, custodians)
-    place = next_place(trusted, signing, seq, prev)
+    place = next_place(trusted, signing, seq, prev, checkpoint)
     return _seal(
         trusted, secrets, signing, MessageType.KEYS, Audience.DETAIL, plain, now, place, None
     )
@@ -116,6 +120,7 @@ def seal_heartbeat(
     now: int,
     seq: int | None = None,
     prev: str | None = None,
+    checkpoint: str | None = None,
 ) -> bytes:
     """Sign that nothing was said up to now: bounds how long a withheld tail goes unseen.
 
@@ -125,6 +130,7 @@ def seal_heartbeat(
         now: seconds UTC.
         seq: position that the outbox reserved; with `prev`, taken from `trusted` if None.
         prev: digest of the sender's message before it.
+        checkpoint: what to cite of the log; the last one that `trusted` noted if None.
     """
     epoch = trusted.epoch
     body = Heartbeat(
@@ -132,7 +138,7 @@ def seal_heartbeat(
         epoch=None if epoch is None else epoch.number,
         digest=None if epoch is None else epoch.digest,
     )
-    place = next_place(trusted, signing, seq, prev)
+    place = next_place(trusted, signing, seq, prev, checkpoint)
     header = _notice(trusted, MessageType.HEARTBEAT, place, now)
     return signed_message(header, body.to_bytes(), signing)
 
@@ -146,6 +152,7 @@ def seal_tombstone(
     now: int,
     seq: int | None = None,
     prev: str | None = None,
+    checkpoint: str | None = None,
 ) -> bytes:
     """Sign that own messages are deleted; the TAXII DELETE comes after it is accepted.
 
@@ -157,9 +164,10 @@ def seal_tombstone(
         now: seconds UTC.
         seq: position that the outbox reserved; with `prev`, taken from `trusted` if None.
         prev: digest of the sender's message before it.
+        checkpoint: what to cite of the log; the last one that `trusted` noted if None.
     """
     rows = tuple(sorted(messages, key=lambda row: (row.pub, row.seq)))
-    place = next_place(trusted, signing, seq, prev)
+    place = next_place(trusted, signing, seq, prev, checkpoint)
     header = _notice(trusted, MessageType.TOMBSTONE, place, now)
     return signed_message(header, Tombstone(rows, reason).to_bytes(), signing)
 
@@ -172,6 +180,7 @@ def _notice(trusted: TrustedChannel, kind: MessageType, place: Place, now: int) 
         pub=place.pub,
         seq=place.seq,
         prev=place.prev,
+        cp=place.cp,
         ts=now,
     )
 
@@ -202,6 +211,7 @@ def _seal(
         pub=place.pub,
         seq=place.seq,
         prev=place.prev,
+        cp=place.cp,
         ts=now,
         exp=expires,
     )

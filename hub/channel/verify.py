@@ -16,7 +16,7 @@ Its rules, in the order in which they are applied to a message:
     and contradictions are alarms.
 7.  Nothing counts after the final position of a removed key.
 8.  The manifest that the header names is known and lists the author with this card; card and
-    manifest are valid at the header's time.
+    manifest are valid at the header's time; `cp` is null or verifies under the manifest's log.
 9.  Position and `prev` continue the author's chain without gap or fork.
 10. The named manifest was in force no longer ago than the staleness window. The role fits the type;
     the epoch that is named is known, not stale, and was made for exactly the readers of the named
@@ -28,7 +28,8 @@ Source: schemas/channel-v1.md, "Verification".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -44,8 +45,8 @@ from hub.channel.ledger import (
     Ledger,
     check_not_from_the_future,
     check_signatures,
-    check_supported,
 )
+from hub.channel.log.cited import Citations, Cited, check_citation
 from hub.channel.manifest import Manifest, Removed, parse_signed
 from hub.channel.roster import Roster
 from hub.errors import InputError, VerificationError
@@ -79,8 +80,7 @@ class TrustedChannel:
             now: seconds UTC.
         Raises:
             InputError: the form is wrong.
-            VerificationError: not a genesis, other owners, too few signatures, from the future, or
-                it asks for what this release cannot check.
+            VerificationError: not a genesis, other owners, too few signatures, or from the future.
         """
         signed = parse_signed(parse_message(raw))
         manifest = signed.manifest
@@ -91,7 +91,6 @@ class TrustedChannel:
                 "the owners are not those of the invitation", where="manifest.owners"
             )
         check_not_from_the_future(manifest.created, now)
-        check_supported(manifest)
         check_signatures(signed, None, "genesis manifest")
         return cls(Ledger(Roster(manifest), Chains(), [], manifest.created))
 
@@ -198,7 +197,45 @@ class TrustedChannel:
             VerificationError: no signature could make it acceptable.
         """
         self._ledger.roster.check_successor(draft)
-        check_supported(draft)
+
+    # -- the log ---------------------------------------------------------------------------------
+
+    @property
+    def cited(self) -> Sequence[Cited]:
+        """The highest checkpoint that each author cited of each log."""
+        return self._ledger.citations.rows
+
+    def take_citations(self) -> Sequence[Cited]:
+        """Each checkpoint that was cited since the last call, once, to be held against the log."""
+        return self._ledger.citations.take_fresh()
+
+    def note_checkpoint(self, raw: str) -> None:
+        """Quote a checkpoint in what is sealed from now on.
+
+        Args:
+            raw: the signed note; what it says of the log was verified by the caller.
+        Raises:
+            VerificationError: it is not one of the log that the manifest in force names.
+        """
+        check_citation(raw, self.manifest.log, "checkpoint")
+        self._ledger.citations.quoted = raw
+
+    def quote(self, checkpoint: str | None = None) -> str | None:
+        """The `cp` of the next message: the given one, the noted one, or None without a log.
+
+        Raises:
+            VerificationError: the given one is not of the log that the manifest in force names.
+        """
+        log = self.manifest.log
+        if checkpoint is not None:
+            check_citation(checkpoint, log, "checkpoint")
+            return checkpoint
+        noted = self._ledger.citations.quoted
+        with contextlib.suppress(VerificationError):
+            # Of a log that the channel has left nobody wants to hear.
+            check_citation(noted, log, "checkpoint")
+            return noted
+        return None
 
     # -- accepting -------------------------------------------------------------------------------
 
@@ -316,6 +353,7 @@ class TrustedChannel:
                 "alarms": [asdict(alarm) for alarm in self._ledger.alarms],
                 "roster": self._ledger.roster.to_json(),
                 "chains": self._ledger.chains.to_json(),
+                "cited": self._ledger.citations.to_json(),
             }
         )
 
@@ -333,9 +371,12 @@ class TrustedChannel:
             alarms = [_alarm(row) for row in value["alarms"]]
             time = int(value["time"])
             roster, chains = value["roster"], value["chains"]
+            # A state of the first release has none.
+            cited = Citations.from_json(value.get("cited"))
         except (KeyError, TypeError, ValueError):
             raise InputError("not a state of a channel", where="state") from None
-        return cls(Ledger(Roster.from_json(roster), Chains.from_json(chains), alarms, time))
+        ledger = Ledger(Roster.from_json(roster), Chains.from_json(chains), alarms, time, cited)
+        return cls(ledger)
 
 
 def _alarm(row: Any) -> Alarm:

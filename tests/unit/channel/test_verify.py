@@ -11,11 +11,8 @@ from hub.channel.epoch import EpochSecrets, new_epoch, unwrap, unwrap_history
 from hub.channel.header import Header, parse_message, signed_message
 from hub.channel.manifest import (
     DAY,
-    Log,
-    Manifest,
     Policy,
     Role,
-    genesis,
     next_version,
     sign_manifest,
 )
@@ -290,16 +287,6 @@ def test_history_against_the_policy_is_refused() -> None:
     )
     with pytest.raises(VerificationError, match="gives joiners no history"):
         scene.post(raw)
-
-
-def test_a_channel_that_needs_a_log_is_refused() -> None:
-    lab = Person("lab")
-    first = genesis(
-        owners=[lab.root.public.id], members=[lab.row(PUBLISHER)], created=NOW, expires=NOW + DAY
-    )
-    logged = Manifest(**{**vars(first), "log": Log("hub.example/log", "hub.example+1+A")})
-    with pytest.raises(VerificationError, match="requires a log"):
-        TrustedChannel.from_genesis(sign_manifest(logged, [lab.root]), owner_roots=None, now=NOW)
 
 
 def test_a_manifest_waits_for_the_one_before_it() -> None:

@@ -15,10 +15,11 @@ from hub.channel.carriage import from_artifact, is_artifact
 from hub.channel.epoch import EpochSecrets, unwrap, unwrap_history
 from hub.channel.header import Audience, Message, MessageType, parse_message
 from hub.channel.manifest import manifest_of
-from hub.channel.open import open_data, open_keys
+from hub.channel.open import open_data, open_key_set
 from hub.channel.primitives.hash import digest
 from hub.channel.verify import Accepted, NotYetError, TrustedChannel
 from hub.client.arrival import in_order
+from hub.client.custodians import Custodians
 from hub.client.home import Home
 from hub.client.pulled import Pulled
 from hub.client.rows import ChannelRow, MessageRow
@@ -232,8 +233,13 @@ class Intake:
         assert self.trusted is not None
         held = self.home.fingerprint_secrets(self.channel.channel_id)
         known = {each.key_id: each.secret for each in held}
-        for key in open_keys(self.trusted, accepted, secrets, known=known):
+        custodians = Custodians(self.home.state, self.channel.channel_id)
+        found = open_key_set(
+            self.trusted, accepted, secrets, known=known, custodians=custodians.public_keys()
+        )
+        for key in found.keys:
             self.home.put_fingerprint_secret(self.channel.channel_id, key, self.now)
+        custodians.put(found.custodians)
 
     def _open_data(self, accepted: Accepted, secrets: EpochSecrets) -> None:
         assert self.trusted is not None

@@ -7,10 +7,12 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from hub.channel.card import SigningPrivate
+from hub.channel.custodians import Custodian
 from hub.channel.epoch import new_epoch
 from hub.channel.manifest import Manifest, Member, Removed, next_version, sign_manifest
 from hub.channel.seal import FingerprintSecret, seal_keys
 from hub.channel.verify import TrustedChannel
+from hub.client.custodians import Custodians
 from hub.client.home import Home
 from hub.client.rows import ChannelRow
 from hub.client.work import Sealed, current_secrets, put_epoch
@@ -62,10 +64,21 @@ def next_epoch(sealed: Sealed, joiners: Collection[str] = ()) -> None:
     put_epoch(home, channel_id, made, sealed.now)
 
 
-def send_keys(sealed: Sealed, keys: Sequence[FingerprintSecret]) -> None:
-    """Seal fingerprint keys for those who read."""
+def send_keys(
+    sealed: Sealed, keys: Sequence[FingerprintSecret], custodians: Sequence[Custodian] = ()
+) -> None:
+    """Seal fingerprint keys for those who read, with the custodians that serve them.
+
+    Args:
+        custodians: those that members do not know yet; known ones of these keys are sent along.
+    """
     secrets_ = current_secrets(sealed.home, sealed.channel, sealed.trusted)
-    sealed.add(seal_keys(sealed.trusted, secrets_, signing_of(sealed), keys, now=sealed.now))
+    held = Custodians(sealed.home.state, sealed.channel.channel_id)
+    rows = [*(row for key in keys for row in held.of(key.key_id)), *custodians]
+    raw = seal_keys(
+        sealed.trusted, secrets_, signing_of(sealed), keys, now=sealed.now, custodians=rows
+    )
+    sealed.add(raw)
 
 
 def signing_of(sealed: Sealed) -> SigningPrivate:

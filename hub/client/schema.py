@@ -90,6 +90,34 @@ _SECOND: Final = (
       PRIMARY KEY (channel_id, origin, size, root)
     ) STRICT, WITHOUT ROWID
     """,
+    # The custodians of oblivious tokens, how they are reached, and what they evaluated for us.
+    """
+    CREATE TABLE custodian (
+      channel_id TEXT NOT NULL, key_id TEXT NOT NULL, custodian_id TEXT NOT NULL,
+      url TEXT NOT NULL, public_key BLOB NOT NULL, created INTEGER NOT NULL,
+      expires INTEGER NOT NULL, PRIMARY KEY (channel_id, key_id, custodian_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE custodian_way (
+      channel_id TEXT NOT NULL, custodian_id TEXT NOT NULL, ca_file TEXT, client_cert TEXT,
+      plain_http INTEGER NOT NULL, PRIMARY KEY (channel_id, custodian_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE custodian_quota (
+      channel_id TEXT NOT NULL, custodian_id TEXT NOT NULL, day INTEGER NOT NULL,
+      remaining INTEGER NOT NULL, resets INTEGER NOT NULL, burst INTEGER NOT NULL,
+      burst_left INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (channel_id, custodian_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE evaluation (
+      position INTEGER PRIMARY KEY AUTOINCREMENT, channel_id TEXT NOT NULL, key_id TEXT NOT NULL,
+      custodian_id TEXT NOT NULL, sealed BLOB NOT NULL, added_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX evaluation_of ON evaluation (channel_id, key_id, custodian_id)",
 )
 _LATER: Final = {2: _SECOND}
 

@@ -15,6 +15,7 @@ from typing import Final
 from hub.channel.card import Card
 from hub.channel.carriage import from_artifact, to_artifact
 from hub.channel.epoch import EpochSecrets
+from hub.channel.header import MessageType
 from hub.channel.primitives.hash import digest
 from hub.channel.verify import Accepted, TrustedChannel
 from hub.client.home import Home
@@ -131,8 +132,9 @@ def message_row(
     outcome: str = "accepted",
     reason: str | None = None,
 ) -> MessageRow:
-    """What the local state keeps of a message."""
+    """What the local state keeps of a message; of cards and manifests all, for custodians."""
     header = accepted.message.header
+    public = header.t in (MessageType.CARD, MessageType.MANIFEST)
     return MessageRow(
         channel_id=channel.channel_id,
         digest=accepted.message.digest,
@@ -145,6 +147,7 @@ def message_row(
         audience=None if header.aud is None else str(header.aud),
         sent_at=header.ts,
         received_at=now,
+        raw=accepted.message.raw if public else None,
         reason=reason,
     )
 

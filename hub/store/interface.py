@@ -9,6 +9,9 @@ Rules that every implementation keeps (one contract suite checks them, tests/sto
 - The first body of an (id, specification version, version) wins.
 - What `Filters.spec_versions` leaves open is answered as TAXII 2.1 (section 3.4.1) says: reading
   gives each object in its newest specification version, deleting takes every one.
+- A channel collection has a log: its n-th leaf is the n-th object stored, in order of date_added,
+  written by the same transaction. Leaves stay when their objects are deleted. What a reader sees of
+  a log is durable: no crash leads back behind it.
 - The store asks no permission questions, and it knows nothing of channels' contents.
 - All methods are synchronous and may be called from any thread. Unknown ids: reads give None or
   nothing; writes raise InputError. A failing disk raises StoreError, and reads go on.
@@ -120,6 +123,54 @@ class ObjectStore(Protocol):
 
     def raw_messages(self, collection_id: str) -> Iterator[bytes]:
         """Every stored body by date_added, for replay; safe while others write."""
+        ...
+
+
+class LogStore(Protocol):
+    """The Merkle logs of channel collections (RFC 6962); other collections have none.
+
+    A leaf is `H(0x00 || digest)`, the digest that of `hub.store.objects.log_digest`. An unknown
+    collection, or one without a log, raises InputError, as does a size or index that the log has
+    not reached.
+    """
+
+    def log_size(self, collection_id: str) -> int:
+        """Number of leaves that are durable."""
+        ...
+
+    def log_root(self, collection_id: str, size: int) -> bytes:
+        """Root of the tree over the first `size` leaves."""
+        ...
+
+    def log_digests(self, collection_id: str, first: int, end: int) -> list[bytes]:
+        """The digests of the leaves from `first` to before `end`."""
+        ...
+
+    def log_inclusion(self, collection_id: str, index: int, size: int) -> list[bytes]:
+        """The audit path of leaf `index` in the tree of `size` leaves."""
+        ...
+
+    def log_consistency(self, collection_id: str, old: int, new: int) -> list[bytes]:
+        """The proof that the tree of `new` leaves begins with that of `old`; `old` may be 0."""
+        ...
+
+    def log_time(self) -> int:
+        """A time for a checkpoint, in seconds UTC: never below one that was given before.
+
+        Also not after a restart with a clock set back: a checkpoint of a later time and a smaller
+        size would convict an honest log. May be somewhat ahead of the clock after a restart.
+
+        Raises:
+            StoreError: the disk fails, or the clock jumped.
+        """
+        ...
+
+    def verify_log(self, collection_id: str) -> int:
+        """Recompute the tree, and compare leaves with objects; returns the number of leaves.
+
+        Raises:
+            VerificationError: a leaf or a node is missing or another, or an object has no leaf.
+        """
         ...
 
 
@@ -310,7 +361,9 @@ class AuditStore(Protocol):
         ...
 
 
-class Store(ObjectStore, StatusStore, CollectionStore, AccountStore, AuditStore, Protocol):
+class Store(
+    ObjectStore, LogStore, StatusStore, CollectionStore, AccountStore, AuditStore, Protocol
+):
     """All of a hub's state."""
 
     @property

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import json
 import re
 from typing import Any, Final
+
+import msgspec
 
 from hub.errors import InputError
 from hub.store.records import NewObject
@@ -60,6 +65,27 @@ def same_body(one: bytes, other: bytes) -> bool:
         return _ordered(one) == _ordered(other)
     except (ValueError, RecursionError):
         return False
+
+
+class _Carrier(msgspec.Struct):
+    payload_bin: str | None = None
+
+
+_CARRIER: Final = msgspec.json.Decoder(_Carrier)
+
+
+def log_digest(body: bytes) -> bytes:
+    """What a log commits to when it takes an object: SHA-256 of what an artifact carries.
+
+    However the artifact's JSON was written, its payload has one digest. An object without a payload
+    counts as its own bytes.
+    """
+    try:
+        payload = _CARRIER.decode(body).payload_bin
+        carried = body if payload is None else base64.b64decode(payload, validate=True)
+    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError):
+        carried = body
+    return hashlib.sha256(carried).digest()
 
 
 def _ordered(body: bytes) -> str:

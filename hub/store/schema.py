@@ -6,6 +6,9 @@ greatest version in its newest specification version, so that the default readin
 scan.
 `collection_head` holds the last date_added ever given out, so that deletion cannot bring a stamp
 back; writers lock its rows in order of collection id.
+`log_head`, `log_leaf` and `log_node` are the Merkle tree of a channel collection (see `tree`): the
+leaves are never deleted, `log_node` holds the complete subtrees above them, `log_head` the number
+of leaves and the right edge. They are written by the transaction that writes the objects.
 """
 
 from __future__ import annotations
@@ -127,6 +130,35 @@ object_: Final = Table(
         sqlite_where=text("is_last"),
         postgresql_where=text("is_last"),
     ),
+)
+
+log_head: Final = Table(
+    "log_head",
+    metadata,
+    Column("collection_key", _Key, ForeignKey("collection.key"), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("edge", LargeBinary, nullable=False),
+)
+
+log_leaf: Final = Table(
+    "log_leaf",
+    metadata,
+    Column("collection_key", _Key, ForeignKey("collection.key"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("date_added", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("ux_log_leaf_added", "collection_key", "date_added", unique=True),
+    sqlite_with_rowid=False,
+)
+
+log_node: Final = Table(
+    "log_node",
+    metadata,
+    Column("collection_key", _Key, ForeignKey("collection.key"), primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 status: Final = Table(

@@ -1,4 +1,4 @@
-"""Contract: whatever is written, deleted and restarted meanwhile, paging misses nothing.
+"""Contract: whatever is written, deleted and restarted meanwhile, paging and the log miss nothing.
 
 The model is a list in order of arrival. Pollers of several habits (following `next`, or asking
 `added_after` the last date they saw, with small and large pages) go on at any moment.
@@ -6,6 +6,7 @@ The model is a list in order of arrival. Pollers of several habits (following `n
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,8 +64,9 @@ class PagingMachine(RuleBasedStateMachine):
         self._clocks = Clocks()
         self._store = self._reopened()
         org = self._store.create_org("Lab").id
-        self._collection = self._store.create_collection(Kind.PLAIN, "t", owner_org=org).id
+        self._collection = self._store.create_collection(Kind.CHANNEL, "t", owner_org=org).id
         self._rows: list[_Stored] = []
+        self._leaves: list[bytes] = []
         self._pollers = [
             _Poller(Filters(versions=EVERY), by_next=True, limit=2),
             _Poller(Filters(versions=EVERY), by_next=False, limit=3),
@@ -98,6 +100,7 @@ class PagingMachine(RuleBasedStateMachine):
             if known is None:
                 assert fate.outcome is Outcome.STORED
                 self._rows.append(_Stored(fate.date_added, item))
+                self._leaves.append(hashlib.sha256(item.raw).digest())
             else:
                 same = known.item.raw == item.raw
                 assert fate.outcome is (Outcome.DUPLICATE if same else Outcome.CONFLICT)
@@ -166,8 +169,15 @@ class PagingMachine(RuleBasedStateMachine):
         page = self._store.page(self._collection, Filters(), 100)
         assert [row.date_added for row in page.rows] == expected
 
+    @invariant()
+    def the_log_is_everything_ever_stored(self) -> None:
+        if hasattr(self, "_leaves"):
+            size = self._store.log_size(self._collection)
+            assert self._store.log_digests(self._collection, 0, size) == self._leaves
+
     def teardown(self) -> None:
         if hasattr(self, "_store"):
+            assert self._store.verify_log(self._collection) == len(self._leaves)
             self._store.close()
             self._folder.cleanup()
 

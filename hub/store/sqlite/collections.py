@@ -73,6 +73,11 @@ class Collections:
                 "INSERT INTO collection_head (collection_key, last_added) VALUES (?, NULL)",
                 (added.lastrowid,),
             )
+            if kind is Kind.CHANNEL:
+                connection.execute(
+                    "INSERT INTO log_head (collection_key, size, edge) VALUES (?, 0, x'')",
+                    (added.lastrowid,),
+                )
         return made
 
     def collection(self, id_or_alias: str) -> Collection | None:

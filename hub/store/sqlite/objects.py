@@ -6,10 +6,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hub.errors import InputError
 from hub.store.clock import GuardedClock
 from hub.store.interface import MAX_PAGE_BYTES
-from hub.store.objects import same_body, version_key
+from hub.store.objects import log_digest, same_body, version_key
 from hub.store.records import (
     Appended,
     Batch,
@@ -22,6 +21,7 @@ from hub.store.records import (
     T,
 )
 from hub.store.sqlite.database import Database
+from hub.store.sqlite.log import Logs, extend_log
 from hub.store.sqlite.select import Selection, select, select_keys
 from hub.taxii import cursor
 from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters, VersionFilter
@@ -59,12 +59,11 @@ _PUT_STATUS: Final = (
 )
 
 
-class Objects:
+class Objects(Logs):
     """`ObjectStore` and `StatusStore` on SQLite."""
 
     _database: Database
     _clock: GuardedClock
-    _keys: dict[str, int]
     epoch: str
 
     def append(self, collection_id: str, items: Sequence[NewObject]) -> list[Appended]:
@@ -74,6 +73,8 @@ class Objects:
     def append_batches(self, batches: Sequence[Batch]) -> list[list[Appended]]:
         """See `ObjectStore.append_batches`."""
         results: dict[int, list[Appended]] = {}
+        # Before the transaction begins: others need not wait for the hashing.
+        digests = [self._digests(batch) for batch in batches]
         # One order of collections in every process: the rule that keeps row locks free of
         # deadlock on stores that have them.
         order = sorted(range(len(batches)), key=lambda index: batches[index].collection_id)
@@ -81,6 +82,7 @@ class Objects:
             for index in order:
                 batch = batches[index]
                 fates = self._append_one(connection, batch)
+                self._log(connection, batch, fates, digests[index])
                 if batch.status is not None:
                     connection.execute(_PUT_STATUS, _status_values(batch.status(fates)))
                 results[index] = fates
@@ -224,6 +226,28 @@ class Objects:
             )
         return fates
 
+    def _log(
+        self,
+        connection: sqlite3.Connection,
+        batch: Batch,
+        fates: Sequence[Appended],
+        digests: Sequence[bytes] | None,
+    ) -> None:
+        if digests is None:
+            return
+        leaves = [
+            (fate.date_added, digest)
+            for fate, digest in zip(fates, digests, strict=True)
+            if fate.outcome is Outcome.STORED
+        ]
+        extend_log(connection, self._known_key(batch.collection_id), leaves)
+
+    def _digests(self, batch: Batch) -> list[bytes] | None:
+        """What the log is to commit to; None for a collection without a log."""
+        if not self._is_logged(batch.collection_id):
+            return None
+        return [log_digest(item.raw) for item in batch.items]
+
     def _select(
         self, collection_id: str, filters: Filters, limit: int, *, body: bool
     ) -> tuple[str, dict[str, object]] | None:
@@ -241,22 +265,6 @@ class Objects:
     def _continued(self, rows: Sequence[T], collection_id: str) -> Page[T]:
         last = cursor.Cursor(rows[-1].date_added, self.epoch, collection_id)
         return Page(rows, more=True, next=cursor.encode(last))
-
-    def _key(self, collection_id: str) -> int | None:
-        # Collections are never removed, so what was once found stays true.
-        key = self._keys.get(collection_id)
-        if key is None:
-            row = self._database.row("SELECT key FROM collection WHERE id = ?", (collection_id,))
-            if row is None:
-                return None
-            key = self._keys[collection_id] = int(row[0])
-        return key
-
-    def _known_key(self, collection_id: str) -> int:
-        key = self._key(collection_id)
-        if key is None:
-            raise InputError("there is no such collection", where=collection_id)
-        return key
 
 
 def _insert(connection: sqlite3.Connection, key: int, item: NewObject, stamp: int) -> Appended:

@@ -11,6 +11,7 @@ from hub.store.sqlite.accounts import Accounts
 from hub.store.sqlite.audit import Audit
 from hub.store.sqlite.collections import Collections
 from hub.store.sqlite.database import Database, copy_database, read_key
+from hub.store.sqlite.log import TimeLease
 from hub.store.sqlite.objects import Objects
 
 
@@ -21,6 +22,8 @@ class SqliteStore(Objects, Collections, Accounts, Audit):
         self._database = database
         self._clock = clock
         self._keys: dict[str, int] = {}
+        self._logged: dict[str, bool] = {}
+        self._time_lease = TimeLease()
         self.epoch = epoch
 
     @classmethod

@@ -1,0 +1,175 @@
+"""Contract: the log of a channel collection, held to the definitions of RFC 6962."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from hub.errors import InputError
+from hub.store.interface import Store
+from hub.store.records import Kind, NewObject
+from hub.taxii.filters import EVERY
+from tests.store.conftest import Clocks, Make, Opener, make_object
+
+LEAVES = 21
+
+
+def message(number: int) -> NewObject:
+    """An object that carries something, as a sealed message does."""
+    payload = base64.b64encode(b"message %d" % number).decode()
+    return make_object(number, modified=None, type="artifact", payload_bin=payload)
+
+
+def digest(number: int) -> bytes:
+    return hashlib.sha256(b"message %d" % number).digest()
+
+
+def mth(digests: list[bytes]) -> bytes:
+    """RFC 6962, section 2.1, word for word."""
+    if not digests:
+        return hashlib.sha256(b"").digest()
+    if len(digests) == 1:
+        return hashlib.sha256(b"\x00" + digests[0]).digest()
+    k = largest_power_below(len(digests))
+    return hashlib.sha256(b"\x01" + mth(digests[:k]) + mth(digests[k:])).digest()
+
+
+def path(m: int, digests: list[bytes]) -> list[bytes]:
+    """RFC 6962, section 2.1.1."""
+    if len(digests) == 1:
+        return []
+    k = largest_power_below(len(digests))
+    if m < k:
+        return [*path(m, digests[:k]), mth(digests[k:])]
+    return [*path(m - k, digests[k:]), mth(digests[:k])]
+
+
+def subproof(m: int, digests: list[bytes], *, whole: bool) -> list[bytes]:
+    """RFC 6962, section 2.1.2."""
+    if m == len(digests):
+        return [] if whole else [mth(digests)]
+    k = largest_power_below(len(digests))
+    if m <= k:
+        return [*subproof(m, digests[:k], whole=whole), mth(digests[k:])]
+    return [*subproof(m - k, digests[k:], whole=False), mth(digests[:k])]
+
+
+def largest_power_below(n: int) -> int:
+    k = 1
+    while k * 2 < n:
+        k *= 2
+    return k
+
+
+@pytest.fixture
+def channel(store: Store, org: str) -> str:
+    """Id of a channel collection."""
+    return store.create_collection(Kind.CHANNEL, "Channel", owner_org=org).id
+
+
+def test_roots_and_proofs_are_those_of_the_rfc(store: Store, channel: str) -> None:
+    digests = [digest(number) for number in range(LEAVES)]
+    assert store.log_root(channel, 0) == mth([])
+    for first, end in ((0, 1), (1, 2), (2, 9), (9, 16), (16, LEAVES)):
+        store.append(channel, [message(number) for number in range(first, end)])
+        assert store.log_size(channel) == end
+        assert store.log_root(channel, end) == mth(digests[:end])
+    assert store.log_digests(channel, 0, LEAVES) == digests
+    assert store.log_digests(channel, 5, 7) == digests[5:7]
+    for size in range(LEAVES + 1):
+        tree = digests[:size]
+        assert store.log_root(channel, size) == mth(tree)
+        for index in range(size):
+            assert store.log_inclusion(channel, index, size) == path(index, tree)
+        assert store.log_consistency(channel, 0, size) == []
+        for old in range(1, size + 1):
+            wanted = subproof(old, tree, whole=True)
+            assert store.log_consistency(channel, old, size) == wanted
+    assert store.verify_log(channel) == LEAVES
+
+
+def test_what_the_log_has_not_reached_is_refused(store: Store, channel: str) -> None:
+    store.append(channel, [message(1), message(2)])
+    for ask in (
+        lambda: store.log_root(channel, 3),
+        lambda: store.log_root(channel, -1),
+        lambda: store.log_digests(channel, 1, 3),
+        lambda: store.log_digests(channel, 2, 1),
+        lambda: store.log_inclusion(channel, 2, 2),
+        lambda: store.log_inclusion(channel, 0, 3),
+        lambda: store.log_inclusion(channel, -1, 2),
+        lambda: store.log_consistency(channel, 2, 1),
+        lambda: store.log_consistency(channel, 1, 3),
+    ):
+        with pytest.raises(InputError):
+            ask()
+
+
+def test_other_collections_have_no_log(store: Store, collection: str, make: Make) -> None:
+    store.append(collection, [make(1)])
+    for asked in (collection, "0" * 36):
+        with pytest.raises(InputError):
+            store.log_size(asked)
+        with pytest.raises(InputError):
+            store.verify_log(asked)
+
+
+def test_only_what_is_stored_is_logged(store: Store, channel: str) -> None:
+    store.append(channel, [message(1), message(1), message(2)])
+    other = NewObject(message(1).id, "artifact", "2.1", None, b'{"payload_bin":"AAAA"}')
+    store.append(channel, [message(2), other, message(3)])
+    assert store.log_digests(channel, 0, store.log_size(channel)) == [digest(n) for n in (1, 2, 3)]
+    assert store.verify_log(channel) == 3
+
+
+def test_a_leaf_stays_when_its_object_is_deleted(store: Store, channel: str) -> None:
+    store.append(channel, [message(number) for number in range(4)])
+    root = store.log_root(channel, 4)
+    assert store.delete(channel, message(1).id, EVERY) == 1
+    assert store.delete(channel, message(3).id, EVERY) == 1
+    assert store.log_size(channel) == 4
+    assert store.log_root(channel, 4) == root
+    store.append(channel, [message(4)])
+    assert store.log_digests(channel, 0, 5) == [digest(number) for number in range(5)]
+    assert store.verify_log(channel) == 5
+
+
+def test_logs_of_two_collections_are_apart(store: Store, org: str, channel: str) -> None:
+    other = store.create_collection(Kind.CHANNEL, "Other", owner_org=org).id
+    store.append(channel, [message(1)])
+    store.append(other, [message(2), message(3)])
+    assert store.log_digests(channel, 0, 1) == [digest(1)]
+    assert store.log_digests(other, 0, 2) == [digest(2), digest(3)]
+
+
+def test_the_spelling_of_an_artifact_does_not_matter(store: Store, channel: str) -> None:
+    plain = message(1)
+    spelled = plain.raw.replace(b"payload_bin", b"payload\\u005fbin")
+    assert spelled != plain.raw
+    store.append(channel, [NewObject(plain.id, "artifact", "2.1", None, spelled)])
+    assert store.log_digests(channel, 0, 1) == [digest(1)]
+
+
+def test_times_of_checkpoints_never_go_back(opener: Opener, tmp_path: Path) -> None:
+    clocks = Clocks()
+    store = opener(tmp_path, clocks)
+    given = [store.log_time()]
+    for step in (0.2, 1, 50, 600):
+        clocks.move(step)
+        given.append(store.log_time())
+        assert given[-1] == clocks.wall // 1_000_000
+    clocks.wall -= 30_000_000
+    given.append(store.log_time())
+    store.close()
+    # Somebody sets the clock back while the hub is down.
+    late = Clocks(wall=clocks.wall - 3_600_000_000)
+    store = opener(tmp_path, late)
+    given += [store.log_time(), store.log_time()]
+    late.move(7_200)
+    given.append(store.log_time())
+    assert given == sorted(given)
+    assert given[-1] == late.wall // 1_000_000
+    store.close()

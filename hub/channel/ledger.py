@@ -11,6 +11,7 @@ from typing import Final
 from hub.channel.accepted import Accepted, Alarm, Epoch, NotYetError, RefusedError
 from hub.channel.card import Card, parse_card
 from hub.channel.chains import Chains
+from hub.channel.direct import check_wraps, parse_direct
 from hub.channel.header import Audience, Header, Message, MessageType, signed_bytes
 from hub.channel.log.cited import Citations, Cited, check_citation
 from hub.channel.manifest import WRITING, Manifest, Removed, Role, SignedManifest, parse_signed
@@ -255,10 +256,11 @@ class Ledger:
             return self.tombstone(message, accepted.card)
         if kind is MessageType.DATA and not accepted.roles & WRITING:
             raise VerificationError("the sender has no role to publish or report", where=where)
-        self._check_sealed(message.header, accepted.roles, manifest)
+        self._check_sealed(message, accepted.roles, manifest)
         return _nothing
 
-    def _check_sealed(self, header: Header, roles: frozenset[Role], manifest: Manifest) -> None:
+    def _check_sealed(self, message: Message, roles: frozenset[Role], manifest: Manifest) -> None:
+        header = message.header
         where = _place(header)
         epoch = self.roster.epochs.get(header.ep or 0)
         if epoch is None:
@@ -274,9 +276,10 @@ class Ledger:
                 f"epoch {epoch.number} was not made for the readers of the named manifest",
                 where=where,
             )
-        self._check_fresh(epoch.superseded, header, "epoch")
         if header.aud is Audience.DIRECT:
-            raise RefusedError("this release does not open direct messages", where=where)
+            members = self.roster.kems(Audience.AGGREGATE, manifest)
+            check_wraps(parse_direct(message.body), members, where)
+        self._check_fresh(epoch.superseded, header, "epoch")
 
     def _epoch_message(self, accepted: Accepted, manifest: Manifest, now: int) -> Apply:
         message, header = accepted.message, accepted.message.header

@@ -8,10 +8,19 @@ Source: schemas/channel-v1.md, "Inner binding".
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from hub.channel.card import kem_id
 from hub.channel.compression import MAX_PLAIN, decompress
+from hub.channel.direct import (
+    Release,
+    direct_commitment,
+    direct_wrap_info,
+    is_release,
+    parse_direct,
+    release_of,
+)
 from hub.channel.epoch import EpochSecrets
 from hub.channel.fingerprint_keys import FingerprintSecret, KeySet, key_set_from_bytes
 from hub.channel.header import MAX_BODY, Audience, MessageType, body_context
@@ -19,6 +28,7 @@ from hub.channel.manifest import Manifest, Role
 from hub.channel.padding import unpad
 from hub.channel.primitives import aead
 from hub.channel.primitives.hash import equal
+from hub.channel.primitives.kem import KemPrivate
 from hub.channel.properties import check_properties
 from hub.channel.verify import Accepted, TrustedChannel
 from hub.channel.wraps import message_key
@@ -33,6 +43,7 @@ __all__ = [
     "Opened",
     "check_bundle",
     "open_data",
+    "open_direct",
     "open_key_set",
     "open_keys",
 ]
@@ -79,6 +90,7 @@ class Opened:
         audience: under whose secret it was sealed.
         digest: digest of the message.
         sent: when it was made, seconds UTC.
+        release: of a direct message: on what ground, to whom, until when.
     """
 
     bundle: Json
@@ -88,6 +100,7 @@ class Opened:
     audience: Audience
     digest: str
     sent: int
+    release: Release | None = None
 
 
 def open_data(
@@ -109,13 +122,83 @@ def open_data(
         VerificationError: another type, expired, no such secret, altered, or an object that is not
             the sender's to publish (an alarm if it is somebody else's).
     """
+    if accepted.message.header.aud is Audience.DIRECT:
+        raise VerificationError("a direct message opens with a card's key", where="message")
+    _check_data(accepted)
+    return _opened(trusted, accepted, _open(trusted, accepted, secrets), owners)
+
+
+def open_direct(
+    trusted: TrustedChannel,
+    accepted: Accepted,
+    kem: KemPrivate,
+    *,
+    owners: Mapping[str, str] | None = None,
+) -> Opened:
+    """Open a direct message that names the holder of a card among its recipients.
+
+    Args:
+        trusted: the channel that accepted it.
+        accepted: the outcome of `trusted.accept`.
+        kem: the KEM pair of the card that the manifest in the header names.
+        owners: object id to the member who first published it, for all objects known here.
+    Raises:
+        InputError: the body or the plaintext is not of its form.
+        VerificationError: another type, expired, not sealed for this card, altered; the secret is
+            not the one committed to, or the release note is not true (both alarms); an object is
+            not the sender's to publish (an alarm if it is somebody else's).
+    """
+    header = accepted.message.header
+    _check_data(accepted)
+    if header.aud is not Audience.DIRECT or header.pub is None or header.seq is None:
+        raise VerificationError("a direct message is expected", where="message")
+    body = parse_direct(accepted.message.body)
+    key_id = kem_id(kem.public)
+    wrapped = body.wraps.get(key_id)
+    if wrapped is None:
+        raise VerificationError("is not sealed for this card", where="message")
+    secret = kem.decrypt(wrapped, direct_wrap_info(header, key_id))
+    if not equal(direct_commitment(secret, header).encode(), body.commitment.encode()):
+        text = "the sender wrapped another secret for this member than it committed to"
+        _alarm(trusted, accepted, "commitment", text)
+        raise VerificationError(text, where="message")
+    key = message_key(secret, Audience.DIRECT, header.ch, header.ep or 0, header.pub, header.seq)
+    padded = aead.open_sealed(
+        key, body_context(accepted.message.header_raw), body.sealed, most=MAX_BODY
+    )
+    manifest = _manifest_of(trusted, accepted)
+    plain = decompress(unpad(padded), manifest.policy.compression)
+    opened = _opened(trusted, accepted, plain, owners)
+    release = release_of(opened.objects)
+    listed = {
+        trusted.card_of(row.member, manifest).kem_id
+        for row in manifest.members
+        if row.member in release.recipients
+    }
+    known = {row.member for row in manifest.members}
+    if listed != body.wraps.keys() or not known.issuperset(release.recipients):
+        text = "the release note names other recipients than can open the message"
+        _alarm(trusted, accepted, "recipients", text)
+        raise VerificationError(text, where="message")
+    return replace(opened, release=release)
+
+
+def _check_data(accepted: Accepted) -> None:
     header = accepted.message.header
     if header.t is not MessageType.DATA or header.aud is None or accepted.member is None:
         raise VerificationError(f"a data message is expected, not {header.t}", where="message")
     if accepted.expired:
         raise VerificationError("the message has expired", where="header.exp")
+
+
+def _opened(
+    trusted: TrustedChannel, accepted: Accepted, plain: bytes, owners: Mapping[str, str] | None
+) -> Opened:
+    header = accepted.message.header
+    assert header.aud is not None
+    assert accepted.member is not None
     manifest = _manifest_of(trusted, accepted)
-    bundle = loads(_open(trusted, accepted, secrets), where="bundle", max_bytes=MAX_PLAIN)
+    bundle = loads(plain, where="bundle", max_bytes=MAX_PLAIN)
     try:
         objects = check_bundle(
             bundle,
@@ -127,9 +210,7 @@ def open_data(
             members=[row.member for row in manifest.members],
         )
     except OwnershipError as error:
-        trusted.raise_alarm(
-            "ownership", error.where or "", error.message, accepted.message.digest, trusted.time
-        )
+        _alarm(trusted, accepted, "ownership", error.message, where=error.where or "")
         raise
     return Opened(
         bundle=bundle,
@@ -139,6 +220,15 @@ def open_data(
         audience=header.aud,
         digest=accepted.message.digest,
         sent=header.ts,
+    )
+
+
+def _alarm(
+    trusted: TrustedChannel, accepted: Accepted, kind: str, text: str, where: str | None = None
+) -> None:
+    digest = accepted.message.digest
+    trusted.raise_alarm(
+        kind, f"message {digest[:16]}" if where is None else where, text, digest, trusted.time
     )
 
 
@@ -226,14 +316,16 @@ def check_bundle(
         The objects.
     Raises:
         InputError: not a bundle of objects with ids.
-        VerificationError: an object is not the sender's, not for this role, audience or ceiling.
+        VerificationError: an object is not the sender's, not for this role, audience or ceiling; a
+            direct bundle without its one release note, or a release note in another.
     """
     objects = bundle.get("objects")
     if bundle.get("type") != "bundle" or not isinstance(objects, list):
         raise InputError("a bundle of objects is expected", where="bundle")
     if not 1 <= len(objects) <= MAX_OBJECTS:
         raise InputError(f"1 to {MAX_OBJECTS} objects are expected", where="bundle.objects")
-    limit = next(tlp for tlp in TLP if tlp.label == ceiling)
+    direct = audience is Audience.DIRECT
+    limit = TLP.RED if direct else next(tlp for tlp in TLP if tlp.label == ceiling)
     known = owners or {}
     others = frozenset(members)
     publishes = Role.PUBLISH in roles
@@ -251,9 +343,13 @@ def check_bundle(
             raise VerificationError(f"a reporter publishes no {kind}", where=where)
         if audience is Audience.AGGREGATE and kind in DETAIL_ONLY:
             raise VerificationError(f"{kind} is detail and cannot be an aggregate", where=where)
+        if not direct and is_release(obj):
+            raise VerificationError("a release note belongs into a direct message", where=where)
         marking = tlp_of(obj)
         if marking is not None and marking > limit:
             raise VerificationError(f"is marked above the channel's {ceiling}", where=where)
+    if direct:
+        release_of(objects)
     return objects
 
 

@@ -7,10 +7,12 @@ Source: schemas/channel-v1.md, "Bodies".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets as randomness
+from collections.abc import Callable, Collection, Sequence
 
 from hub.channel.compression import compress
 from hub.channel.custodians import Custodian
+from hub.channel.direct import DirectBody, direct_commitment, direct_wrap_info
 from hub.channel.epoch import EpochSecrets
 from hub.channel.fingerprint_keys import FingerprintSecret, keys_to_bytes
 from hub.channel.header import (
@@ -23,16 +25,18 @@ from hub.channel.header import (
 from hub.channel.notices import Deleted, Heartbeat, Tombstone
 from hub.channel.padding import pad
 from hub.channel.primitives import aead
+from hub.channel.primitives import kem as hpke
 from hub.channel.primitives.sign import SigningPrivate
 from hub.channel.sender import Place, next_place
 from hub.channel.verify import TrustedChannel
-from hub.channel.wraps import message_key
+from hub.channel.wraps import SECRET_SIZE, message_key
 from hub.errors import InputError, VerificationError
 from hub.model.codec import canonical
 
 __all__ = [
     "FingerprintSecret",
     "seal_data",
+    "seal_direct",
     "seal_heartbeat",
     "seal_keys",
     "seal_tombstone",
@@ -72,9 +76,81 @@ def seal_data(
         VerificationError: the channel is not fit to publish in, or the secret is not held.
     """
     if audience is Audience.DIRECT:
-        raise InputError("this release does not seal direct messages", where="audience")
+        raise InputError("a direct message is sealed for named members", where="audience")
     place = next_place(trusted, signing, seq, prev, checkpoint)
     return _seal(trusted, secrets, signing, MessageType.DATA, audience, bundle, now, place, expires)
+
+
+def seal_direct(
+    trusted: TrustedChannel,
+    signing: SigningPrivate,
+    recipients: Collection[str],
+    bundle: bytes,
+    *,
+    now: int,
+    seq: int | None = None,
+    prev: str | None = None,
+    expires: int | None = None,
+    checkpoint: str | None = None,
+    random: Callable[[int], bytes] = randomness.token_bytes,
+) -> bytes:
+    """Seal a STIX bundle under a fresh secret for named members only.
+
+    Args:
+        trusted: the channel as the sender knows it; must be fit to publish at `now`.
+        signing: the signing pair of the sender's current card.
+        recipients: member ids, the sender's own too if it shall be able to read it again; the
+            bundle's release note names exactly these.
+        bundle: JSON of one bundle with one release note; check it first with `check_bundle`.
+        now: seconds UTC.
+        seq: position that the outbox reserved; with `prev`, taken from `trusted` if None.
+        prev: digest of the sender's message before it.
+        expires: after when receivers ignore the message; None: never.
+        checkpoint: what to cite of the log; the last one that `trusted` noted if None.
+        random: gives so many random bytes.
+    Returns:
+        The message.
+    Raises:
+        InputError: too long, nobody named, or somebody who is no member.
+        NotYetError: the card of a recipient has not arrived.
+        VerificationError: the channel is not fit to publish in.
+    """
+    place = next_place(trusted, signing, seq, prev, checkpoint)
+    trusted.check_can_publish(now, place.pub)
+    assert trusted.epoch is not None
+    cards = [trusted.card_of(member) for member in sorted(set(recipients))]
+    if not cards:
+        raise InputError("a direct message names its recipients", where="recipients")
+    header = Header(
+        t=MessageType.DATA,
+        ch=trusted.channel,
+        man=trusted.manifest.hash,
+        ep=trusted.epoch.number,
+        aud=Audience.DIRECT,
+        pub=place.pub,
+        seq=place.seq,
+        prev=place.prev,
+        ts=now,
+        exp=expires,
+        cp=place.cp,
+    )
+    header_raw = canonical(header.to_json())
+    secret = random(SECRET_SIZE)
+    key = message_key(
+        secret, Audience.DIRECT, header.ch, trusted.epoch.number, place.pub, place.seq
+    )
+    padded = pad(compress(bundle, trusted.manifest.policy.compression))
+    body = DirectBody(
+        wraps={
+            card.kem_id: hpke.encrypt(
+                secret, card.kem_public, direct_wrap_info(header, card.kem_id)
+            )
+            for card in cards
+        },
+        commitment=direct_commitment(secret, header),
+        sealed=aead.seal(key, body_context(header_raw), padded),
+    )
+    return signed_message(header, body.to_bytes(), signing)
 
 
 def seal_keys(

@@ -165,6 +165,21 @@ class TrustedChannel:
         """
         return self._ledger.roster.readers(audience)
 
+    def card_of(self, member: str, manifest: Manifest | None = None) -> Card:
+        """The card that a manifest, the one in force if None, names for a member.
+
+        Raises:
+            InputError: no such member.
+            NotYetError: its card has not arrived.
+        """
+        row = (manifest or self.manifest).member(member)
+        if row is None:
+            raise InputError("not a member", where=member)
+        card = self._ledger.roster.card_of(row)
+        if card is None:
+            raise NotYetError("the member's card has not arrived", where=member)
+        return card
+
     def last(self, pub: str) -> tuple[int, str] | None:
         """Position and digest of the last message of a signing key, or None."""
         return self._ledger.chains.last(pub)
@@ -180,12 +195,7 @@ class TrustedChannel:
             InputError: no such member.
             NotYetError: its card has not arrived.
         """
-        row = self.manifest.member(member)
-        if row is None:
-            raise InputError("not a member", where=member)
-        card = self._ledger.roster.card_of(row)
-        if card is None:
-            raise NotYetError("the member's card has not arrived", where=member)
+        card = self.card_of(member)
         last = self._ledger.chains.last(card.sign_id)
         return Removed(card.sign_id, *(last or (0, None)))
 

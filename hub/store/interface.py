@@ -130,28 +130,26 @@ class LogStore(Protocol):
     """The Merkle logs of channel collections (RFC 6962); other collections have none.
 
     A leaf is `H(0x00 || digest)`, the digest that of `hub.store.objects.log_digest`. An unknown
-    collection, or one without a log, raises InputError, as does a size or index that the log has
-    not reached.
+    collection, or one without a log, raises InputError, as does a leaf or node that the log has not
+    reached.
     """
 
     def log_size(self, collection_id: str) -> int:
         """Number of leaves that are durable."""
         ...
 
-    def log_root(self, collection_id: str, size: int) -> bytes:
-        """Root of the tree over the first `size` leaves."""
-        ...
-
     def log_digests(self, collection_id: str, first: int, end: int) -> list[bytes]:
         """The digests of the leaves from `first` to before `end`."""
         ...
 
-    def log_inclusion(self, collection_id: str, index: int, size: int) -> list[bytes]:
-        """The audit path of leaf `index` in the tree of `size` leaves."""
-        ...
+    def log_nodes(self, collection_id: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Hashes of complete subtrees, of which every root and proof is made.
 
-    def log_consistency(self, collection_id: str, old: int, new: int) -> list[bytes]:
-        """The proof that the tree of `new` leaves begins with that of `old`; `old` may be 0."""
+        Args:
+            collection_id: of a channel collection.
+            wanted: (level, position): the subtree over the leaves from `position << level` to
+                `(position + 1) << level`; level 0 are the leaf hashes.
+        """
         ...
 
     def log_time(self) -> int:

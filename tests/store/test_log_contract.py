@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from hub.channel.log import tree
 from hub.errors import InputError
 from hub.store.interface import Store
 from hub.store.records import Kind, NewObject
@@ -15,6 +17,18 @@ from hub.taxii.filters import EVERY
 from tests.store.conftest import Clocks, Make, Opener, make_object
 
 LEAVES = 21
+
+
+class Stored:
+    """A stored log as the proofs' source of nodes."""
+
+    def __init__(self, store: Store, collection_id: str) -> None:
+        self._store = store
+        self._collection_id = collection_id
+
+    def nodes(self, wanted: Sequence[tree.Node]) -> Sequence[bytes]:
+        """See `tree.NodeSource`."""
+        return self._store.log_nodes(self._collection_id, wanted)
 
 
 def message(number: int) -> NewObject:
@@ -72,38 +86,37 @@ def channel(store: Store, org: str) -> str:
 
 def test_roots_and_proofs_are_those_of_the_rfc(store: Store, channel: str) -> None:
     digests = [digest(number) for number in range(LEAVES)]
-    assert store.log_root(channel, 0) == mth([])
     for first, end in ((0, 1), (1, 2), (2, 9), (9, 16), (16, LEAVES)):
         store.append(channel, [message(number) for number in range(first, end)])
         assert store.log_size(channel) == end
-        assert store.log_root(channel, end) == mth(digests[:end])
+        assert tree.root_at(Stored(store, channel), end) == mth(digests[:end])
     assert store.log_digests(channel, 0, LEAVES) == digests
     assert store.log_digests(channel, 5, 7) == digests[5:7]
-    for size in range(LEAVES + 1):
-        tree = digests[:size]
-        assert store.log_root(channel, size) == mth(tree)
+    stored = Stored(store, channel)
+    for size in range(1, LEAVES + 1):
+        leaves = digests[:size]
+        assert tree.root_at(stored, size) == mth(leaves)
         for index in range(size):
-            assert store.log_inclusion(channel, index, size) == path(index, tree)
-        assert store.log_consistency(channel, 0, size) == []
+            assert tree.inclusion_proof(stored, index, size) == path(index, leaves)
         for old in range(1, size + 1):
-            wanted = subproof(old, tree, whole=True)
-            assert store.log_consistency(channel, old, size) == wanted
+            wanted = subproof(old, leaves, whole=True)
+            assert tree.consistency_proof(stored, old, size) == wanted
     assert store.verify_log(channel) == LEAVES
 
 
 def test_what_the_log_has_not_reached_is_refused(store: Store, channel: str) -> None:
     store.append(channel, [message(1), message(2)])
-    for ask in (
-        lambda: store.log_root(channel, 3),
-        lambda: store.log_root(channel, -1),
+    asks: list[Callable[[], object]] = [
+        lambda: store.log_nodes(channel, [(0, 1), (0, 2)]),
+        lambda: store.log_nodes(channel, [(0, -1)]),
+        lambda: store.log_nodes(channel, [(-1, 0)]),
+        lambda: store.log_nodes(channel, [(1, 1)]),
+        lambda: store.log_nodes(channel, [(2, 0)]),
+        lambda: store.log_nodes(channel, [(99, 0)]),
         lambda: store.log_digests(channel, 1, 3),
         lambda: store.log_digests(channel, 2, 1),
-        lambda: store.log_inclusion(channel, 2, 2),
-        lambda: store.log_inclusion(channel, 0, 3),
-        lambda: store.log_inclusion(channel, -1, 2),
-        lambda: store.log_consistency(channel, 2, 1),
-        lambda: store.log_consistency(channel, 1, 3),
-    ):
+    ]
+    for ask in asks:
         with pytest.raises(InputError):
             ask()
 
@@ -127,11 +140,11 @@ def test_only_what_is_stored_is_logged(store: Store, channel: str) -> None:
 
 def test_a_leaf_stays_when_its_object_is_deleted(store: Store, channel: str) -> None:
     store.append(channel, [message(number) for number in range(4)])
-    root = store.log_root(channel, 4)
+    root = store.log_nodes(channel, [(2, 0)])
     assert store.delete(channel, message(1).id, EVERY) == 1
     assert store.delete(channel, message(3).id, EVERY) == 1
     assert store.log_size(channel) == 4
-    assert store.log_root(channel, 4) == root
+    assert store.log_nodes(channel, [(2, 0)]) == root
     store.append(channel, [message(4)])
     assert store.log_digests(channel, 0, 5) == [digest(number) for number in range(5)]
     assert store.verify_log(channel) == 5

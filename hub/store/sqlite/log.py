@@ -14,6 +14,7 @@ from hub.store.objects import log_digest
 from hub.store.sqlite.database import Database
 
 _LEASE_SECONDS: Final = 30
+_LEVELS: Final = 48
 _VERIFY_ROWS: Final = 1000
 _HEAD: Final = "SELECT size, edge FROM log_head WHERE collection_key = ?"
 _LEAVES: Final = (
@@ -67,29 +68,18 @@ class Logs:
         # SQLite shows readers a commit after it has synced the write-ahead log, not before.
         return self._head(collection_id)[1].size
 
-    def log_root(self, collection_id: str, size: int) -> bytes:
-        """See `LogStore.log_root`."""
-        key, edge = self._head(collection_id)
-        _require(0 <= size <= edge.size, "size")
-        return edge.root if size == edge.size else tree.root_at(size, self._lookup(key))
-
     def log_digests(self, collection_id: str, first: int, end: int) -> list[bytes]:
         """See `LogStore.log_digests`."""
         key, edge = self._head(collection_id)
         _require(0 <= first <= end <= edge.size, "range")
         return [row[2] for row in self._database.rows(_LEAVES, (key, first, end))]
 
-    def log_inclusion(self, collection_id: str, index: int, size: int) -> list[bytes]:
-        """See `LogStore.log_inclusion`."""
+    def log_nodes(self, collection_id: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """See `LogStore.log_nodes`."""
         key, edge = self._head(collection_id)
-        _require(0 <= index < size <= edge.size, "index")
-        return tree.inclusion(index, size, self._lookup(key))
-
-    def log_consistency(self, collection_id: str, old: int, new: int) -> list[bytes]:
-        """See `LogStore.log_consistency`."""
-        key, edge = self._head(collection_id)
-        _require(0 <= old <= new <= edge.size, "range")
-        return tree.consistency(old, new, self._lookup(key))
+        for level, position in wanted:
+            _require(0 <= level < _LEVELS and 0 <= position < edge.size >> level, "node")
+        return [self._node(key, level, position) for level, position in wanted]
 
     def log_time(self) -> int:
         """See `LogStore.log_time`.
@@ -146,24 +136,20 @@ class Logs:
         return stamps[-1]
 
     def _grow(self, key: int, grown: tree.Frontier, digests: Sequence[bytes], where: str) -> None:
-        lookup = self._lookup(key)
         for digest in digests:
             for level, position, found in grown.append(digest):
-                if lookup(level, position) != found:
+                if self._node(key, level, position) != found:
                     raise VerificationError("a node is not that of its leaves", where=where)
 
-    def _lookup(self, key: int) -> tree.Lookup:
-        def lookup(level: int, position: int) -> bytes:
-            if level:
-                row = self._database.row(_NODE, (key, level, position))
-            else:
-                row = self._database.row(_DIGEST, (key, position))
-            if row is None:
-                raise VerificationError("a node is missing", where="log")
-            found: bytes = row[0]
-            return found if level else tree.leaf_hash(found)
-
-        return lookup
+    def _node(self, key: int, level: int, position: int) -> bytes:
+        if level:
+            row = self._database.row(_NODE, (key, level, position))
+        else:
+            row = self._database.row(_DIGEST, (key, position))
+        if row is None:
+            raise VerificationError("a node is missing", where="log")
+        found: bytes = row[0]
+        return found if level else tree.leaf_hash(found)
 
     def _head(self, collection_id: str) -> tuple[int, tree.Frontier]:
         key = self._known_key(collection_id)

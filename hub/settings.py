@@ -144,7 +144,6 @@ class ClientSettings:
         overlap_s: on servers that are not Stillwatch hubs, seconds re-read before the cursor,
             because their `date_added` is not promised to be strictly increasing.
         warn_before_s: how long before an expiry `status` and `channel renew` warn.
-        heartbeat_s: a publisher that sent nothing for this long sends a heartbeat with its pull.
         message_lifetime_s: `exp` of data messages.
         clock_skew_s: a hub clock that differs by more is reported.
         max_standing_pages: so many pages in a row may bring no newer `date_added`.
@@ -170,7 +169,6 @@ class ClientSettings:
     status_timeout_s: float = 60.0
     overlap_s: int = 10
     warn_before_s: int = 14 * 86_400
-    heartbeat_s: int = 86_400
     message_lifetime_s: int = 90 * 86_400
     clock_skew_s: int = 120
     lock_wait_s: float = 5.0

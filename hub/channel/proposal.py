@@ -8,7 +8,7 @@ Source: schemas/channel-v1.md, "Proposals".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
@@ -43,7 +43,18 @@ MAX_PROPOSAL: Final = 8 * 2**20
 MAX_COUNTERSIGNATURE: Final = 16 * 1024
 MAX_NAMES: Final = 64
 MAX_CARDS: Final = 64
-_CORE: Final = ("v", "suite", "before", "after", "cards", "names", "reason", "created", "proposer")
+_CORE: Final = (
+    "v",
+    "suite",
+    "before",
+    "after",
+    "cards",
+    "cuts",
+    "names",
+    "reason",
+    "created",
+    "proposer",
+)
 _ALL: Final = (*_CORE, "signature", "signatures")
 _COUNTERSIGNATURE: Final = ("v", "suite", "channel", "manifest", "root", "signature")
 
@@ -109,6 +120,7 @@ class Proposal:
         before: the manifest that the draft follows.
         after: the draft.
         cards: cards that the draft names and that the channel may not have, ascending by hash.
+        cuts: keys that end before their last message on purpose, because somebody stole them.
         names: what the proposer calls members, by member id.
         reason: why, in the proposer's words.
         created: seconds UTC.
@@ -120,6 +132,7 @@ class Proposal:
     before: Manifest
     after: Manifest
     cards: tuple[Card, ...]
+    cuts: frozenset[str]
     names: Mapping[str, str]
     reason: str
     created: int
@@ -222,6 +235,7 @@ def propose(
     reason: str,
     created: int,
     cards: Sequence[Card] = (),
+    cuts: Collection[str] = (),
     names: Mapping[str, str] | None = None,
 ) -> Proposal:
     """A proposal that nobody has signed yet.
@@ -234,6 +248,7 @@ def propose(
         reason: why, in words; 1 to 1,000 characters.
         created: seconds UTC.
         cards: of joiners and of members whose card changes.
+        cuts: signing keys whose final position is before their last message on purpose.
         names: what to call members, by member id.
     Raises:
         InputError, VerificationError: no receiver would accept it.
@@ -242,6 +257,7 @@ def propose(
         before=before,
         after=after,
         cards=tuple(sorted(cards, key=lambda card: card.hash)),
+        cuts=frozenset(cuts),
         names=dict(names or {}),
         reason=reason,
         created=created,
@@ -272,6 +288,7 @@ def parse_proposal(raw: bytes) -> Proposal:
         before=before,
         after=after,
         cards=_cards(fields, before, after),
+        cuts=_cuts(fields, before, after),
         names=_names(fields),
         reason=fields.text("reason", most=1000),
         created=fields.time("created"),
@@ -295,6 +312,7 @@ def _core(proposal: Proposal) -> Json:
         "before": loads_canonical(proposal.before.raw, max_bytes=MAX_PROPOSAL),
         "after": loads_canonical(proposal.after.raw, max_bytes=MAX_PROPOSAL),
         "cards": [to_base64(card.raw) for card in proposal.cards],
+        "cuts": sorted(proposal.cuts),
         "names": dict(proposal.names),
         "reason": proposal.reason,
         "created": proposal.created,
@@ -344,6 +362,13 @@ def _cards(fields: Fields, before: Manifest, after: Manifest) -> tuple[Card, ...
         if row is None or (row.member, row.root) != (card.member, card.root_id):
             raise VerificationError("brings a card that the draft does not name", where="proposal")
     return cards
+
+
+def _cuts(fields: Fields, before: Manifest, after: Manifest) -> frozenset[str]:
+    cuts = frozenset(fields.hashes("cuts", most=MAX_CARDS))
+    if not cuts <= after.finals.keys() - before.finals.keys():
+        raise VerificationError("cuts a key that the draft does not end", where=fields.at("cuts"))
+    return cuts
 
 
 def _names(fields: Fields) -> dict[str, str]:

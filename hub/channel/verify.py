@@ -199,6 +199,20 @@ class TrustedChannel:
         last = self._ledger.chains.last(card.sign_id)
         return Removed(card.sign_id, *(last or (0, None)))
 
+    def final_of_key(self, key: str) -> Removed:
+        """The entry that removes a signing key after all that is known of it."""
+        last = self._ledger.chains.last(key)
+        return Removed(key, *(last or (0, None)))
+
+    def digest_at(self, key: str, seq: int) -> str | None:
+        """Digest of the message of a signing key at a position, or None where none is known."""
+        return self._ledger.chains.at(key, seq)
+
+    def holder(self, key: str) -> str | None:
+        """The member whose signing key it is, or None for a key of no known card."""
+        card = self._ledger.roster.by_key.get(key)
+        return None if card is None else card.member
+
     def check_draft(self, draft: Manifest) -> None:
         """Check a manifest that is not yet signed by enough owners against the one in force.
 

@@ -9,7 +9,9 @@ from hub.channel.renewal import due
 from hub.client import requests
 from hub.client.aggregate import kind_of
 from hub.client.home import Home
+from hub.client.leaving import asking
 from hub.client.membership import member_names
+from hub.client.proposals import open_ones
 from hub.client.rows import ChannelRow
 from hub.model.codec import Json
 
@@ -124,6 +126,8 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
     if asking:
         text = f"asks to join: {', '.join(asking)}: stillwatch channel requests {channel.name}"
         _raise(found, ATTENTION, text)
+    if channel.standing == "owner" and channel.trusted is not None:
+        _look_at_proposals(home, channel, found, now)
     if found.outbox:
         _raise(found, ATTENTION, f"{found.outbox} messages wait to be sent: stillwatch pull")
     if found.waiting:
@@ -166,6 +170,17 @@ def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int
         if channel.pulled_at and channel.pulled_at - (last or manifest.created) > limit:
             name = names.get(member.member, member.member)
             _raise(found, ATTENTION, f"nothing from {name}, not even a heartbeat: withheld?")
+
+
+def _look_at_proposals(home: Home, channel: ChannelRow, found: ChannelHealth, now: int) -> None:
+    for each in open_ones(home, channel, now):
+        text = f"proposal {each.proposal.id[:16]} waits for {sum(each.proposal.missing)} signatures"
+        act = "sign" if each.may_sign else "proposals"
+        _raise(found, ATTENTION, f"{text}: stillwatch channel {act} {channel.name}")
+    names = member_names(home, channel)
+    for member in asking(home, channel):
+        text = f"{names.get(member, member)} asks to leave"
+        _raise(found, ATTENTION, f"{text}: stillwatch channel remove {channel.name} {member}")
 
 
 def _raise(found: ChannelHealth, level: str, text: str) -> None:

@@ -90,7 +90,7 @@ class Intake:
             self.standing = "owner"
         elif entry is not None:
             self.standing = "member"
-        elif self.standing == "member":
+        elif self.standing in ("member", "owner"):
             self.standing = "removed"
         self.home.state.set_trusted(self.channel.channel_id, self.trusted.state(), self.standing)
 

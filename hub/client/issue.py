@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hub.channel.card import SigningPrivate
 from hub.channel.custodians import Custodian
 from hub.channel.epoch import new_epoch
-from hub.channel.manifest import Manifest, Member, Removed, next_version, sign_manifest
+from hub.channel.manifest import Manifest
 from hub.channel.seal import FingerprintSecret, seal_keys
 from hub.channel.verify import TrustedChannel
 from hub.client.custodians import Custodians
@@ -29,22 +29,6 @@ def owned(home: Home, channel: ChannelRow) -> TrustedChannel:
     if home.keyring.root_id not in trusted.manifest.owners:
         raise AccessError("only an owner of the channel may do this", where=channel.name)
     return trusted
-
-
-def new_manifest(
-    sealed: Sealed, *, members: Sequence[Member], removed: Sequence[Removed] = ()
-) -> Manifest:
-    """Sign the next version of the manifest."""
-    home, now = sealed.home, sealed.now
-    manifest = next_version(
-        sealed.trusted.manifest,
-        created=now,
-        expires=now + home.settings.manifest_lifetime_s,
-        members=members,
-        removed=removed,
-    )
-    sealed.add(sign_manifest(manifest, [home.keyring.root_key()]))
-    return manifest
 
 
 def next_epoch(sealed: Sealed, joiners: Collection[str] = ()) -> None:
@@ -83,9 +67,20 @@ def send_keys(
 
 def signing_of(sealed: Sealed) -> SigningPrivate:
     """The signing pair of this member's card in the manifest in force."""
-    home = sealed.home
-    entry = sealed.trusted.manifest.member(home.member_id)
-    return next(k.signing for k in home.keyring.cards if entry and k.card.hash == entry.card)
+    return signing_in(sealed.home, sealed.trusted.manifest)
+
+
+def signing_in(home: Home, manifest: Manifest) -> SigningPrivate:
+    """The signing pair of this member's card in a manifest.
+
+    Raises:
+        AccessError: the manifest does not list a card of this home.
+    """
+    entry = manifest.member(home.member_id)
+    for keys in home.keyring.cards:
+        if entry is not None and keys.card.hash == entry.card:
+            return keys.signing
+    raise AccessError("the manifest lists no card of this home", where=home.organisation)
 
 
 def live_keys(home: Home, channel: ChannelRow) -> list[FingerprintSecret]:

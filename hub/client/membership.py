@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Final
 
 from hub.channel.card import Card, card_message
 from hub.channel.invite import Invitation, new_invitation
-from hub.channel.manifest import Member, Policy, Role, genesis, sign_manifest
+from hub.channel.manifest import Member, Policy, Removed, Role, genesis, sign_manifest
 from hub.channel.verify import TrustedChannel
+from hub.client.drafts import Wanted
 from hub.client.home import Home
-from hub.client.issue import (
-    live_keys,
-    new_fingerprint_key,
-    new_manifest,
-    next_epoch,
-    owned,
-    send_keys,
-)
+from hub.client.issue import new_fingerprint_key, next_epoch, owned, send_keys
+from hub.client.proposals import Outcome, enact
 from hub.client.registration import find_collection, find_inbox, is_uuid, register
 from hub.client.requests import Candidate
 from hub.client.rows import ChannelRow, InvitationRow
@@ -27,6 +22,7 @@ from hub.client.work import INBOX, Desk, Sealed, flush
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
 
 OWNER: Final = "owner"
+REENROL: Final = "re-enrol"
 ROLE_SETS: Final = {
     "publish": frozenset({Role.PUBLISH, Role.READ}),
     "report": frozenset({Role.READ, Role.REPORT}),
@@ -176,10 +172,10 @@ def invite(
     return invitation
 
 
-def approve(desk: Desk, name: str, candidate: Candidate) -> None:
+def approve(desk: Desk, name: str, candidate: Candidate) -> Outcome:
     """Make the candidate a member, or give a member its new roles.
 
-    That takes a manifest, its card, an epoch, and fingerprint keys.
+    Where the threshold or the policy's approvals ask for more owners, it is proposed to them.
 
     The caller has compared the words with the organisation out of band.
     """
@@ -196,43 +192,69 @@ def approve(desk: Desk, name: str, candidate: Candidate) -> None:
         channel = refresh(desk, channel)
         trusted = owned(home, channel)
         card = candidate.request.card
-        former = _former_row(trusted, card, row.organisation)
-        sealed = Sealed(home, channel, trusted, now)
-        newcomer = Member(
-            member=card.member,
-            root=card.root_id,
-            card=card.hash,
-            roles=frozenset(Role(each) for each in row.roles),
-        )
+        enrolled = reenrolled(home, channel, row.invitation_id)
+        former = _former_row(trusted, card, row.organisation, enrolled)
+        roles = frozenset(Role(each) for each in row.roles)
+        newcomer = Member(member=card.member, root=card.root_id, card=card.hash, roles=roles)
         others = [each for each in trusted.manifest.members if each.member != card.member]
         # A key that loses its place has its last message named: nothing after it counts.
         removed = [trusted.final_of(card.member)] if former else []
-        with home.state.transaction():
-            new_manifest(sealed, members=[*others, newcomer], removed=removed)
-            sealed.add(card_message(trusted.channel, card.raw))
-            next_epoch(sealed, joiners=[card.member])
-            if former and Role.READ in former.roles - newcomer.roles:
-                _change_key(sealed)
-            elif Role.READ in newcomer.roles:
-                send_keys(sealed, live_keys(home, channel))
-            sealed.store()
+
+        def used() -> None:
             home.state.use_invitation(row.invitation_id, now, card.member)
             home.state.drop_secret(channel.channel_id, "invitation", row.invitation_id)
-        flush(desk, channel)
+            home.state.drop_secret(channel.channel_id, REENROL, row.invitation_id)
+
+        verb = "gets another root" if enrolled else "changes its role" if former else "joins"
+        wanted = Wanted(
+            reason=f"{row.organisation[:200]} {verb}, invited by {home.organisation[:200]}",
+            members=[*others, newcomer],
+            removed=removed,
+            owners=_owners_after(trusted, former, card),
+            cards=[card],
+            names={card.member: row.organisation, home.member_id: home.organisation},
+        )
+        outcome = enact(desk, channel, wanted, also=used)
     if candidate.object_id is not None:
         desk.collection_of(channel, INBOX).delete(candidate.object_id)
+    return outcome
 
 
-def _former_row(trusted: TrustedChannel, card: Card, organisation: str) -> Member | None:
+def reenrolled(home: Home, channel: ChannelRow, invitation_id: str) -> str | None:
+    """The member whose new root an invitation is for, or None."""
+    found = home.secrets(channel.channel_id, REENROL).get(invitation_id)
+    return None if found is None else found.decode()
+
+
+def _owners_after(
+    trusted: TrustedChannel, former: Member | None, card: Card
+) -> Sequence[str] | None:
+    """An owner that is enrolled anew stays one: its new root takes the place of the lost one."""
+    owners = trusted.manifest.owners
+    if former is None or former.root == card.root_id or former.root not in owners:
+        return None
+    return [card.root_id if each == former.root else each for each in owners]
+
+
+def _former_row(
+    trusted: TrustedChannel, card: Card, organisation: str, enrolled: str | None
+) -> Member | None:
     """The row of a member that asks for another role; None for one that is not in (any more)."""
     former = trusted.manifest.member(card.member)
+    if enrolled is not None and card.member != enrolled:
+        raise VerificationError(
+            "the invitation is for the new root of another member",
+            where=organisation,
+            hint=f"the organisation makes its new home with: stillwatch init --member {enrolled}",
+        )
     if card.root_id in trusted.manifest.owners:
         raise ConflictError("an owner's roles are not changed by an invitation", where=organisation)
-    if trusted.roots_of(card.member) - {card.root_id}:
+    if enrolled is None and trusted.roots_of(card.member) - {card.root_id}:
         raise VerificationError(
             "this member id belongs to another root",
             where=organisation,
-            hint="do not approve: somebody claims to be a member that it is not",
+            hint="do not approve: somebody claims to be a member that it is not; if it lost its "
+            "root, stillwatch channel re-enrol",
         )
     if card.sign_id in trusted.manifest.finals or (former and former.card == card.hash):
         raise ConflictError(
@@ -244,41 +266,65 @@ def _former_row(trusted: TrustedChannel, card: Card, organisation: str) -> Membe
     return former
 
 
-def _change_key(sealed: Sealed) -> None:
-    """Retire the fingerprint keys: who reads no more knows them."""
-    home, channel = sealed.home, sealed.channel
-    retired = [dataclasses.replace(each, live=False) for each in live_keys(home, channel)]
-    for each in retired:
-        home.put_fingerprint_secret(channel.channel_id, each, sealed.now)
-    fresh = new_fingerprint_key(sealed, home.fingerprint_secrets(channel.channel_id))
-    send_keys(sealed, [*retired, fresh])
-
-
-def remove(desk: Desk, name: str, member: str) -> None:
+def remove(
+    desk: Desk, name: str, member: str, *, after: int | None = None, reason: str | None = None
+) -> Outcome:
     """Remove a member: it reads nothing that is published from now on.
 
+    Args:
+        after: position of the last message of its key that counts, where somebody stole the key
+            and spoke with it; None: everything known now counts.
+        reason: why, for the other owners.
     Raises:
-        InputError: no such member, or the owner itself.
+        InputError: no such member, the owner itself, or no such message.
     """
-    home, now = desk.home, desk.clock()
+    home = desk.home
     with home.locked():
         channel = home.state.channel(name)
         owned(home, channel)
         # What the member published up to now stays valid: the manifest names its last message.
         channel = refresh(desk, channel)
         trusted = owned(home, channel)
-        if trusted.manifest.member(member) is None:
+        row = trusted.manifest.member(member)
+        if row is None:
             raise InputError("no such member", where=member, hint="stillwatch channel members")
         if member == home.member_id:
             raise InputError("an owner cannot remove itself", where=member)
-        sealed = Sealed(home, channel, trusted, now)
-        remaining = [each for each in trusted.manifest.members if each.member != member]
-        with home.state.transaction():
-            new_manifest(sealed, members=remaining, removed=[trusted.final_of(member)])
-            next_epoch(sealed)
-            _change_key(sealed)
-            sealed.store()
-        flush(desk, channel)
+        final = trusted.final_of(member)
+        cuts = frozenset[str]()
+        if after is not None and after != final.seq:
+            final, cuts = _cut(trusted, final, after), frozenset({final.key})
+        called = member_names(home, channel).get(member, member)
+        wanted = Wanted(
+            reason=reason or f"{home.organisation[:200]} removes {called[:200]}",
+            members=[each for each in trusted.manifest.members if each.member != member],
+            owners=[each for each in trusted.manifest.owners if each != row.root],
+            threshold=_threshold_without(trusted, row.root),
+            removed=[final],
+            names={member: called, home.member_id: home.organisation},
+            cuts=cuts,
+        )
+        return enact(desk, channel, wanted)
+
+
+def _threshold_without(trusted: TrustedChannel, root: str) -> int | None:
+    """An owner fewer must not leave a threshold that nobody can meet."""
+    manifest = trusted.manifest
+    left = len(manifest.owners) - (root in manifest.owners)
+    return min(manifest.threshold, max(1, left))
+
+
+def _cut(trusted: TrustedChannel, final: Removed, after: int) -> Removed:
+    if not 0 <= after < final.seq:
+        raise InputError(
+            f"the key's last message is {final.seq}", where="--after", hint="an earlier position"
+        )
+    if after == 0:
+        return Removed(final.key, 0, None)
+    digest = trusted.digest_at(final.key, after)
+    if digest is None:
+        raise InputError(f"message {after} of the key is not known here", where="--after")
+    return Removed(final.key, after, digest)
 
 
 def forget(desk: Desk, name: str) -> None:

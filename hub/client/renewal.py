@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from hub.channel.card import card_message
+from hub.channel.verify import TrustedChannel
 from hub.client import floor
-from hub.client.issue import new_fingerprint_key, new_manifest, next_epoch, quarter, send_keys
+from hub.client.drafts import Wanted
+from hub.client.issue import new_fingerprint_key, next_epoch, quarter, send_keys
+from hub.client.proposals import enact, open_ones
+from hub.client.rows import ChannelRow
 from hub.client.subscriber import refresh
 from hub.client.work import Desk, Sealed, flush
 
@@ -64,10 +68,10 @@ def renew(
         sealed = Sealed(home, channel, trusted, now)
         with home.state.transaction():
             _post_own_card(sealed, result)
-            if home.keyring.root_id in trusted.manifest.owners:
-                _renew_as_owner(sealed, result, soon=soon, force=force)
             sealed.store()
         flush(desk, channel)
+        if home.keyring.root_id in trusted.manifest.owners:
+            _renew_as_owner(desk, name, result, soon=soon, force=force)
     return result
 
 
@@ -83,31 +87,83 @@ def _post_own_card(sealed: Sealed, result: Renewed) -> None:
             result.done.append(f"posted card {keys.card.number}")
 
 
-def _renew_as_owner(sealed: Sealed, result: Renewed, *, soon: int, force: bool) -> None:
-    home, trusted, now = sealed.home, sealed.trusted, sealed.now
-    members, removed = [], []
+def _renew_as_owner(desk: Desk, name: str, result: Renewed, *, soon: int, force: bool) -> None:
+    home, now = desk.home, desk.clock()
+    channel = home.state.channel(name)
+    trusted = home.trusted(channel)
+    # Owners whose timers run at the same hour must not all begin the same epoch.
+    turn = 0 if force else _turn(trusted, home.keyring.root_id)
+    before = None if trusted.epoch is None else trusted.epoch.number
+    _renew_manifest(desk, channel, result, soon=soon - turn, now=now - turn)
+    channel = home.state.channel(name)
+    sealed = Sealed(home, channel, home.trusted(channel), now)
+    epoch = sealed.trusted.epoch
+    fresh = epoch is not None and epoch.number != before
+    if fresh and epoch is not None:
+        result.done.append(f"issued epoch {epoch.number} (members or their cards changed)")
+    with home.state.transaction():
+        reason = sealed.trusted.needs_epoch(now - turn)
+        if reason is None and force and not fresh:
+            reason = "asked for"
+        if reason is not None:
+            next_epoch(sealed)
+            assert sealed.trusted.epoch is not None
+            result.done.append(f"issued epoch {sealed.trusted.epoch.number} ({reason})")
+        _renew_key(sealed, result, quarter(now - turn))
+        sealed.store()
+    flush(desk, channel)
+
+
+def _turn(trusted: TrustedChannel, root: str) -> int:
+    """How many seconds this owner leaves to the others; the first in line changes each epoch."""
+    manifest = trusted.manifest
+    number = 0 if trusted.epoch is None else trusted.epoch.number
+    rank = (manifest.owners.index(root) - number) % len(manifest.owners)
+    return rank * (manifest.policy.staleness // (2 * len(manifest.owners)))
+
+
+def _renew_manifest(
+    desk: Desk, channel: ChannelRow, result: Renewed, *, soon: int, now: int
+) -> None:
+    """Take up new cards, and extend the manifest; where others must sign, propose it once."""
+    home = desk.home
+    trusted = home.trusted(channel)
+    alone = max(trusted.manifest.threshold, 1) == 1
+    members, removed, taken = [], [], []
     for each in trusted.manifest.members:
         card = trusted.pending_card(each.member)
-        if card is not None:
-            removed.append(trusted.final_of(each.member))
-            members.append(dataclasses.replace(each, card=card.hash))
-            result.done.append(f"took up card {card.number} of {each.member}")
-        else:
+        # Who must still speak in the channel, to propose it, cannot end its own key.
+        if card is None or card.not_before > now or (not alone and each.member == home.member_id):
             members.append(each)
-    if removed or trusted.manifest.expires < soon:
-        new_manifest(sealed, members=members, removed=removed)
-        result.done.append(f"issued manifest {trusted.manifest.version}")
-    reason = trusted.needs_epoch(now) or ("asked for" if force else None)
-    if reason is not None:
-        next_epoch(sealed)
-        assert trusted.epoch is not None
-        result.done.append(f"issued epoch {trusted.epoch.number} ({reason})")
-    keys = home.fingerprint_secrets(sealed.channel.channel_id)
+            continue
+        removed.append(trusted.final_of(each.member))
+        members.append(dataclasses.replace(each, card=card.hash))
+        taken.append(f"took up card {card.number} of {each.member}")
+    if not removed and trusted.manifest.expires >= soon:
+        return
+    waiting = open_ones(home, channel, desk.clock())
+    if waiting:
+        ids = ", ".join(each.proposal.id[:16] for each in waiting)
+        result.done.append(f"nothing changed in the manifest: proposal {ids} waits for owners")
+        return
+    what = "takes up new cards" if removed else "extends the manifest"
+    wanted = Wanted(f"{home.organisation[:200]} {what}", members=members, removed=removed)
+    outcome = enact(desk, channel, wanted)
+    version = outcome.proposal.after.version
+    if outcome.in_force:
+        result.done += [*taken, f"issued manifest {version}"]
+        return
+    result.done.append(f"proposed manifest {version} as {outcome.proposal.id[:16]}: others sign it")
+
+
+def _renew_key(sealed: Sealed, result: Renewed, current: str) -> None:
+    keys = sealed.home.fingerprint_secrets(sealed.channel.channel_id)
     live = [each for each in keys if each.live]
-    if not any(f".{quarter(now)}" in each.key_id for each in live):
-        retired = [dataclasses.replace(each, live=False) for each in live]
-        for key in retired:
-            home.put_fingerprint_secret(sealed.channel.channel_id, key, now)
-        fresh = new_fingerprint_key(sealed, keys)
-        send_keys(sealed, [*retired, fresh])
-        result.done.append(f"made fingerprint key {fresh.key_id}")
+    if any(f".{current}" in each.key_id for each in live):
+        return
+    retired = [dataclasses.replace(each, live=False) for each in live]
+    for key in retired:
+        sealed.home.put_fingerprint_secret(sealed.channel.channel_id, key, sealed.now)
+    fresh = new_fingerprint_key(sealed, keys)
+    send_keys(sealed, [*retired, fresh])
+    result.done.append(f"made fingerprint key {fresh.key_id}")

@@ -262,7 +262,7 @@ def channel_of(home: Home, name: str | None) -> ChannelRow:
     """
     if name is not None:
         return home.state.channel(name)
-    channels = [each for each in home.state.channels() if each.standing != "removed"]
+    channels = [each for each in home.state.channels() if each.standing not in ("removed", "left")]
     if len(channels) != 1:
         names = ", ".join(each.name for each in channels) or "none"
         raise InputError(f"which channel? known: {names}", hint="--channel NAME")

@@ -25,7 +25,7 @@ class ChannelRow:
     """A channel as this member knows it.
 
     Attributes:
-        standing: `creating`, `owner`, `joining`, `member` or `removed`.
+        standing: `creating`, `owner`, `joining`, `member`, `removed` or `left`.
         owner_roots: root ids that the invitation pinned, empty for one's own channel.
         trusted: state of `hub.channel.verify.TrustedChannel`, None before the genesis came.
         cursor: `date_added` up to which everything was processed.

@@ -58,7 +58,7 @@ def pull(
         for channel in channels:
             result = Pulled(channel.name, standing=channel.standing)
             results.append(result)
-            if channel.standing == "removed":
+            if channel.standing in ("removed", "left"):
                 continue
             try:
                 pull_channel(desk, channel, result, advance=advance)
@@ -164,7 +164,7 @@ def _advance_cursor(home: Home, channel: ChannelRow, page: Page) -> None:
 def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
     """A publisher that has been silent says so, which bounds how long withholding goes unseen."""
     home, now = desk.home, desk.clock()
-    if channel.trusted is None or channel.standing == "removed":
+    if channel.trusted is None or channel.standing in ("removed", "left"):
         return
     if home.state.unsent(channel.channel_id):
         # What waits says as much, once it arrives.
@@ -174,7 +174,7 @@ def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
     if entry is None or Role.PUBLISH not in entry.roles:
         return
     last = home.state.last_sent(channel.channel_id, home.member_id)
-    if last is not None and now - last < home.settings.heartbeat_s:
+    if last is not None and now - last < trusted.manifest.policy.heartbeat:
         return
     keys = next((k for k in home.keyring.cards if k.card.hash == entry.card), None)
     if keys is None:

@@ -201,6 +201,12 @@ def own_card(home: Home, trusted: TrustedChannel, channel: ChannelRow) -> Card:
         ConflictError: this organisation is no member (any more).
     """
     entry = trusted.manifest.member(home.member_id)
+    if channel.standing == "left":
+        raise ConflictError(
+            "this organisation left the channel",
+            where=channel.name,
+            hint="an invitation brings it back: stillwatch join",
+        )
     card = next((k.card for k in home.keyring.cards if entry and k.card.hash == entry.card), None)
     if card is None:
         raise ConflictError(

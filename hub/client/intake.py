@@ -17,12 +17,14 @@ from hub.channel.header import Audience, Message, MessageType, parse_message
 from hub.channel.manifest import manifest_of
 from hub.channel.open import open_data, open_key_set
 from hub.channel.primitives.hash import digest
-from hub.channel.verify import Accepted, NotYetError, TrustedChannel
+from hub.channel.verify import Accepted, NotYetError, RefusedError, TrustedChannel
 from hub.client.arrival import in_order
 from hub.client.custodians import Custodians
+from hub.client.evidence import Evidence
 from hub.client.home import Home
 from hub.client.pulled import Pulled
 from hub.client.rows import ChannelRow, MessageRow
+from hub.client.signed import SignedMessages
 from hub.client.work import message_row, object_row, put_epoch
 from hub.errors import InputError, StillwatchError, VerificationError
 from hub.model.codec import Json
@@ -44,6 +46,7 @@ class Intake:
         self.dropped = False
         self._secrets = home.epoch_secrets(channel.channel_id)
         self._owners = home.state.owners(channel.channel_id)
+        self._signed = SignedMessages(home.state, channel.channel_id)
 
     def take(self, objects: Iterable[Json]) -> None:
         """Verify and open what can be, keep what comes too early."""
@@ -134,9 +137,16 @@ class Intake:
             accepted = self._accept(message)
         except NotYetError:
             return False
-        except (InputError, VerificationError) as error:
+        except RefusedError as error:
+            self._signed.keep(message)
             self._refuse(message, error)
             return True
+        except (InputError, VerificationError) as error:
+            self._signed.keep_forged(message)
+            self._refuse(message, error)
+            return True
+        if not accepted.duplicate:
+            self._signed.keep(message)
         try:
             outcome = "accepted" if accepted.duplicate else self._open(accepted)
         except NotYetError:
@@ -149,6 +159,7 @@ class Intake:
         if outcome == _SEALED:
             row = dataclasses.replace(row, raw=message.raw)
         self.home.state.put_message(row)
+        self._prove(message)
         return True
 
     def _accept(self, message: Message) -> Accepted:
@@ -281,6 +292,15 @@ class Intake:
         self.result.refused += 1
         self.home.state.put_message(self._row(message, "refused", error.message, None))
         self._alarm(message.digest, f"message {message.digest[:16]}: {error}")
+        self._prove(message)
+
+    def _prove(self, message: Message) -> None:
+        """Write the proofs of what a message contradicts."""
+        if self.trusted is not None:
+            evidence = Evidence(self.home, self.channel, self.trusted, self.now)
+            for alarm in self.trusted.alarms:
+                if alarm.digest == message.digest:
+                    evidence.of_alarm(alarm, message)
 
     def _alarm(self, digest_: str, text: str) -> None:
         full = f"{self.channel.name}: {text}"

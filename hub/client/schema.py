@@ -118,6 +118,15 @@ _SECOND: Final = (
     ) STRICT
     """,
     "CREATE INDEX evaluation_of ON evaluation (channel_id, key_id, custodian_id)",
+    # What was signed, for proofs.
+    """
+    CREATE TABLE signed (
+      position INTEGER PRIMARY KEY AUTOINCREMENT, channel_id TEXT NOT NULL, digest TEXT NOT NULL,
+      type TEXT NOT NULL, publisher TEXT, seq INTEGER, epoch INTEGER, header BLOB NOT NULL,
+      body_hash TEXT NOT NULL, signature BLOB NOT NULL, body BLOB, UNIQUE (channel_id, digest)
+    ) STRICT
+    """,
+    "CREATE INDEX signed_chain ON signed (channel_id, publisher, seq)",
 )
 _LATER: Final = {2: _SECOND}
 

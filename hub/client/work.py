@@ -20,6 +20,7 @@ from hub.channel.primitives.hash import digest
 from hub.channel.verify import Accepted, TrustedChannel
 from hub.client.home import Home
 from hub.client.rows import ChannelRow, MessageRow, ObjectRow, OutboxRow
+from hub.client.signed import SignedMessages
 from hub.client.transport import Hub, HubAccount, TaxiiCollection
 from hub.errors import ConflictError, InputError, StillwatchError, VerificationError
 from hub.model.codec import Json
@@ -103,6 +104,8 @@ class Sealed:
             for raw, accepted in self._messages:
                 state.enqueue(self.channel.channel_id, CHANNEL, digest(raw), raw, tlp, self.now)
                 state.put_message(message_row(self.channel, accepted, self.now))
+                if not accepted.duplicate:
+                    SignedMessages(state, self.channel.channel_id).keep(accepted.message)
             for row in self._objects:
                 state.put_object(row)
             state.set_trusted(

@@ -31,6 +31,10 @@ MAX_ROWS: Final = 512
 MAX_HEAD: Final = 4 * 1024
 MAX_REQUEST: Final = MAX_ELEMENTS * ELEMENT_SIZE + MAX_HEAD + SIGNATURE_SIZE + 64
 MAX_ANSWER: Final = MAX_ELEMENTS * ELEMENT_SIZE + MAX_HEAD + PROOF_SIZE + 64
+MAX_POST: Final = 8 * 2**20
+MAX_POSTED: Final = 2_000
+MAX_MISSING: Final = 1_000
+MAX_STANDING: Final = 2**20
 NONCE_SIZE: Final = 32
 CLOCK_SKEW: Final = 600
 """Seconds that a request's `ts` may differ from the custodian's clock, either way."""
@@ -396,6 +400,84 @@ def parse_answer(raw: bytes, request: EvaluationRequest) -> EvaluationAnswer:
     return EvaluationAnswer(elements, proof, _parse_quota(fields.raw("quota"), fields.at("quota")))
 
 
+# -- what a custodian knows of a channel ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a custodian knows a channel.
+
+    Args:
+        channel: channel id.
+        version: of the manifest in force there; 0 before the genesis.
+        manifest: its hash; None before the genesis.
+        missing: hashes of the cards that it names and that have not arrived, ascending.
+        rows: the custodian's live keys for this channel.
+    """
+
+    channel: str
+    version: int
+    manifest: str | None
+    missing: tuple[str, ...] = ()
+    rows: tuple[Custodian, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical(
+            {
+                "channel": self.channel,
+                "version": self.version,
+                "manifest": self.manifest,
+                "missing": list(self.missing),
+                "rows": [row.to_json() for row in self.rows],
+            }
+        )
+
+
+def parse_standing(raw: bytes) -> Standing:
+    """Read what a custodian says of a channel.
+
+    Raises:
+        InputError: the form is wrong.
+    """
+    where = "standing"
+    value = loads_canonical(raw, where=where, max_bytes=MAX_STANDING)
+    row = Fields(value, where, ("channel", "version", "manifest", "missing", "rows"))
+    rows = row.array("rows", most=MAX_ROWS)
+    return Standing(
+        channel=row.hash("channel"),
+        version=row.integer("version"),
+        manifest=row.optional_hash("manifest"),
+        missing=row.hashes("missing", most=MAX_MISSING),
+        rows=tuple(parse_row(each, f"{where}.rows[{at}]") for at, each in enumerate(rows)),
+    )
+
+
+def frame_messages(messages: Sequence[bytes]) -> bytes:
+    """Manifest and card messages for a custodian, as one body: `1*lp(message)`."""
+    return b"".join(lp(raw) for raw in messages)
+
+
+def unframe_messages(raw: bytes) -> list[bytes]:
+    """The messages in a body.
+
+    Raises:
+        InputError: none, too many, too long, or not whole.
+    """
+    where = "messages"
+    if len(raw) > MAX_POST:
+        raise InputError(f"{len(raw)} bytes exceed {MAX_POST}", where=where)
+    reader = Reader(raw, where)
+    found: list[bytes] = []
+    while reader.left:
+        if len(found) == MAX_POSTED:
+            raise InputError(f"more than {MAX_POSTED} messages", where=where)
+        found.append(reader.field(f"message {len(found) + 1}", most=MAX_POST))
+    if not found:
+        raise InputError("at least one message is expected", where=where)
+    return found
+
+
 # -- refusals ----------------------------------------------------------------------------------
 
 CODES: Final = (
@@ -404,12 +486,12 @@ CODES: Final = (
     "destroyed",
     "expired",
     "not-a-reader",
+    "not-verified",
     "quota",
     "replayed",
     "too-large",
     "unavailable",
     "unknown",
-    "unverified",
 )
 
 

@@ -29,10 +29,6 @@ SEED_SIZE: Final = 32
 MAX_BATCH: Final = 4_096
 """Most elements that one proof is made for."""
 MAX_BUCKET_BITS: Final = 20
-BUCKET_MARGIN: Final = 4
-"""A bucket has at least log2(live tags) and this many bits: one foreign value of 16 hits one."""
-MAX_LIVE: Final = 1 << (MAX_BUCKET_BITS - BUCKET_MARGIN)
-"""Most live tags that buckets of 20 bits serve."""
 _MAX_INPUT: Final = 65_535
 
 
@@ -267,21 +263,3 @@ def bucket(key: FingerprintKey, kind: str, normalised: str, bits: int) -> int:
     # HKDF-Expand-SHA512 (RFC 5869) to at most 64 bytes is one HMAC.
     first = hmac.digest(key.secret, info + b"\x01", "sha512")
     return int.from_bytes(first[:4], "big") >> (32 - bits)
-
-
-def bucket_bits(live: int) -> int:
-    """How many bits the buckets of a channel need: log2(live tags) and 4 more, rounded up.
-
-    Args:
-        live: how many tags are live under the key, the ones about to be published among them.
-    Raises:
-        InputError: more than 65,536 tags do not fit under 20 bits.
-    """
-    if live > MAX_LIVE:
-        raise InputError(
-            f"{live} live oblivious indicators are more than {MAX_LIVE}: buckets of "
-            f"{MAX_BUCKET_BITS} bits would hide too little",
-            where="bucket_bits",
-            hint="let older ones expire or retract them, or publish this kind as keyed tokens",
-        )
-    return max(live - 1, 0).bit_length() + BUCKET_MARGIN

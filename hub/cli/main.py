@@ -25,6 +25,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Find accounts that one operator runs, by what they share.",
     ),
     "completion": ("hub.cli.completion:command", "Print the completion script for your shell."),
+    "custodian": ("hub.cli.custodian:command", "Run a custodian of oblivious tokens."),
     "demo": ("hub.cli.demo:command", "Run the whole job on this machine with the sample data."),
     "hub": ("hub.cli.hub:command", "Run and administer a hub."),
     "hunt": ("hub.cli.hunt:command", "Look for new indicators in the exchanges of last month."),

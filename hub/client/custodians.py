@@ -109,7 +109,7 @@ class Custodians:
             raise InputError(
                 f"{key_id} has other custodians already; its tokens would never meet",
                 where="--row",
-                hint="the next fingerprint key may have others; it comes with each quarter or removal",
+                hint="the next fingerprint key may have others",
             )
         return found[0], found[1]
 

@@ -16,11 +16,17 @@ from enum import StrEnum
 from typing import Any, Final
 
 from hub.client import guards
+from hub.client.evaluations import Value
+from hub.client.forms import NONE, OBLIVIOUS, Forms
 from hub.client.ingest import ACCOUNT_FIELDS, PLAIN_FIELDS, Row
+from hub.client.known_tokens import KnownTokens
 from hub.errors import InputError
 from hub.fingerprint import normalise, prompts
+from hub.fingerprint.oblivious import bucket
 from hub.fingerprint.tokens import FingerprintKey, token
+from hub.model.buckets import Bucket
 from hub.model.codec import Json
+from hub.model.fields import MAX_BUCKET_BITS
 from hub.model.markings import TLP
 from hub.model.objects import (
     MAX_LIFETIME,
@@ -76,6 +82,8 @@ class Author:
         member: identity id of the publisher.
         now: when this version is made.
         keys: live fingerprint keys of the channel; without any, identifiers are refused.
+        forms: the form of each kind of identifier, by the channel's policy.
+        oblivious: the oblivious tokens that are known; None: no custodians serve the channel.
         tlp: marking of every object.
         campaign: campaign of rows that name none.
         confidence: confidence of rows that give none, 0 to 100.
@@ -85,6 +93,8 @@ class Author:
     member: str
     now: datetime
     keys: Sequence[FingerprintKey]
+    forms: Forms = dataclasses.field(default_factory=Forms)
+    oblivious: KnownTokens | None = None
     tlp: TLP = TLP.AMBER
     campaign: str | None = None
     confidence: int = DEFAULT_CONFIDENCE
@@ -97,6 +107,7 @@ class Detection:
 
     Attributes:
         dated: whether the row itself says from when it holds.
+        unasked: identifiers without an indicator yet: the custodians have to be asked first.
     """
 
     indicators: tuple[Json, ...]
@@ -104,6 +115,19 @@ class Detection:
     first_seen: datetime | None
     last_seen: datetime | None
     dated: bool
+    unasked: tuple[Value, ...] = ()
+
+
+class UnaskedError(Exception):
+    """The custodians have yet to evaluate an identifier.
+
+    Args:
+        value: kind and normal form.
+    """
+
+    def __init__(self, value: Value) -> None:
+        super().__init__(value[0])
+        self.value = value
 
 
 def detect(row: Row, author: Author) -> tuple[Detection | None, RowReport]:
@@ -130,15 +154,19 @@ def detect(row: Row, author: Author) -> tuple[Detection | None, RowReport]:
         report.reasons.append(str(error))
         return None, report
     made: list[Json] = []
+    unasked: list[Value] = []
     tokenised = False
     for field, build in _builders(row.values, author, options):
         try:
             made.append(build())
             tokenised = tokenised or field in ACCOUNT_FIELDS
+        except UnaskedError as error:
+            unasked.append(error.value)
+            tokenised = True
         except InputError as error:
             # Only the message: `where` of a builder may name what the reader cannot see.
             report.reasons.append(f"{field}: {error.message}")
-    if not made:
+    if not made and not unasked:
         if not report.reasons:
             report.reasons.append("holds nothing that an indicator can be made of")
         return None, report
@@ -149,7 +177,10 @@ def detect(row: Row, author: Author) -> tuple[Detection | None, RowReport]:
         report.verdict = Verdict.WARNED
     else:
         report.verdict = Verdict.TOKENISED if tokenised else Verdict.ACCEPTED
-    return Detection(tuple(made), campaign, span.first_seen, span.last_seen, span.dated), report
+    detection = Detection(
+        tuple(made), campaign, span.first_seen, span.last_seen, span.dated, tuple(unasked)
+    )
+    return detection, report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,7 +286,40 @@ def _tokens(field: str, raw: str, author: Author, options: Mapping[str, Any]) ->
             raise
         hint = "publish --region DE, say, names the country of numbers without a code"
         raise InputError(f"{error.message}; {hint}") from None
-    return account_token_indicator([token(key, kind, value) for key in author.keys], **options)
+    return token_indicator(author, (kind, value), options)
+
+
+def token_indicator(author: Author, value: Value, options: Mapping[str, Any]) -> Json:
+    """The indicator of an identifier, in the form that the channel's policy asks for.
+
+    A bucket has the greatest length at first; `forms.fit_buckets` cuts it.
+
+    Args:
+        author: its keys, forms and known tokens decide.
+        value: kind and normal form.
+        options: of `account_token_indicator`.
+    Raises:
+        InputError: the policy takes no tokens of this kind, or nobody can make them yet.
+        UnaskedError: the custodians have to be asked first.
+    """
+    kind = value[0]
+    form = author.forms.of(kind)
+    if form == NONE:
+        raise InputError(f"the channel's policy takes no tokens of the kind {kind}")
+    if form != OBLIVIOUS:
+        return account_token_indicator([token(key, *value) for key in author.keys], **options)
+    if author.oblivious is None:
+        raise InputError(
+            "the channel's policy wants oblivious tokens, and no custodians serve its fingerprint "
+            "key yet; the owner states them, then stillwatch pull"
+        )
+    found = author.oblivious.token(value)
+    if found is None:
+        raise UnaskedError(value)
+    key = author.oblivious.key
+    number = bucket(key, *value, MAX_BUCKET_BITS)
+    place = Bucket(kind, key.key_id, MAX_BUCKET_BITS, number)
+    return account_token_indicator([found], bucket=place, **options)
 
 
 def _plain(field: str, value: str, options: Mapping[str, Any]) -> Json:

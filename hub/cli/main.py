@@ -11,10 +11,12 @@ import click
 
 from hub.cli.exits import exit_code
 from hub.cli.lazy import LazyGroup
+from hub.client.hardening import quiet_tracebacks
 from hub.errors import StillwatchError, StoreError
 
 # Imported on use, so that `stillwatch --help` and shell completion stay fast.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "agent": ("hub.cli.agent:command", "Hold what opens your keys, so that you type it once."),
     "campaign": ("hub.cli.campaign:command", "List and show campaigns from what your keys open."),
     "channel": (
         "hub.cli.channel:command",
@@ -33,6 +35,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("hub.cli.init:command", "Make this organisation's keys and local state."),
     "join": ("hub.cli.join:command", "Accept an invitation to a channel."),
     "match": ("hub.cli.match:command", "Match traffic logs against indicators."),
+    "passphrase": ("hub.cli.passphrase:command", "Change what opens your keys."),
     "publish": ("hub.cli.publish:command", "Turn detections into indicators and publish them."),
     "pull": ("hub.cli.pull:command", "Fetch, verify and open what is new in your channels."),
     "report": ("hub.cli.report:command", "Report sightings and false positives back."),
@@ -56,6 +59,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every deliberate error becomes one message and an exit code."""
+    quiet_tracebacks()
     try:
         cli.main(prog_name="stillwatch")
     except StillwatchError as error:

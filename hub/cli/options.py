@@ -13,9 +13,12 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from hub.client import agent_link
+from hub.client.hardening import protect_process
 from hub.client.home import Home
 from hub.client.keyring import Unlock
 from hub.client.transport import HubAccount, checked_url, connect
+from hub.client.unlock import BY_KEY_FILE
 from hub.client.work import Desk
 from hub.errors import AccessError, InputError
 from hub.model.codec import Json
@@ -40,7 +43,7 @@ passphrase_option: Final = click.option(
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     envvar=UNLOCK_VARIABLE,
     default=None,
-    help="File holding the passphrase of the keys; else the key file in the home, else a prompt.",
+    help="File holding the passphrase of the keys; else key file, agent, or a prompt.",
 )
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
@@ -56,24 +59,43 @@ def load_home(home: Path, passphrase_file: Path | None) -> Home:
     """Open the organisation's home.
 
     The keys are unlocked by `--passphrase-file`, else by the key file that `init --key-file`
-    left in the home, else by a passphrase typed at the terminal.
+    left in the home, else by what an agent holds, else by a passphrase typed at the terminal.
 
     Raises:
         InputError: there is no home at that place.
         AccessError: the keys do not open, or nobody is there to type the passphrase.
     """
+    protect_process()
     if passphrase_file is not None:
         return Home.open(home, Unlock.passphrase(read_secret(passphrase_file)))
-    if Home.has_key_file(home):
+    # Says first that there is no home, before anybody types a passphrase.
+    if Home.opens_with(home) == BY_KEY_FILE:
         return Home.open(home, Unlock.key_file())
-    if not Home.exists(home):
-        # Says so before anybody types a passphrase.
-        return Home.open(home, Unlock.key_file())
+    held = agent_link.held(home)
+    if held is not None:
+        try:
+            return Home.open(home, Unlock.held(held))
+        except AccessError:
+            # The passphrase was changed since, or the home is another one by now.
+            agent_link.forget(home)
     return Home.open(home, Unlock.passphrase(_prompted(confirm=False)))
 
 
-def new_unlock(*, key_file: bool, passphrase_file: Path | None) -> Unlock:
+def given_passphrase(passphrase_file: Path | None) -> bytes:
+    """The passphrase of an existing home, from a file or typed, never from an agent.
+
+    Raises:
+        AccessError: nobody is there to type it.
+    """
+    protect_process()
+    if passphrase_file is not None:
+        return read_secret(passphrase_file)
+    return _prompted(confirm=False)
+
+
+def new_unlock(*, key_file: bool, passphrase_file: Path | None, text: str = "Passphrase") -> Unlock:
     """How a home that is about to be made will be unlocked."""
+    protect_process()
     if key_file and passphrase_file is not None:
         raise InputError("give --key-file or --passphrase-file, not both")
     if key_file:
@@ -81,7 +103,7 @@ def new_unlock(*, key_file: bool, passphrase_file: Path | None) -> Unlock:
     if passphrase_file is not None:
         chosen = read_secret(passphrase_file)
     else:
-        chosen = _prompted(confirm=True)
+        chosen = _prompted(confirm=True, text=text)
     if len(chosen) < _MIN_PASSPHRASE:
         raise InputError(
             f"the passphrase has fewer than {_MIN_PASSPHRASE} characters",
@@ -90,13 +112,13 @@ def new_unlock(*, key_file: bool, passphrase_file: Path | None) -> Unlock:
     return Unlock.passphrase(chosen)
 
 
-def _prompted(*, confirm: bool) -> bytes:
+def _prompted(*, confirm: bool, text: str = "Passphrase") -> bytes:
     if not sys.stdin.isatty():
         raise AccessError(
             "the keys need a passphrase, and there is no terminal to ask at",
-            hint=f"--passphrase-file FILE, or {UNLOCK_VARIABLE}",
+            hint=f"stillwatch agent start, --passphrase-file FILE, or {UNLOCK_VARIABLE}",
         )
-    typed = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    typed = click.prompt(text, hide_input=True, confirmation_prompt=confirm, err=True)
     return str(typed).encode()
 
 

@@ -17,10 +17,18 @@ from hub.channel.epoch import EpochSecrets
 from hub.channel.primitives import rest
 from hub.channel.seal import FingerprintSecret
 from hub.channel.verify import TrustedChannel
-from hub.client.keyring import KEY_FILE, KEYRING_FILE, Keyring, Unlock, make_key_file
+from hub.client.keyring import (
+    KEY_FILE,
+    KEYRING_FILE,
+    Keyring,
+    Unlock,
+    make_key_file,
+    read_outer,
+)
 from hub.client.rows import ChannelRow, HubRow, ObjectRow
 from hub.client.state import State
 from hub.client.transport import HubAccount
+from hub.client.unlock import BY_KEY_FILE, PASSPHRASE
 from hub.errors import ConflictError, InputError, StoreError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json, canonical, loads
@@ -68,9 +76,13 @@ class Home:
         return (path / KEYRING_FILE).is_file()
 
     @staticmethod
-    def has_key_file(path: Path) -> bool:
-        """Whether the home is unlocked by its key file."""
-        return (path / KEY_FILE).is_file()
+    def opens_with(path: Path) -> str:
+        """`passphrase` or `key-file`.
+
+        Raises:
+            InputError: there is no home, or its keyring is damaged.
+        """
+        return str(read_outer(path).get("unlock"))
 
     @classmethod
     def create(
@@ -196,6 +208,25 @@ class Home:
         keyring.save(self.path, self._unlock)
         self.keyring = keyring
         self._read_at = _written_at(self.path)
+
+    def rewrap(self, unlock: Unlock) -> None:
+        """Let something else open the keyring from now on: the old file, or the new, never a part.
+
+        Raises:
+            ConflictError: the key file opens it already, or another process holds the home.
+            StoreError: the disk refuses.
+        """
+        with self.locked():
+            if unlock.kind == BY_KEY_FILE:
+                if self._unlock.kind == BY_KEY_FILE:
+                    raise ConflictError("the key file opens it already", where=str(self.path))
+                make_key_file(self.path)
+            self.keyring.save(self.path, unlock)
+            self._unlock = unlock
+            self._read_at = _written_at(self.path)
+            if unlock.kind == PASSPHRASE:
+                # Last: while the keyring was still under it, it was needed.
+                (self.path / KEY_FILE).unlink(missing_ok=True)
 
     # Secrets
 

@@ -104,6 +104,11 @@ class Chains:
             return None
         return (seq - 1, self._deleted[pub, seq - 1]) if seq - 1 > position else last
 
+    @property
+    def deleted(self) -> frozenset[str]:
+        """Digests of the messages that their publishers had deleted."""
+        return frozenset(self._deleted.values())
+
     def to_json(self) -> Json:
         """The durable form."""
         return {

@@ -188,6 +188,11 @@ class TrustedChannel:
         """`seq` and `prev` of the next message of a signing key."""
         return self._ledger.chains.position(pub)
 
+    @property
+    def deleted(self) -> frozenset[str]:
+        """Digests of the messages that accepted tombstones name."""
+        return self._ledger.chains.deleted
+
     def final_of(self, member: str) -> Removed:
         """The entry that removes a member's current key after all that is known of it.
 

@@ -44,6 +44,7 @@ class Intake:
         self.trusted = TrustedChannel.restore(channel.trusted) if channel.trusted else None
         self.standing = channel.standing
         self.dropped = False
+        self.given: list[bytes] = []
         self._secrets = home.epoch_secrets(channel.channel_id)
         self._owners = home.state.owners(channel.channel_id)
         self._signed = SignedMessages(home.state, channel.channel_id)
@@ -87,7 +88,8 @@ class Intake:
         if self.trusted is None:
             return
         for alarm in self.trusted.alarms:
-            self._alarm(alarm.digest, f"{alarm.where}: {alarm.message}")
+            about = "split-view" if alarm.kind == "split-view" else alarm.where
+            self._alarm(alarm.digest, f"{about}: {alarm.message}")
         entry = self.trusted.manifest.member(self.home.member_id)
         if self.home.keyring.root_id in self.trusted.manifest.owners:
             self.standing = "owner"
@@ -122,7 +124,9 @@ class Intake:
         object_id = str(each.get("id"))[:100]
         try:
             raw = from_artifact(each)
-            known = self.home.state.outcome(self.channel.channel_id, digest(raw))
+            found = digest(raw)
+            self.given.append(bytes.fromhex(found))
+            known = self.home.state.outcome(self.channel.channel_id, found)
             return parse_message(raw) if known in (None, "waiting") else None
         except InputError:
             self.result.foreign += 1

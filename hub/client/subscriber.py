@@ -18,6 +18,7 @@ from hub.client.home import Home
 from hub.client.intake import Intake
 from hub.client.pulled import Pulled
 from hub.client.rows import ChannelRow
+from hub.client.transparency import Watch
 from hub.client.transport import Page
 from hub.client.work import Desk, Sealed, flush
 from hub.errors import (
@@ -88,7 +89,9 @@ def pull_channel(
 ) -> None:
     """Pull one channel, then send what waits in its outbox, and a heartbeat when one is due."""
     state = desk.home.state
+    watch = Watch(desk, channel, result)
     try:
+        watch.begin()
         collection = desk.collection_of(channel)
         if not collection.can_read:
             raise AccessError("this account may not read the collection")
@@ -98,6 +101,7 @@ def pull_channel(
                 intake = Intake(desk.home, state.channel(channel.channel_id), desk.clock(), result)
                 intake.take(page.objects)
                 intake.store()
+                watch.take(intake.trusted, intake.given)
                 # What was dropped is read again by the next pull.
                 complete = complete and not intake.dropped
                 if complete:
@@ -120,6 +124,7 @@ def pull_channel(
             where=channel.name,
             hint="tell the owner your words; pull again after the approval",
         ) from error
+    watch.finish()
     channel = state.channel(channel.channel_id)
     floor.check(desk.home, channel, desk.clock())
     state.set_pulled(channel.channel_id, desk.clock(), None)

@@ -8,12 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hub.channel.invite import check_binding
+from hub.channel.log.checkpoint import Checkpoint, cosign, log_key, sign_checkpoint
+from hub.channel.log.note import add_lines
+from hub.channel.log.tree import LeafNodes, consistency_proof, inclusion_proof, leaf_hash, root_of
+from hub.channel.policy import Log
+from hub.channel.primitives.sign import NotePrivate
 from hub.client.transport import About, Hub, HubAccount, Page, PostResult, TaxiiCollection
 from hub.errors import AccessError
 from hub.model.codec import Json
 from hub.settings import ClientSettings
 
 API_ROOT = "http://127.0.0.1/stillwatch/"
+LOG_KEY = NotePrivate(b"log key of the hub in memory 001")
 C1 = "00000000-0000-4000-8000-0000000000c1"
 
 
@@ -28,6 +34,78 @@ class Stored:
 
 
 @dataclasses.dataclass
+class MemoryLog:
+    """The log of one channel on the hub, and its key.
+
+    Attributes:
+        origin: which log.
+        digests: of every stored message.
+        private: signs checkpoints.
+        witnesses: name and key of those who cosign.
+        show: what an account gets in place of the digests: a lying hub shows others.
+        sign: what an account gets in place of a checkpoint.
+        prove: what an account gets in place of a consistency proof.
+    """
+
+    origin: str = "hub.example/stillwatch/c1/00000000000000e1"
+    digests: list[bytes] = dataclasses.field(default_factory=list)
+    private: NotePrivate = LOG_KEY
+    witnesses: dict[str, NotePrivate] = dataclasses.field(default_factory=dict)
+    show: Callable[[str, list[bytes]], list[bytes]] = lambda account, digests: digests
+    sign: Callable[[str, str], str | None] = lambda account, note: note
+    prove: Callable[[list[bytes]], list[bytes]] = lambda proof: proof
+
+    @property
+    def offer(self) -> Log:
+        """What an owner pins."""
+        return Log(self.origin, log_key(self.origin, self.private).text)
+
+    def note(self, digests: Sequence[bytes], time: int) -> str:
+        """A signed and cosigned checkpoint over some digests."""
+        root = root_of(map(leaf_hash, digests))
+        raw = sign_checkpoint(Checkpoint(self.origin, len(digests), root, time), self.private)
+        lines = [cosign(raw, name, key, time) for name, key in self.witnesses.items()]
+        return add_lines(raw, lines)
+
+
+@dataclasses.dataclass
+class MemoryLogView:
+    """One account's view of the log."""
+
+    hub: MemoryHub
+    account: str
+
+    def checkpoint(self) -> str | None:
+        """The newest checkpoint, or what the hub shows in its place."""
+        self.hub.request("checkpoint")
+        if not self.hub.logged:
+            return None
+        log = self.hub.log
+        return log.sign(self.account, log.note(self._digests(), self.hub.now()))
+
+    def entries(self, start: int, end: int) -> Sequence[bytes]:
+        """Digests of entries."""
+        self.hub.request("entries")
+        assert 0 <= start < end <= start + 10_000
+        return self._digests()[start:end]
+
+    def consistency(self, first: int, second: int) -> Sequence[bytes]:
+        """A consistency proof."""
+        self.hub.request("consistency")
+        source = LeafNodes([leaf_hash(each) for each in self._digests()])
+        return self.hub.log.prove(consistency_proof(source, first, second))
+
+    def inclusion(self, size: int, index: int) -> Sequence[bytes]:
+        """An inclusion proof."""
+        self.hub.request("inclusion")
+        source = LeafNodes([leaf_hash(each) for each in self._digests()])
+        return inclusion_proof(source, index, size)
+
+    def _digests(self) -> list[bytes]:
+        return self.hub.log.show(self.account, list(self.hub.log.digests))
+
+
+@dataclasses.dataclass
 class MemoryHub:
     """The hub; `connect` gives each account its own view.
 
@@ -38,6 +116,8 @@ class MemoryHub:
         rewrite: what a reader gets instead of the stored rows: drops, reorders, replays.
         refuse: why an account's object is refused, None to take it.
         readers: whether an account may read a collection.
+        logged: keeps a log of the first channel collection, and offers it.
+        log: that log, with what it can be made to show.
     """
 
     page_size: int = 100
@@ -51,6 +131,8 @@ class MemoryHub:
     requests: list[str] = dataclasses.field(default_factory=list)
     refuse: Callable[[str, Json], str | None] = lambda account, each: None
     readers: Callable[[str, str], bool] = lambda account, collection: True
+    logged: bool = False
+    log: MemoryLog = dataclasses.field(default_factory=lambda: MemoryLog())
     _ticks: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
     def add_channel_collection(self, collection_id: str = C1, *, inbox: bool = True) -> str:
@@ -107,6 +189,10 @@ class MemoryConnection:
             raise AccessError("the hub answered 404", where=collection_id)
         return MemoryCollection(self, self.hub.collections[collection_id])
 
+    def log(self, channel_id: str) -> MemoryLogView:
+        """The log of the channel."""
+        return MemoryLogView(self.hub, self.account.token)
+
     def challenge(self) -> str | None:
         """A fixed challenge; None on a stock server."""
         self.hub.request("challenge")
@@ -160,6 +246,11 @@ class MemoryCollection:
         """The channel's collection, for an inbox."""
         return self.stored.inbox_of
 
+    @property
+    def log(self) -> Log | None:
+        """The log that the hub offers."""
+        return self.hub.log.offer if self.hub.logged else None
+
     def pages(self, added_after: str | None = None) -> Iterator[Page]:
         """Pages of what the hub chooses to show."""
         rows = self.hub.rewrite(list(self.stored.rows))
@@ -198,6 +289,8 @@ class MemoryCollection:
                 continue
             else:
                 self.stored.rows.append((self.hub.stamp(), dict(each)))
+                if self.stored.inbox_of is None:
+                    self.hub.log.digests.append(bytes.fromhex(each["hashes"]["SHA-256"]))
             accepted.append(object_id)
         # The answer may be lost although the objects are kept.
         self.hub.request("added")

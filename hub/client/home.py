@@ -25,8 +25,9 @@ from hub.client.keyring import (
     make_key_file,
     read_outer,
 )
+from hub.client.releases import Releases
 from hub.client.rows import ChannelRow, HubRow, ObjectRow
-from hub.client.state import State
+from hub.client.state import LAPSED, State
 from hub.client.transport import HubAccount
 from hub.client.unlock import BY_KEY_FILE, PASSPHRASE
 from hub.errors import ConflictError, InputError, StoreError
@@ -357,15 +358,21 @@ class Home:
                 roles |= {str(each) for each in entry.roles} if entry else set()
         return "liaison" in roles and "read" not in roles
 
-    def indicator_objects(self) -> Iterator[Json]:
+    def indicator_objects(self, now: int | None = None) -> Iterator[Json]:
         """Latest version of every object opened, over all channels.
 
         Indicators, campaigns, relationships, identities, infrastructure ...; a revoked object is
-        given with `revoked` true.
+        given with `revoked` true, and one whose release to us has ended is left out.
+
+        Args:
+            now: decides about releases, UTC seconds; this machine's clock if None.
         """
+        moment = int(time.time()) if now is None else now
+        ended = Releases(self.state).lapsed(self.member_id, moment)
         for _, rows in itertools.groupby(self.state.objects(), key=lambda row: row.id):
             for row in self._first_published(list(rows)):
-                yield row.body
+                if row.audience != LAPSED and (row.channel_id, row.id) not in ended:
+                    yield row.body
 
     def object(self, object_id: str) -> ObjectRow | None:
         """The newest version of an object over all channels, by whoever published it first."""

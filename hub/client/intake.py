@@ -12,17 +12,21 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hub.channel.carriage import from_artifact, is_artifact
+from hub.channel.direct import parse_direct
 from hub.channel.epoch import EpochSecrets, unwrap, unwrap_history
 from hub.channel.header import Audience, Message, MessageType, parse_message
 from hub.channel.manifest import manifest_of
-from hub.channel.open import open_data, open_key_set
+from hub.channel.open import Opened, open_data, open_direct, open_key_set
 from hub.channel.primitives.hash import digest
+from hub.channel.receipt import is_receipt
 from hub.channel.verify import Accepted, NotYetError, RefusedError, TrustedChannel
 from hub.client.arrival import in_order
 from hub.client.custodians import Custodians
 from hub.client.evidence import Evidence
 from hub.client.home import Home
 from hub.client.pulled import Pulled
+from hub.client.purges import Purges
+from hub.client.releases import Releases
 from hub.client.rows import ChannelRow, MessageRow
 from hub.client.signed import SignedMessages
 from hub.client.work import message_row, object_row, put_epoch
@@ -48,6 +52,7 @@ class Intake:
         self._secrets = home.epoch_secrets(channel.channel_id)
         self._owners = home.state.owners(channel.channel_id)
         self._signed = SignedMessages(home.state, channel.channel_id)
+        self._purges = Purges(home.state)
 
     def take(self, objects: Iterable[Json]) -> None:
         """Verify and open what can be, keep what comes too early."""
@@ -186,6 +191,8 @@ class Intake:
             self._open_epoch(accepted.message.raw)
         if accepted.expired or header.t not in (MessageType.KEYS, MessageType.DATA):
             return "accepted"
+        if header.aud is Audience.DIRECT:
+            return self._open_directly(accepted)
         secrets = self._secrets_for(accepted)
         if secrets is None:
             self.result.sealed += 1
@@ -195,7 +202,31 @@ class Intake:
         if header.t == MessageType.KEYS:
             self._open_keys(accepted, secrets)
         else:
-            self._open_data(accepted, secrets)
+            assert self.trusted is not None
+            self._take_in(accepted, open_data(self.trusted, accepted, secrets, owners=self._owners))
+        return "accepted"
+
+    def _open_directly(self, accepted: Accepted) -> str:
+        """Open what names us; for all others it is a place in the chain."""
+        assert self.trusted is not None
+        message = accepted.message
+        wraps = parse_direct(message.body).wraps
+        found = [each for each in self.home.keyring.cards if each.card.kem_id in wraps]
+        kem = found[-1].kem if found else None
+        if kem is None:
+            self.result.sealed += 1
+            return "accepted"
+        opened = open_direct(self.trusted, accepted, kem, owners=self._owners)
+        assert opened.release is not None
+        self._take_in(accepted, opened)
+        Releases(self.home.state).put(
+            self.channel.channel_id,
+            message.digest,
+            opened.member,
+            opened.release,
+            [str(each["id"]) for each in opened.objects],
+            opened.sent,
+        )
         return "accepted"
 
     def _open_epoch(self, raw: bytes) -> None:
@@ -256,9 +287,7 @@ class Intake:
             self.home.put_fingerprint_secret(self.channel.channel_id, key, self.now)
         custodians.put(found.custodians)
 
-    def _open_data(self, accepted: Accepted, secrets: EpochSecrets) -> None:
-        assert self.trusted is not None
-        opened = open_data(self.trusted, accepted, secrets, owners=self._owners)
+    def _take_in(self, accepted: Accepted, opened: Opened) -> None:
         # All of them before the first is stored: of a refused message no part is used.
         rows = [
             object_row(self.channel, accepted, body, opened.member, self.now)
@@ -266,12 +295,13 @@ class Intake:
         ]
         for row in rows:
             self._owners.setdefault(row.id, row.member)
+            if row.revoked:
+                stored = self._purges.take(row)
+                if stored is not None and row.type == "indicator":
+                    self.result.revoked.append(row.id)
+                continue
             stored = self.home.state.put_object(row)
             if stored is None:
-                continue
-            if row.revoked:
-                if row.type == "indicator":
-                    self.result.revoked.append(row.id)
                 continue
             counts = self.result.objects if stored == "new" else self.result.updated
             counts[row.type] = counts.get(row.type, 0) + 1
@@ -289,6 +319,7 @@ class Intake:
                 "opinion",
                 "note",
             )
+            and not is_receipt(body)
             and any(self._owners.get(str(each)) == mine for each in about)
         )
 

@@ -122,7 +122,7 @@ def _view(
         id=indicator["id"],
         kind=controls.get("indicator_kind", indicator.get("name", "")),
         layer=controls.get("layer", ""),
-        pattern=indicator["pattern"],
+        pattern=indicator.get("pattern", ""),
         campaigns=tuple(known[each]["name"] if each in known else each for each in campaigns),
         confidence=indicator.get("confidence"),
         valid_from=start,

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from hub.errors import StoreError
 from hub.model.codec import Json
 
 _FILE: Final = "plan.arrow"
@@ -65,6 +66,17 @@ class PlanFile:
                 return file.read()
         except OSError:
             return None
+
+    def drop(self) -> None:
+        """Remove the file: something that was compiled may not be used any more.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot be removed: {error.strerror}", where=_FILE) from error
 
     def write(self, digest: bytes, compiled: bytes) -> None:
         """Keep what was compiled, whole or not at all; a full disk is no error here."""

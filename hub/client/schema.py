@@ -127,6 +127,29 @@ _SECOND: Final = (
     ) STRICT
     """,
     "CREATE INDEX signed_chain ON signed (channel_id, publisher, seq)",
+    # What was released directly to whom, what was purged after a revocation, what was erased.
+    """
+    CREATE TABLE released (
+      channel_id TEXT NOT NULL, digest TEXT NOT NULL, object_id TEXT NOT NULL,
+      member TEXT NOT NULL, basis TEXT NOT NULL, valid_until INTEGER, recipients TEXT NOT NULL,
+      sent_at INTEGER NOT NULL, PRIMARY KEY (channel_id, digest, object_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX released_object ON released (channel_id, object_id)",
+    """
+    CREATE TABLE purged (
+      channel_id TEXT NOT NULL, object_id TEXT NOT NULL, member TEXT NOT NULL,
+      audience TEXT NOT NULL, digest TEXT NOT NULL, version TEXT, at INTEGER NOT NULL,
+      cleaned INTEGER NOT NULL, receipt TEXT, PRIMARY KEY (channel_id, object_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE erased (
+      channel_id TEXT NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
+      PRIMARY KEY (channel_id, what, name)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE TABLE choice (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
 _LATER: Final = {2: _SECOND}
 

@@ -29,6 +29,9 @@ from hub.errors import ConflictError, InputError, StoreError
 from hub.model.codec import dumps, loads
 
 MAX_OPEN_ALARMS: Final = 1_000
+LAPSED: Final = "lapsed"
+"""The audience of what is left of an object whose direct releases have all ended."""
+_WIDTHS: Final = (LAPSED, "direct", "detail", "aggregate")
 
 
 class State:
@@ -404,13 +407,12 @@ class State:
             # Observables have no owner: the first body stays. An identity is its member's.
             if row.id != row.member:
                 return None
-        elif known is not None and str(known[0]) >= row.modified:
-            # The same version may travel to both audiences; then it counts as an aggregate.
-            if str(known[0]) == row.modified and row.audience == "aggregate" != str(known[1]):
-                self.run(
-                    "UPDATE object SET audience='aggregate' WHERE channel_id=? AND id=?",
-                    (row.channel_id, row.id),
-                )
+        elif known is not None and str(known[1]) != LAPSED and str(known[0]) >= row.modified:
+            # The same version may travel to several audiences; the widest counts.
+            wider = _WIDTHS.index(row.audience) > _WIDTHS.index(str(known[1]))
+            if str(known[0]) == row.modified and wider:
+                sql = "UPDATE object SET audience=? WHERE channel_id=? AND id=?"
+                self.run(sql, (row.audience, row.channel_id, row.id))
             return None
         values = dataclasses.asdict(row) | {"body": dumps(row.body)}
         self.run(

@@ -19,6 +19,7 @@ from hub.channel.header import MessageType
 from hub.channel.primitives.hash import digest
 from hub.channel.verify import Accepted, TrustedChannel
 from hub.client.home import Home
+from hub.client.purges import Purges
 from hub.client.rows import ChannelRow, MessageRow, ObjectRow, OutboxRow
 from hub.client.signed import SignedMessages
 from hub.client.transport import Hub, HubAccount, TaxiiCollection
@@ -107,7 +108,10 @@ class Sealed:
                 if not accepted.duplicate:
                     SignedMessages(state, self.channel.channel_id).keep(accepted.message)
             for row in self._objects:
-                state.put_object(row)
+                if row.revoked:
+                    Purges(state).take(row)
+                else:
+                    state.put_object(row)
             state.set_trusted(
                 self.channel.channel_id, self.trusted.state(), standing or self.channel.standing
             )

@@ -127,3 +127,17 @@ class Hunted:
         brings them back.
         """
         self._generations |= dict.fromkeys(versions.marks.values(), generation)
+
+    def forget(self, versions: Mapping[str, str]) -> bool:
+        """Drop the marks of versions that were withdrawn.
+
+        Args:
+            versions: indicator id to the `modified` of its version.
+        Returns:
+            Whether any was there.
+        """
+        marks = {_mark(identifier, modified) for identifier, modified in versions.items()}
+        found = marks & self._generations.keys()
+        for mark in found:
+            del self._generations[mark]
+        return bool(found)

@@ -17,6 +17,7 @@ Source: schemas/channel-v1.md, "Log".
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 from hub.channel.carriage import artifact_id, from_artifact
@@ -27,6 +28,7 @@ from hub.channel.policy import DAY, Log
 from hub.channel.primitives.hash import digest, sha256
 from hub.channel.verify import TrustedChannel
 from hub.client.answers import status_behind
+from hub.client.evidence import Evidence
 from hub.client.intake import Intake
 from hub.client.log_port import MAX_ENTRIES, ChannelLog
 from hub.client.log_state import Head, LogState
@@ -67,6 +69,8 @@ class Watch:
         self._asked = False
         self._raw: str | None = None
         self._early: list[bytes] = []
+        self._evidence: Evidence | None = None
+        self._key = ""
 
     def begin(self) -> None:
         """Fetch the checkpoint, before any message.
@@ -116,13 +120,17 @@ class Watch:
         log = trusted.manifest.log
         if log is None:
             return
+        self._evidence = Evidence(self._desk.home, channel, trusted, self._desk.clock())
+        self._key = log.verifier_key
         signed = self._signed(log, trusted)
         if signed is None or not self._progress(signed, channel, trusted):
             return
-        self._find_missing(log.origin, trusted)
+        self._find_missing(signed, trusted)
         for each in self._log.unlisted(self._pull):
             text = f"the hub has shown message {each.hex()[:16]}, and its log does not have it"
-            self._tell(UNLISTED, text, each.hex())
+            if self._tell(UNLISTED, text, each.hex()):
+                leaves = self._leaves(signed)
+                self._show(self._proofs.unlisted(self._key, signed.raw, leaves, each.hex()))
 
     # -- the checkpoint --------------------------------------------------------------------------
 
@@ -149,7 +157,8 @@ class Watch:
             return None
         if -ahead > policy.staleness:
             text = f"the newest checkpoint of the hub is {-ahead} s old"
-            self._tell(STALE, text, log.origin, str(checkpoint.time))
+            if self._tell(STALE, text, log.origin, str(checkpoint.time)):
+                self._show(self._proofs.stale(self._key, signed.raw))
         witnesses = trusted.manifest.witnesses
         if witnesses is not None:
             try:
@@ -176,7 +185,9 @@ class Watch:
         size = head.frontier.size
         if checkpoint.size < size:
             text = f"the hub's log had {size} entries, and now shows {checkpoint.size}"
-            self._tell(ROLLBACK, text, checkpoint.origin, str(size), str(checkpoint.size))
+            if self._tell(ROLLBACK, text, checkpoint.origin, str(size), str(checkpoint.size)):
+                notes = (head.checkpoint or "", signed.raw)
+                self._show(self._proofs.rollback(self._key, notes))
             return False
         entries = self._entries(size, checkpoint.size)
         if entries is None:
@@ -198,7 +209,7 @@ class Watch:
             self._log.set_head(
                 Head(checkpoint.origin, self._pull, frontier, signed.raw, self._desk.clock())
             )
-            self._compare_cited(checkpoint.origin, frontier.size)
+            self._compare_cited(signed)
             trusted.note_checkpoint(signed.raw)
             state = self._desk.home.state
             state.set_trusted(channel.channel_id, trusted.state(), channel.standing)
@@ -226,30 +237,40 @@ class Watch:
         """The entries do not lead to the signed root: is it the entries, or the tree?"""
         new, size = signed.checkpoint, head.frontier.size
         key = (new.origin, str(size), str(new.size), new.root.hex())
+        notes = (head.checkpoint or "", signed.raw)
         if new.size == size:
-            self._tell(SPLIT_VIEW, f"the log signed two trees of {size} entries", *key)
+            if self._tell(SPLIT_VIEW, f"the log signed two trees of {size} entries", *key):
+                self._show(self._proofs.split_view(self._key, notes))
             return
         proof = self._port().consistency(size, new.size)
         try:
             verify_consistency(size, head.frontier.root(), new.size, new.root, proof)
         except VerificationError:
             text = f"the log of {new.size} entries does not continue the verified one of {size}"
-            self._tell(SPLIT_VIEW, text, *key)
+            if self._tell(SPLIT_VIEW, text, *key):
+                # They prove it only if the hub shows the whole of the other tree.
+                leaves = self._entries(0, new.size) or ()
+                self._show(self._proofs.split_view(self._key, notes, leaves))
             return
         text = f"the hub shows other entries {size} to {new.size} than its log has"
         self._tell(WITHHELD, text, *key)
 
-    def _compare_cited(self, origin: str, size: int) -> None:
+    def _compare_cited(self, signed: SignedCheckpoint) -> None:
         """Hold what members cite against the verified tree."""
+        origin, size = signed.checkpoint.origin, signed.checkpoint.size
         rows = self._log.cited(origin)
         roots = self._log.roots(origin, [row.size for row in rows if row.size <= size])
         for row in rows:
             if row.size > size and row.pull < self._pull:
                 text = f"{row.member} cites a log of {row.size} entries, the hub shows {size}"
-                self._tell(ROLLBACK, text, row.digest)
+                if self._tell(ROLLBACK, text, row.digest):
+                    self._show(self._proofs.cited(self._key, signed.raw, row.digest))
             elif row.size <= size and roots[row.size] != row.root:
                 text = f"{row.member} was shown another log of {row.size} entries"
-                self._tell(SPLIT_VIEW, text, row.digest)
+                if self._tell(SPLIT_VIEW, text, row.digest):
+                    notes = (row.raw, signed.raw)
+                    leaves = () if row.size == size else self._leaves(signed)
+                    self._show(self._proofs.split_view(self._key, notes, leaves))
         self._log.settle_cited(origin, size)
 
     # -- entries and messages --------------------------------------------------------------------
@@ -260,9 +281,9 @@ class Watch:
         known = state.outcome(self._channel.channel_id, entry.hex())
         return known is not None or self._log.was_given(entry)
 
-    def _find_missing(self, origin: str, trusted: TrustedChannel) -> None:
+    def _find_missing(self, signed: SignedCheckpoint, trusted: TrustedChannel) -> None:
         """Ask for messages that the log has and no page brought; what stays away is withheld."""
-        deleted, found = trusted.deleted, []
+        origin, deleted, found = signed.checkpoint.origin, trusted.deleted, []
         missing = []
         for position, entry in self._log.missing(origin, MAX_NEW):
             if entry.hex() in deleted or self._given(entry):
@@ -284,9 +305,14 @@ class Watch:
                 intake.store()
             self._log.mark_given(origin, found)
         withheld = [row for row in missing if row[0] not in set(found)]
+        told = False
         for position, entry in withheld[:MAX_TOLD]:
             text = f"the log has message {entry.hex()[:16]} as entry {position}, which is not shown"
-            self._tell(WITHHELD, text, entry.hex())
+            told |= self._tell(WITHHELD, text, entry.hex())
+        if told:
+            places = [position for position, _ in withheld[:MAX_TOLD]]
+            leaves = self._leaves(signed)
+            self._show(self._proofs.withheld(self._key, signed.raw, leaves, places))
         if len(withheld) > MAX_TOLD:
             text = f"the log has {len(withheld)} messages that are not shown"
             self._tell(WITHHELD, text, origin, str(len(withheld)))
@@ -305,10 +331,27 @@ class Watch:
 
     # -- telling ---------------------------------------------------------------------------------
 
-    def _tell(self, kind: str, text: str, *key: str) -> None:
-        """Raise an alarm, once for each key; a single digest is its own key."""
+    def _leaves(self, signed: SignedCheckpoint) -> Sequence[bytes]:
+        """The digest of every entry of the verified log."""
+        checkpoint = signed.checkpoint
+        return list(self._log.digests(checkpoint.origin, 0, checkpoint.size))
+
+    @property
+    def _proofs(self) -> Evidence:
+        assert self._evidence is not None
+        return self._evidence
+
+    def _show(self, path: Path | None) -> None:
+        """Name the proof of the alarm that was told last."""
+        if path is not None:
+            self._result.alarms[-1] += f"; proof: {path}"
+
+    def _tell(self, kind: str, text: str, *key: str) -> bool:
+        """Raise an alarm, once for each key, a single digest being its own; False if it is old."""
         name = key[0] if len(key) == 1 else sha256("\n".join((kind, *key)).encode()).hex()
         full = f"{self._channel.name}: {kind}: {text}"
         state, now = self._desk.home.state, self._desk.clock()
-        if state.raise_alarm(self._channel.channel_id, name, full, now):
+        new = state.raise_alarm(self._channel.channel_id, name, full, now)
+        if new:
             self._result.alarms.append(full)
+        return new

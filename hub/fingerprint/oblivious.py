@@ -98,7 +98,7 @@ class Blinding:
         check_public_key(public_key, where)
         try:
             key = ristretto.PublicKey.deserialize(public_key)
-            output = ristretto.VerifiableBatchOutput.deserialize(evaluated + proof)
+            output = ristretto.VerifiableBatchOutput.deserialize(proof + evaluated)
             return ristretto.Client.finalize_batch(self._clients, output, key)
         except ValueError:
             raise VerificationError(
@@ -170,8 +170,9 @@ class EvaluationKey:
             VerificationError: one is the identity, or no canonical encoding of the group.
         """
         blinded = _parse_elements(elements)
+        # The library writes the proof first.
         raw = self._evaluator.evaluate_batch(blinded).serialize()
-        return Evaluation(raw[:-PROOF_SIZE], raw[-PROOF_SIZE:])
+        return Evaluation(raw[PROOF_SIZE:], raw[:PROOF_SIZE])
 
     def output(self, data: bytes) -> bytes:
         """The PRF's output for an input in clear, 64 bytes: for checks.

@@ -12,6 +12,7 @@ from hub.channel.manifest import Policy
 from hub.cli.channel_account import account_command
 from hub.cli.channel_admission import approve_command, remove_command
 from hub.cli.channel_forget import forget_command
+from hub.cli.channel_log import log_command
 from hub.cli.channel_renew import renew_command
 from hub.cli.channel_requests import refuse_command, requests_command
 from hub.cli.hub_data import refuse_existing
@@ -29,6 +30,7 @@ from hub.cli.options import (
     utc,
 )
 from hub.client.keyring import write_private
+from hub.client.log_pin import LogChoice
 from hub.client.membership import ROLE_SETS, create, invite, member_names
 from hub.client.transport import discover
 from hub.model.codec import Json
@@ -61,6 +63,19 @@ def command() -> None:
     show_default=True,
     help="What joiners can open of the past.",
 )
+@click.option("--no-log", is_flag=True, help="Do not require the log that the hub keeps.")
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="KEY",
+    help="Verifier key of a witness that must cosign the log's checkpoints.",
+)
+@click.option(
+    "--quorum",
+    type=click.IntRange(1, 32),
+    help="How many witnesses must cosign; more than half of them without it.",
+)
 @account_options
 @home_options
 @json_option
@@ -71,6 +86,9 @@ def create_command(
     tlp: str,
     rotate_days: int,
     history: str,
+    no_log: bool,
+    witnesses: tuple[str, ...],
+    quorum: int | None,
     username: str | None,
     token_file: Path | None,
     ca_file: Path | None,
@@ -93,7 +111,8 @@ def create_command(
         )
         account = dataclasses.replace(account, api_root=discover(account, opened.settings))
         policy = Policy(tlp=tlp, rotation=rotate_days * 86_400, history=history)
-        made = create(desk_of(opened), name, account, collection, policy)
+        log = LogChoice(not no_log, witnesses, quorum)
+        made = create(desk_of(opened), name, account, collection, policy, log)
         root = opened.keyring.root_id
         if as_json:
             print_json(
@@ -206,6 +225,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
 command.add_command(account_command)
 command.add_command(approve_command)
 command.add_command(forget_command)
+command.add_command(log_command)
 command.add_command(refuse_command)
 command.add_command(remove_command)
 command.add_command(renew_command)

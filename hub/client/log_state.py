@@ -140,6 +140,11 @@ class LogState:
             )
         ]
 
+    def count_missing(self, origin: str) -> int:
+        """How many there are."""
+        sql = "SELECT count(*) FROM log_leaf WHERE channel_id=? AND origin=? AND given=0"
+        return int(self._state.run(sql, (self._id, origin)).fetchone()[0])
+
     def mark_given(self, origin: str, positions: Iterable[int]) -> None:
         """The messages of these entries were given, or deleted by their publisher."""
         self._state.run_many(

@@ -12,6 +12,7 @@ from hub.channel.verify import TrustedChannel
 from hub.client.drafts import Wanted
 from hub.client.home import Home
 from hub.client.issue import new_fingerprint_key, next_epoch, owned, send_keys
+from hub.client.log_pin import LogChoice, pinned
 from hub.client.proposals import Outcome, enact
 from hub.client.registration import find_collection, find_inbox, is_uuid, register
 from hub.client.requests import Candidate
@@ -33,7 +34,14 @@ ROLE_SETS: Final = {
 that reports back also reads; a liaison opens aggregates and nothing else."""
 
 
-def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Policy) -> ChannelRow:
+def create(
+    desk: Desk,
+    name: str,
+    account: HubAccount,
+    wanted: str,
+    policy: Policy,
+    log: LogChoice | None = None,
+) -> ChannelRow:
     """Open a channel in an empty collection: genesis, card, first epoch, first fingerprint key.
 
     Cut off anywhere, it is completed by running it again.
@@ -44,10 +52,12 @@ def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Poli
         account: how to enter the hub.
         wanted: id or title of the collection.
         policy: the channel's policy.
+        log: what is wanted of the hub's log; to require it where there is one if None.
 
     Raises:
-        ConflictError: the collection holds something, or the name is taken.
-        InputError: no one collection is called so.
+        ConflictError: the collection holds something, or the name is taken, or witnesses are wanted
+            where there is no log.
+        InputError: no one collection is called so, or a witness's key is none.
     """
     home, now = desk.home, desk.clock()
     with home.locked():
@@ -82,6 +92,7 @@ def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Poli
                 where=collection.title,
                 hint="the hub's operator makes one for a channel: stillwatch hub collection add",
             )
+        hub_log, witnesses = pinned(collection, log or LogChoice())
         root, keys = home.keyring.root_key(), home.keyring.current
         manifest = genesis(
             owners=[root.public.id],
@@ -96,6 +107,8 @@ def create(desk: Desk, name: str, account: HubAccount, wanted: str, policy: Poli
             created=now,
             expires=now + home.settings.manifest_lifetime_s,
             policy=policy,
+            log=hub_log,
+            witnesses=witnesses,
         )
         raw = sign_manifest(manifest, [root])
         trusted = TrustedChannel.from_genesis(raw, owner_roots={root.public.id}, now=now)

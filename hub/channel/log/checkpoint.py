@@ -154,13 +154,11 @@ def cosign(raw: str, name: str, private: NotePrivate, time: int) -> SignatureLin
     return SignatureLine(name, key.key_id, time.to_bytes(8, "big") + signature)
 
 
-def cosigned_at(
-    signed: SignedCheckpoint, key: VerifierKey, *, where: str = "checkpoint"
-) -> int | None:
+def cosigned_at(note: Note, key: VerifierKey, *, where: str = "checkpoint") -> int | None:
     """When a witness cosigned, or None if it did not.
 
     Args:
-        signed: the checkpoint.
+        note: the checkpoint's.
         key: of the witness.
         where: the place, for errors.
     Returns:
@@ -169,7 +167,7 @@ def cosigned_at(
         VerificationError: a line is this witness's and does not verify.
     """
     times = []
-    for line in signed.note.lines:
+    for line in note.lines:
         if not line.is_of(key):
             continue
         if len(line.signature) != _COSIGNATURE_SIZE:
@@ -177,7 +175,7 @@ def cosigned_at(
         time = int.from_bytes(line.signature[:8], "big")
         if time > MAX_TIME:
             raise VerificationError("a cosignature of an impossible time", where=where)
-        key.public.verify(line.signature[8:], cosigned_bytes(signed.note.text, time), where=where)
+        key.public.verify(line.signature[8:], cosigned_bytes(note.text, time), where=where)
         times.append(time)
     return max(times, default=None)
 
@@ -209,7 +207,7 @@ def check_quorum(
     names = []
     for text in keys:
         key = parse_key(text, KeyType.WITNESS)
-        time = cosigned_at(signed, key, where=where)
+        time = cosigned_at(signed.note, key, where=where)
         if time is not None and since <= time <= until:
             names.append(key.name)
     if len(names) < quorum:

@@ -9,6 +9,7 @@ from hub.channel.manifest import Policy
 from hub.client.home import Home
 from hub.client.joining import join
 from hub.client.keyring import Unlock
+from hub.client.log_pin import LogChoice
 from hub.client.membership import approve, create, invite
 from hub.client.publisher import Options, Published, prepare, publish
 from hub.client.requests import candidates
@@ -54,11 +55,11 @@ class Circle:
         """The account of a home."""
         return HubAccount(API_ROOT, name, f"token-of-{name}")
 
-    def open_channel(self, policy: Policy | None = None) -> Desk:
+    def open_channel(self, policy: Policy | None = None, log: LogChoice | None = None) -> Desk:
         """A lab that owns the channel `circle`."""
         lab = self.add("lab")
         collection = self.hub.add_channel_collection()
-        create(lab, "circle", self.account("lab"), collection, policy or Policy())
+        create(lab, "circle", self.account("lab"), collection, policy or Policy(), log)
         return lab
 
     def admit(self, name: str, role: str) -> Desk:

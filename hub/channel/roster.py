@@ -141,7 +141,8 @@ class Roster:
         if member is None or member.root != card.root_id:
             raise NotYetError("the manifest names no such member under this root", where=where)
         current = self.cards.get(member.card)
-        if current is None or card.number <= current.number:
+        # One that is further ahead waits for the card and the manifest between.
+        if current is None or card.number != current.number + 1:
             raise NotYetError("the manifest names another card", where=where)
         follows(current, card)
         if card.sign_id in self.manifest.finals:

@@ -121,17 +121,20 @@ def aggregate_objects(
         if old and isinstance(old.get(field), str):
             moment = parse_timestamp(old[field])
             facts.widen(moment, moment)
+    figures = scale(facts, stated or before)
     made = [
         campaign(
             facts.name,
             first_seen=day_of(facts.first_seen) if facts.first_seen else None,
             last_seen=day_of(facts.last_seen) if facts.last_seen else None,
-            distillation=scale(facts, stated or before),
+            # After its last indicator was withdrawn a campaign may have no figure left.
+            distillation=None if figures == DistillationCampaign() else figures,
             **options,
         )
     ]
     network = sum(n for kind, n in facts.kinds.items() if kind.startswith("network."))
-    if network:
+    known_egress = deterministic_id("infrastructure", member, f"{facts.name}: egress") in held
+    if network or known_egress:
         egress = infrastructure(
             f"{facts.name}: egress",
             distillation=DistillationCampaign(

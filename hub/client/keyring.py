@@ -51,7 +51,7 @@ _VERSION: Final = 1
 _VERSION_WITH_GAPS: Final = 2
 """Some private key is not there; the first release would call such a file damaged."""
 _MAX_BYTES: Final = 1024 * 1024
-_BACKDATE_S: Final = 300
+_BACKDATE_S: Final = 600
 """A new card is valid a little before now, for peers whose clock lags."""
 
 

@@ -19,7 +19,7 @@ from hub.client.intake import Intake
 from hub.client.pulled import Pulled
 from hub.client.rows import ChannelRow
 from hub.client.transparency import Watch
-from hub.client.transport import Page
+from hub.client.transport import Page, TaxiiCollection
 from hub.client.work import Desk, Sealed, flush
 from hub.errors import (
     AccessError,
@@ -95,18 +95,12 @@ def pull_channel(
         collection = desk.collection_of(channel)
         if not collection.can_read:
             raise AccessError("this account may not read the collection")
-        complete = True
-        for page in collection.pages(_added_after(desk.home, channel)):
-            with state.transaction():
-                intake = Intake(desk.home, state.channel(channel.channel_id), desk.clock(), result)
-                intake.take(page.objects)
-                intake.store()
-                watch.take(intake.trusted, intake.given)
-                # What was dropped is read again by the next pull.
-                complete = complete and not intake.dropped
-                if complete:
-                    _advance_cursor(desk.home, channel, page)
-            advance(len(page.objects))
+        waited = _waiting(desk.home, channel)
+        added_after = _added_after(desk.home, channel)
+        _read(desk, channel, collection, added_after, watch, result, advance)
+        if channel.cursor is not None and _waiting(desk.home, channel) - waited:
+            # What is missing may have been kept from us when it was its turn, and be there now.
+            _read(desk, channel, collection, None, watch, result, advance)
     except AccessError as error:
         standing = state.channel(channel.channel_id).standing
         if status_behind(error) == 401 or standing not in ("member", "joining"):
@@ -131,6 +125,33 @@ def pull_channel(
     _heartbeat(desk, channel)
     result.sent += flush(desk, channel).sent
     result.waiting = len(state.kept(channel.channel_id, "waiting"))
+
+
+def _read(
+    desk: Desk,
+    channel: ChannelRow,
+    collection: TaxiiCollection,
+    added_after: str | None,
+    watch: Watch,
+    result: Pulled,
+    advance: Callable[[float], None],
+) -> None:
+    state, complete = desk.home.state, True
+    for page in collection.pages(added_after):
+        with state.transaction():
+            intake = Intake(desk.home, state.channel(channel.channel_id), desk.clock(), result)
+            intake.take(page.objects)
+            intake.store()
+            watch.take(intake.trusted, intake.given)
+            # What was dropped is read again by the next pull.
+            complete = complete and not intake.dropped
+            if complete:
+                _advance_cursor(desk.home, channel, page)
+        advance(len(page.objects))
+
+
+def _waiting(home: Home, channel: ChannelRow) -> set[str]:
+    return {row.digest for row in home.state.kept(channel.channel_id, "waiting")}
 
 
 def refresh(desk: Desk, channel: ChannelRow, news: Pulled | None = None) -> ChannelRow:

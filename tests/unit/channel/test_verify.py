@@ -214,9 +214,16 @@ def test_a_new_card_heals_a_forked_chain() -> None:
 
 
 def test_a_card_that_does_not_follow_is_refused() -> None:
+    scene, lab, _, _ = opening_scene()
+    other = Person("provider", generation=2, before=lab)
+    with pytest.raises(VerificationError, match="does not follow card 1"):
+        scene.post(card_message(scene.trusted.channel, other.card_raw))
+
+
+def test_a_card_further_ahead_waits_for_the_one_between() -> None:
     scene, _, provider, _ = opening_scene()
     skipped = provider.renewed().renewed()
-    with pytest.raises(VerificationError, match="does not follow card 1"):
+    with pytest.raises(NotYetError, match="the manifest names another card"):
         scene.post(card_message(scene.trusted.channel, skipped.card_raw))
 
 

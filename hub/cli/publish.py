@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from hub.cli.mapping import table_mapping
 from hub.cli.names import channel_names
+from hub.cli.oblivious_words import asked_json, asked_text, overruled_text
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
 from hub.cli.pull import announce
@@ -18,6 +20,8 @@ from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
 from hub.client.home import Home
 from hub.client.ingest import FIELDS
 from hub.client.keyring import write_private
+from hub.client.known_tokens import Remaining, remaining
+from hub.client.oblivious import evaluate
 from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
 from hub.client.reporter import channel_of
 from hub.client.stated import read_stated
@@ -107,9 +111,12 @@ def command(
     """Turn detections into indicators and publish them.
 
     FILES are CSV, JSON lines or Parquet. Known columns: email, phone, payment, device, api_key
-    (these become keyed tokens), address, domain, asn, ja3, ja4, user_agent, email_domain,
-    api_key_prefix; for prompts kind with text or pattern; and campaign, first_seen, last_seen,
-    valid_until, confidence.
+    (these become tokens, in the form that the channel's policy asks for), address, domain, asn,
+    ja3, ja4, user_agent, email_domain, api_key_prefix; for prompts kind with text or pattern; and
+    campaign, first_seen, last_seen, valid_until, confidence.
+
+    Where the policy asks for oblivious tokens, two custodians evaluate blinded identifiers; what
+    they evaluated is kept, so that a run that ends early goes on where it stopped.
     """
     if bool(files) is repeat:
         raise InputError("name files, or give --again without files")
@@ -130,13 +137,19 @@ def command(
         stated=read_stated(campaign_file) if campaign_file else {},
     )
     with load_home(home, passphrase_file) as opened:
+        channel_id = channel_of(opened, channel_name).channel_id
         prepared, published = _run(
             opened, channel_name, files, options, dry_run=dry_run, repeat=repeat
         )
         if out is not None:
             content = bundle([*prepared.aggregate, *prepared.detail])
             write_private(out, dumps(content))
-    _show(prepared, published, as_json=as_json, verbose=verbose)
+        left = (
+            remaining(opened, channel_id, prepared.oblivious, now=int(time.time()))
+            if prepared.oblivious is not None
+            else []
+        )
+    _show(prepared, published, left, as_json=as_json, verbose=verbose)
     refused = prepared.counts()[str(Verdict.REFUSED)]
     if refused and refused == len(prepared.reports):
         raise InputError(
@@ -172,13 +185,22 @@ def _run(
             channel = refresh(desk, channel, news)
         announce(news)
         prepared = prepared_now()
+        if prepared.unasked and prepared.oblivious is not None:
+            with progress("Asking custodians", len(prepared.unasked)) as advance:
+                evaluate(desk, channel, prepared.oblivious, prepared.unasked, advance=advance)
+            prepared = prepared_now()
         total = len(prepared.aggregate) + len(prepared.detail)
         with progress("Sealing and sending", total or None) as advance:
             return prepared, publish(desk, channel, prepared, advance=advance)
 
 
 def _show(
-    prepared: Preparation, published: Published | None, *, as_json: bool, verbose: bool
+    prepared: Preparation,
+    published: Published | None,
+    left: Sequence[Remaining],
+    *,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     counts = prepared.counts()
     if as_json:
@@ -193,9 +215,13 @@ def _show(
                 "detail_objects": len(prepared.detail),
                 "messages": published.messages if published else 0,
                 "bytes": published.bytes if published else 0,
+                "oblivious": asked_json(len(prepared.unasked), left) if left else None,
+                "kept_keyed": list(prepared.overruled),
             }
         )
         return
+    if prepared.overruled:
+        click.echo(f"stillwatch: {overruled_text(prepared.overruled)}", err=True)
     quiet = () if verbose else (Verdict.ACCEPTED, Verdict.TOKENISED)
     shown = [each for each in prepared.reports if each.verdict not in quiet]
     for each in shown if verbose else shown[:_SHOWN_ROWS]:
@@ -212,6 +238,9 @@ def _show(
         f"{len(prepared.detail)} detail and {count_of(len(prepared.aggregate), 'aggregate object')}"
     )
     if published is None:
+        if prepared.unasked:
+            click.echo(asked_text(len(prepared.unasked), left))
+            total += ", and those of the identifiers to evaluate,"
         click.echo(f"Dry run: {total} would be sent; nothing was.")
     elif published.messages == 0:
         click.echo("Nothing new to publish.")

@@ -40,6 +40,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pull": ("hub.cli.pull:command", "Fetch, verify and open what is new in your channels."),
     "report": ("hub.cli.report:command", "Report sightings and false positives back."),
     "retract": ("hub.cli.retract:command", "Withdraw an indicator that you published."),
+    "root": ("hub.cli.root:command", "Keep the root key on another machine than the home."),
     "status": ("hub.cli.status:command", "Show last pull, lag and what expires soon."),
     "warm": ("hub.cli.warm:command", "Compile ahead what the first match would wait for."),
 }

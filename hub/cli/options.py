@@ -112,6 +112,17 @@ def new_unlock(*, key_file: bool, passphrase_file: Path | None, text: str = "Pas
     return Unlock.passphrase(chosen)
 
 
+def typed_passphrase(what: str) -> bytes:
+    """A passphrase typed once at the terminal.
+
+    Raises:
+        AccessError: nobody is there to type it.
+    """
+    if not sys.stdin.isatty():
+        raise AccessError(f"no terminal to ask at: {what}", hint="give it in a file")
+    return str(click.prompt(what, hide_input=True, err=True)).encode()
+
+
 def _prompted(*, confirm: bool, text: str = "Passphrase") -> bytes:
     if not sys.stdin.isatty():
         raise AccessError(

@@ -174,7 +174,9 @@ def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int
 
 def _look_at_proposals(home: Home, channel: ChannelRow, found: ChannelHealth, now: int) -> None:
     for each in open_ones(home, channel, now):
-        text = f"proposal {each.proposal.id[:16]} waits for {sum(each.proposal.missing)} signatures"
+        text = (
+            f"proposal {each.proposal.id[:16]} waits for {max(each.proposal.missing)} more owners"
+        )
         act = "sign" if each.may_sign else "proposals"
         _raise(found, ATTENTION, f"{text}: stillwatch channel {act} {channel.name}")
     names = member_names(home, channel)

@@ -157,6 +157,21 @@ def take(home: Home, channel: ChannelRow, raw: bytes, now: int) -> Standing:
     return standing
 
 
+def check_stands(found: Standing, channel: ChannelRow) -> None:
+    """Refuse a stale proposal, before anybody considers its content.
+
+    Raises:
+        VerificationError: it is stale; the message says why.
+    """
+    if found.stale is not None:
+        short = found.proposal.id[:16]
+        raise VerificationError(
+            f"the proposal is stale: {found.stale}",
+            where=f"proposal {short}",
+            hint=f"stillwatch channel propose {channel.name} {short} makes it anew",
+        )
+
+
 def sign(desk: Desk, channel: ChannelRow, proposal: Proposal, *, despite: bool = False) -> Outcome:
     """Sign a proposal as an owner; whoever completes it puts it in force.
 

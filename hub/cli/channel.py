@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hub.channel.card import fingerprint_text, fingerprint_words
-from hub.channel.manifest import Policy
 from hub.cli.channel_account import account_command
-from hub.cli.channel_admission import approve_command, remove_command
+from hub.cli.channel_admission import approve_command, remove_command, revoke_command
 from hub.cli.channel_custodians import custodians_command
 from hub.cli.channel_forget import forget_command
+from hub.cli.channel_leave import leave_command
 from hub.cli.channel_log import log_command
+from hub.cli.channel_owners import (
+    owner_command,
+    policy_command,
+    re_enrol_command,
+    threshold_command,
+)
+from hub.cli.channel_proposals import proposals_command, propose_command, sign_command
 from hub.cli.channel_renew import renew_command
 from hub.cli.channel_requests import refuse_command, requests_command
+from hub.cli.channel_succeed import succeed_command
 from hub.cli.hub_data import refuse_existing
 from hub.cli.init import words_text
 from hub.cli.names import channel_names
@@ -30,17 +39,18 @@ from hub.cli.options import (
     print_json,
     utc,
 )
+from hub.cli.policy_options import policy_of, policy_options
 from hub.client.keyring import write_private
 from hub.client.log_pin import LogChoice
 from hub.client.membership import ROLE_SETS, create, invite, member_names
+from hub.client.succession import succeeded
 from hub.client.transport import discover
 from hub.model.codec import Json
-from hub.model.markings import TLP
 
 
 @click.group("channel")
 def command() -> None:
-    """Create, invite, approve, list, remove, renew."""
+    """Create, invite, approve, list, remove, renew; and what several owners decide."""
 
 
 @command.command("create")
@@ -49,21 +59,7 @@ def command() -> None:
     "--hub", "api_root", required=True, help="URL of the hub's API root, or of its discovery."
 )
 @click.option("--collection", required=True, help="Id or title of an empty collection on the hub.")
-@click.option(
-    "--tlp",
-    type=click.Choice([each.label for each in TLP], case_sensitive=False),
-    default="TLP:AMBER",
-    show_default=True,
-    help="The strictest marking that may be published in the channel.",
-)
-@click.option("--rotate-days", type=click.IntRange(1, 90), default=30, show_default=True)
-@click.option(
-    "--history",
-    type=click.Choice(["none", "all"]),
-    default="none",
-    show_default=True,
-    help="What joiners can open of the past.",
-)
+@policy_options
 @click.option("--no-log", is_flag=True, help="Do not require the log that the hub keeps.")
 @click.option(
     "--witness",
@@ -84,9 +80,6 @@ def create_command(
     name: str,
     api_root: str,
     collection: str,
-    tlp: str,
-    rotate_days: int,
-    history: str,
     no_log: bool,
     witnesses: tuple[str, ...],
     quorum: int | None,
@@ -98,8 +91,10 @@ def create_command(
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Open a channel in an empty collection of a hub; you become its owner."""
+    policy = policy_of(**options)
     with load_home(home, passphrase_file) as opened:
         account = account_of(
             opened,
@@ -111,7 +106,6 @@ def create_command(
             allow_plain_http=allow_plain_http,
         )
         account = dataclasses.replace(account, api_root=discover(account, opened.settings))
-        policy = Policy(tlp=tlp, rotation=rotate_days * 86_400, history=history)
         log = LogChoice(not no_log, witnesses, quorum)
         made = create(desk_of(opened), name, account, collection, policy, log)
         root = opened.keyring.root_id
@@ -211,16 +205,32 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
                     "words": list(fingerprint_words(member.root)),
                     "card": card.number if card else None,
                     "card_expires": iso(card.not_after) if card else None,
+                    "last_message": (trusted.last(card.sign_id) or (0, ""))[0] if card else None,
                 }
             )
         if as_json:
-            print_json({"channel": channel.name, "members": rows})
+            print_json(
+                {
+                    "channel": channel.name,
+                    "version": trusted.manifest.version,
+                    "threshold": trusted.manifest.threshold,
+                    "owners": len(trusted.manifest.owners),
+                    "succeeds": succeeded(opened, channel),
+                    "members": rows,
+                }
+            )
             return
         for row in rows:
             roles = ", ".join((["owner"] if row["owner"] else []) + row["roles"])
             click.echo(f"{row['name'] or 'name not told'}: {roles}")
             click.echo(f"  {row['member']}")
-            click.echo(f"  card {row['card']}, until {row['card_expires']}")
+            said = f", {row['last_message']} messages" if row["last_message"] else ""
+            click.echo(f"  card {row['card']}, until {row['card_expires']}{said}")
+        manifest = trusted.manifest
+        click.echo(f"{manifest.threshold} of {len(manifest.owners)} owners sign a change.")
+        link = succeeded(opened, channel)
+        if link is not None:
+            click.echo(link["text"])
 
 
 command.add_command(account_command)
@@ -228,7 +238,17 @@ command.add_command(approve_command)
 command.add_command(custodians_command)
 command.add_command(forget_command)
 command.add_command(log_command)
+command.add_command(leave_command)
+command.add_command(owner_command)
+command.add_command(policy_command)
+command.add_command(propose_command)
+command.add_command(proposals_command)
+command.add_command(re_enrol_command)
 command.add_command(refuse_command)
 command.add_command(remove_command)
 command.add_command(renew_command)
 command.add_command(requests_command)
+command.add_command(revoke_command)
+command.add_command(sign_command)
+command.add_command(succeed_command)
+command.add_command(threshold_command)

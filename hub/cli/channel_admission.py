@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from hub.cli.init import words_text
 from hub.cli.names import channel_names
-from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
+from hub.cli.options import desk_of, home_options, json_option, load_home
+from hub.cli.proposal_view import confirm, member_of, show_outcome
 from hub.client.membership import approve, member_names, remove
 from hub.client.requests import Candidate, PassedOver, candidates, refuse
 from hub.client.work import Desk
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
 
-_MAX_REQUEST: int = 4 * 1024 * 1024
+_MAX_REQUEST: Final = 4 * 1024 * 1024
+_AFTER_REMOVAL: Final = (
+    "Publish account files again: tokens under the former key stay readable to it."
+)
 
 
 @click.command("approve")
@@ -61,22 +66,20 @@ def approve_command(
             click.echo("Words that the organisation must read out to you:")
             click.echo(words_text(chosen.words))
         _confirm(chosen, words, yes=yes_words_match)
-        approve(desk, name, chosen)
+        outcome = approve(desk, name, chosen)
         if chosen.object_id is not None:
             _clear(desk, name)
-        if as_json:
-            print_json(
-                {
-                    "channel": name,
-                    "organisation": chosen.invitation.organisation,
-                    "member": chosen.request.member,
-                    "roles": list(chosen.invitation.roles),
-                    "fingerprint": chosen.fingerprint,
-                    "words": list(chosen.words),
-                }
-            )
-            return
-        click.echo(f"{chosen.invitation.organisation} is a member now.")
+        show_outcome(
+            outcome,
+            name,
+            f"{chosen.invitation.organisation} is a member now.",
+            as_json=as_json,
+            organisation=chosen.invitation.organisation,
+            member=chosen.request.member,
+            roles=list(chosen.invitation.roles),
+            fingerprint=chosen.fingerprint,
+            words=list(chosen.words),
+        )
 
 
 def _read(path: Path) -> bytes:
@@ -191,20 +194,52 @@ def remove_command(
     """Remove a member, by its id or name: it reads nothing published from now on."""
     with load_home(home, passphrase_file) as opened:
         channel = opened.state.channel(name)
-        names = member_names(opened, channel)
-        fitting = [key for key, value in names.items() if member in (key, value)]
-        wanted = fitting[0] if len(fitting) == 1 else member
-        if not yes:
-            if not sys.stdin.isatty():
-                raise AccessError("not confirmed", hint="--yes")
-            if not click.confirm(f"Remove {names.get(wanted, wanted)} from {name}?", err=True):
-                raise AccessError("not removed")
-        remove(desk_of(opened), name, wanted)
-        if as_json:
-            print_json({"channel": name, "removed": wanted})
-            return
-        click.echo(f"Removed {names.get(wanted, wanted)}; the keys are changed.")
-        click.echo(
-            "Publish account files again: tokens under the former key stay readable to it.",
-            err=True,
-        )
+        wanted = member_of(opened, channel, member)
+        called = member_names(opened, channel).get(wanted, wanted)
+        confirm(f"Remove {called} from {name}?", yes=yes)
+        outcome = remove(desk_of(opened), name, wanted)
+        done = f"Removed {called}; the keys are changed."
+        show_outcome(outcome, name, done, as_json=as_json, removed=wanted)
+        if outcome.in_force and not as_json:
+            click.echo(_AFTER_REMOVAL, err=True)
+
+
+@click.command("revoke")
+@click.argument("name", shell_complete=channel_names)
+@click.argument("member")
+@click.option(
+    "--after",
+    type=click.IntRange(0),
+    default=None,
+    help="Position of the last message of its key that counts, as `channel members` shows it.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@home_options
+@json_option
+def revoke_command(
+    name: str,
+    member: str,
+    after: int | None,
+    yes: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """End a member's card at once, because its keys were stolen.
+
+    With --after, what the thief said since is disowned: whoever took it sees an alarm. The member
+    comes back with a new card of its root: `channel invite`, `join`, `channel approve`. If the
+    root was stolen too: `channel re-enrol`.
+    """
+    with load_home(home, passphrase_file) as opened:
+        channel = opened.state.channel(name)
+        wanted = member_of(opened, channel, member)
+        called = member_names(opened, channel).get(wanted, wanted)
+        confirm(f"End the card of {called} in {name}?", yes=yes)
+        reason = f"the card of {called[:200]} was stolen"
+        outcome = remove(desk_of(opened), name, wanted, after=after, reason=reason)
+        done = f"The card of {called} counts no more; the keys are changed."
+        show_outcome(outcome, name, done, as_json=as_json, revoked=wanted)
+        if outcome.in_force and not as_json:
+            click.echo(_AFTER_REMOVAL, err=True)
+            click.echo(f"Next: stillwatch channel invite {name} --organisation ...", err=True)

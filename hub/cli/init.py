@@ -26,9 +26,20 @@ from hub.client.home import Home
     envvar="STILLWATCH_PASSPHRASE_FILE",
     help="File holding the passphrase; else you are asked.",
 )
+@click.option(
+    "--member",
+    default=None,
+    help="The member id that this organisation had: after the loss of its root, with "
+    "an invitation from `channel re-enrol`.",
+)
 @json_option
 def command(
-    home: Path, organisation: str, key_file: bool, passphrase_file: Path | None, as_json: bool
+    home: Path,
+    organisation: str,
+    key_file: bool,
+    passphrase_file: Path | None,
+    member: str | None,
+    as_json: bool,
 ) -> None:
     """Make this organisation's keys and local state.
 
@@ -36,7 +47,7 @@ def command(
     organisation's identity in every channel.
     """
     unlock = new_unlock(key_file=key_file, passphrase_file=passphrase_file)
-    with Home.create(home, organisation, unlock, now=int(time.time())) as made:
+    with Home.create(home, organisation, unlock, now=int(time.time()), member=member) as made:
         root = made.keyring.root_id
         if as_json:
             print_json(

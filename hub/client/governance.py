@@ -164,14 +164,14 @@ def re_enrol(desk: Desk, name: str, member: str, *, lifetime_s: int | None = Non
         if not trusted.roots_of(member):
             raise InputError("was never a member", where=member, hint="stillwatch channel members")
         row = trusted.manifest.member(member)
-        role = "read" if row is None else _role_of(row)
+        role = "read" if row is None else role_of(row)
         called = member_names(home, channel).get(member, member)
         invitation = invite(desk, name, called, role, lifetime_s=lifetime_s)
         home.put_secret(channel.channel_id, REENROL, invitation.id, member.encode(), desk.clock())
     return invitation
 
 
-def _role_of(row: Member) -> str:
+def role_of(row: Member) -> str:
     """The word that an invitation has for a member's roles."""
     words = {str(role) for role in row.roles}
     return next(each for each in ("publish", "liaison", "report", "read") if each in words)

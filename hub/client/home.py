@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from hub.channel.epoch import EpochSecrets
+from hub.channel.fields import is_member
 from hub.channel.primitives import rest
 from hub.channel.seal import FingerprintSecret
 from hub.channel.verify import TrustedChannel
@@ -94,9 +95,12 @@ class Home:
         *,
         now: int,
         settings: ClientSettings | None = None,
+        member: str | None = None,
     ) -> Home:
         """Make keys and an empty state.
 
+        Args:
+            member: the STIX id that this organisation had, after the loss of its root; None: new.
         Raises:
             ConflictError: a home is there already.
             InputError: the organisation has no usable name.
@@ -106,6 +110,8 @@ class Home:
         name = organisation.strip()
         if not name or len(name) > 200 or not name.isprintable():
             raise InputError("an organisation's name has 1 to 200 printable characters")
+        if member is not None and not is_member(member):
+            raise InputError("the id of a STIX identity is expected", where="--member")
         if cls.exists(path):
             raise ConflictError(
                 "an organisation's home is here already", where=str(path), hint="--home DIR"
@@ -116,7 +122,10 @@ class Home:
         except OSError as error:
             raise StoreError(f"cannot be made: {error.strerror}", where=str(path)) from error
         keyring = Keyring.new(
-            f"identity--{uuid.uuid4()}", name, now=now, card_lifetime_s=settings.card_lifetime_s
+            member or f"identity--{uuid.uuid4()}",
+            name,
+            now=now,
+            card_lifetime_s=settings.card_lifetime_s,
         )
         if unlock.secret is None:
             make_key_file(path)

@@ -41,6 +41,8 @@ def create(
     wanted: str,
     policy: Policy,
     log: LogChoice | None = None,
+    *,
+    succeeds: str | None = None,
 ) -> ChannelRow:
     """Open a channel in an empty collection: genesis, card, first epoch, first fingerprint key.
 
@@ -53,6 +55,7 @@ def create(
         wanted: id or title of the collection.
         policy: the channel's policy.
         log: what is wanted of the hub's log; to require it where there is one if None.
+        succeeds: id of the channel whose place it takes.
 
     Raises:
         ConflictError: the collection holds something, or the name is taken, or witnesses are wanted
@@ -109,6 +112,7 @@ def create(
             policy=policy,
             log=hub_log,
             witnesses=witnesses,
+            succeeds=succeeds,
         )
         raw = sign_manifest(manifest, [root])
         trusted = TrustedChannel.from_genesis(raw, owner_roots={root.public.id}, now=now)

@@ -1,0 +1,127 @@
+"""The fields of a channel's policy as options, for `channel create` and `channel policy`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+from hub.channel.policy import (
+    COMPRESSIONS,
+    DAY,
+    FINGERPRINT_FORMS,
+    HISTORIES,
+    MAX_OWNERS,
+    TLP_CEILINGS,
+    Policy,
+)
+from hub.client.governance import changed_policy
+from hub.errors import InputError
+from hub.model.codec import Json
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DAYS: Final = ("rotation", "staleness", "heartbeat", "erasure")
+
+
+def policy_options(command: F) -> F:
+    """One option for each field; what is not given is None, or empty."""
+    days = click.FloatRange(60 / DAY, 366)
+    options = (
+        click.option(
+            "--tlp",
+            type=click.Choice(TLP_CEILINGS, case_sensitive=False),
+            help="The strictest marking that may be published in the channel  [TLP:AMBER].",
+        ),
+        click.option(
+            "--rotate-days", "rotation", type=days, help="Greatest age of an epoch  [30]."
+        ),
+        click.option(
+            "--staleness-days",
+            "staleness",
+            type=days,
+            help="How long messages under former keys are taken; owners have half of it to "
+            "countersign  [1].",
+        ),
+        click.option(
+            "--heartbeat-days",
+            "heartbeat",
+            type=days,
+            help="How often a silent publisher signs that it said nothing  [1].",
+        ),
+        click.option("--compression", type=click.Choice(COMPRESSIONS), help="Of bodies  [zstd]."),
+        click.option(
+            "--history",
+            type=click.Choice(HISTORIES),
+            help="What joiners can open of the past  [none].",
+        ),
+        click.option(
+            "--erasure-days",
+            "erasure",
+            type=click.STRING,
+            help="After how long members erase an epoch's secrets, or `never`  [never].",
+        ),
+        click.option(
+            "--approvals",
+            type=click.IntRange(1, MAX_OWNERS),
+            help="How many owners must sign for a joiner  [1].",
+        ),
+        click.option(
+            "--fingerprint",
+            "fingerprints",
+            multiple=True,
+            metavar="KIND=FORM",
+            help="Form of the tokens of a kind: keyed, oblivious or none; repeat it  [keyed].",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def given_fields(**options: Any) -> Json:
+    """The fields that were given, as the policy has them.
+
+    Raises:
+        InputError: a value that cannot be.
+    """
+    fields: Json = {}
+    for name, value in options.items():
+        if value is None or value == ():
+            continue
+        if name == "fingerprints":
+            fields[name] = dict(_form(each) for each in value)
+        elif name in _DAYS:
+            fields[name] = _seconds(name, value)
+        else:
+            fields[name] = value
+    return fields
+
+
+def policy_of(**options: Any) -> Policy:
+    """The default policy with what was given.
+
+    Raises:
+        InputError: a value that cannot be.
+    """
+    return changed_policy(Policy(), given_fields(**options))
+
+
+def _seconds(name: str, value: object) -> int | None:
+    if value == "never":
+        return None
+    try:
+        return round(float(str(value)) * DAY)
+    except (ValueError, OverflowError):
+        raise InputError("a number of days, or `never`", where=f"--{name}-days") from None
+
+
+def _form(text: str) -> tuple[str, str]:
+    kind, equals, form = text.partition("=")
+    if not kind or not equals or form not in FINGERPRINT_FORMS:
+        raise InputError(
+            f"KIND=FORM is wanted, FORM one of {', '.join(FINGERPRINT_FORMS)}",
+            where="--fingerprint",
+        )
+    return kind, form

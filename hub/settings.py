@@ -67,6 +67,30 @@ class HubLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessSettings:
+    """The witnesses that a hub asks to cosign its logs, and how patient it is with them.
+
+    Args:
+        urls: submission prefixes (C2SP tlog-witness).
+        request_seconds: for one exchange with one of them.
+        answer_seconds: so long a member's request waits for a quorum.
+        look_seconds: how often logs are looked at for growth.
+        refresh_seconds: a cosigned checkpoint of a log that does not grow is replaced after that.
+    """
+
+    urls: tuple[str, ...] = ()
+    request_seconds: float = 3.0
+    answer_seconds: float = 3.0
+    look_seconds: float = 0.5
+    refresh_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        for url in self.urls:
+            if not url.startswith(("https://", "http://")) or "@" in url:
+                raise InputError("a witness's URL starts with https:// (or http://)", where=url)
+
+
+@dataclass(frozen=True, slots=True)
 class HubSettings:
     """One hub.
 
@@ -81,6 +105,7 @@ class HubSettings:
         other_urls: further names of the same hub that a binding may be signed for.
         behind_proxy: a reverse proxy stands in front: the client's address is the last entry of
             `X-Forwarded-For`, and `X-Forwarded-Proto` tells whether it came over TLS.
+        witnesses: see `WitnessSettings`.
         limits: see `HubLimits`.
 
     Raises:
@@ -94,6 +119,7 @@ class HubSettings:
     public_url: str | None = None
     other_urls: tuple[str, ...] = ()
     behind_proxy: bool = False
+    witnesses: WitnessSettings = field(default_factory=WitnessSettings)
     limits: HubLimits = field(default_factory=HubLimits)
 
     def __post_init__(self) -> None:

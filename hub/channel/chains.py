@@ -92,6 +92,10 @@ class Chains:
         """Remember that the publisher had a message deleted."""
         self._deleted[pub, seq] = digest
 
+    def deletion(self, pub: str, seq: int) -> str | None:
+        """Digest of a message that its publisher had deleted, or None."""
+        return self._deleted.get((pub, seq))
+
     def bridge(self, pub: str, seq: int) -> tuple[int, str] | None:
         """The end of a chain when deleted messages up to `seq - 1` are counted in.
 

@@ -312,6 +312,19 @@ class TrustedChannel:
             raise InputError(f"a tombstone is expected, not {message.header.t}", where="message")
         self._ledger.learn_deletion(message, now)
 
+    def deleter(self, raw: bytes) -> Card:
+        """The sender's card of a message that an accepted tombstone names.
+
+        Raises:
+            InputError: the form is wrong.
+            VerificationError: no accepted tombstone names it.
+        """
+        message = parse_message(raw)
+        pub, seq = message.header.pub, message.header.seq
+        if pub is None or seq is None or self._ledger.chains.deletion(pub, seq) != message.digest:
+            raise VerificationError("no tombstone of its sender names this message")
+        return self._ledger.roster.by_key[pub]
+
     def raise_alarm(self, kind: str, where: str, message: str, digest: str, at: int) -> None:
         """Keep an alarm, once."""
         self._ledger.raise_alarm(kind, where, message, digest, at)

@@ -10,6 +10,7 @@ import click
 from hub.cli.hub_data import DATABASE, data_option, json_option, opened, refuse_existing, show
 from hub.cli.progress import progress
 from hub.errors import ConflictError, StillwatchError, StoreError
+from hub.store.records import Kind
 from hub.store.sqlite import restore as restore_store
 
 _TARGET = click.Path(path_type=Path, dir_okay=False)
@@ -71,12 +72,18 @@ def restore(data: Path, source: Path, as_json: bool) -> None:
 @data_option
 @json_option
 def verify(data: Path, as_json: bool) -> None:
-    """Recompute the audit log's hash chain and read every collection once."""
+    """Recompute the audit log's hash chain, read every collection once, and recompute its log."""
     with opened(data) as store, progress("Verifying"):
         rows = store.verify_audit()
         counts = {one.id: sum(1 for _ in store.raw_messages(one.id)) for one in store.collections()}
+        channels = [one.id for one in store.collections() if one.kind is Kind.CHANNEL]
+        leaves = {one: store.verify_log(one) for one in channels}
     show(
-        {"audit_rows": rows, "objects": counts},
-        [f"audit log: {rows} rows verify", f"objects: {sum(counts.values())} can be read"],
+        {"audit_rows": rows, "objects": counts, "log_leaves": leaves},
+        [
+            f"audit log: {rows} rows verify",
+            f"objects: {sum(counts.values())} can be read",
+            f"logs of {len(leaves)} channels: {sum(leaves.values())} leaves verify",
+        ],
         as_json=as_json,
     )

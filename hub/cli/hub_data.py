@@ -6,20 +6,24 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from hub.channel.primitives.sign import NotePrivate
 from hub.errors import ConflictError, InputError, StoreError
+from hub.keyfile import make_seed, read_seed
+from hub.settings import WitnessSettings
 from hub.store.interface import Store
 from hub.store.records import Collection, Org
 from hub.store.sqlite import SqliteStore
 
 DATABASE: Final = "hub.db"
 LOCK: Final = "hub.lock"
+LOG_KEY: Final = "log.key"
 DATA_VARIABLE: Final = "STILLWATCH_HUB_DATA"
 
 data_option: Final = click.option(
@@ -87,6 +91,33 @@ def sole_server(data: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def log_key(path: Path) -> NotePrivate:
+    """The key that signs checkpoints of the hub's logs; made when there is none yet.
+
+    Raises:
+        StoreError: it cannot be read or written, or others may read it.
+    """
+    if not path.exists():
+        # Another starting process may be faster; then its key counts.
+        with contextlib.suppress(ConflictError):
+            return NotePrivate(make_seed(path))
+    return NotePrivate(read_seed(path))
+
+
+def witness_settings(urls: Sequence[str]) -> WitnessSettings:
+    """The witnesses that options name."""
+    return WitnessSettings(urls=tuple(dict.fromkeys(url.rstrip("/") for url in urls)))
+
+
+witness_option: Final = click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="URL",
+    help="Ask this witness to cosign the logs of channels that name witnesses; repeatable.",
+)
 
 
 def find_org(store: Store, id_or_name: str) -> Org:

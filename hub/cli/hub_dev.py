@@ -12,7 +12,16 @@ from typing import Any, Final
 
 import click
 
-from hub.cli.hub_data import DATABASE, create, opened, sole_server
+from hub.cli.hub_data import (
+    DATABASE,
+    LOG_KEY,
+    create,
+    log_key,
+    opened,
+    sole_server,
+    witness_option,
+    witness_settings,
+)
 from hub.errors import StoreError
 from hub.settings import HubLimits, HubSettings, ServeSettings
 from hub.store.interface import Store
@@ -37,8 +46,9 @@ _COLLECTIONS: Final = (
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the data here; default: a temporary directory, removed at the end.",
 )
+@witness_option
 @click.option("--access-log", is_flag=True, help="Log each request (JSON lines on stderr).")
-def dev(port: int | None, data: Path | None, access_log: bool) -> None:
+def dev(port: int | None, data: Path | None, witnesses: tuple[str, ...], access_log: bool) -> None:
     """Serve a throw-away hub on loopback, with one account and five plain collections.
 
     Prints one line of JSON once it accepts connections: api_root, user, token, and the ids of the
@@ -59,6 +69,7 @@ def dev(port: int | None, data: Path | None, access_log: bool) -> None:
         title="Stillwatch development hub",
         public_url=base,
         other_urls=(f"http://localhost:{chosen}",),
+        witnesses=witness_settings(witnesses),
         # Test suites try many wrong tokens, all from this machine.
         limits=HubLimits(auth_failures=100),
     )
@@ -68,7 +79,7 @@ def dev(port: int | None, data: Path | None, access_log: bool) -> None:
         line = {"api_root": f"{base}/{settings.root}/", **account}
         with opened(place) as store, sole_server(place):
             run(
-                create_app(settings, store),
+                create_app(settings, store, log_key=log_key(place / LOG_KEY)),
                 ServeSettings(_HOST, chosen),
                 settings.limits,
                 on_ready=lambda: click.echo(json.dumps(line)),

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import click
 
-from hub.cli.hub_data import create, data_option, json_option, opened, show, sole_server
+from hub.cli.hub_data import (
+    LOG_KEY,
+    create,
+    data_option,
+    json_option,
+    log_key,
+    opened,
+    show,
+    sole_server,
+    witness_option,
+    witness_settings,
+)
 from hub.cli.hub_limits import limit_options
 from hub.errors import InputError
 from hub.settings import HubLimits, HubSettings, ServeSettings
@@ -50,6 +61,14 @@ def init(data: Path, as_json: bool) -> None:
 @click.option("--title", default="Stillwatch hub", show_default=True)
 @click.option("--contact", help="How to reach you; shown to clients.")
 @click.option("--access-log/--no-access-log", default=True, help="Log each request (JSON lines).")
+@click.option(
+    "--log-key",
+    "key_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="STILLWATCH_HUB_LOG_KEY",
+    help="File of the key that signs checkpoints; default: log.key in the data directory.",
+)
+@witness_option
 @limit_options
 def serve(
     data: Path,
@@ -64,6 +83,8 @@ def serve(
     title: str,
     contact: str | None,
     access_log: bool,
+    key_file: Path | None,
+    witnesses: tuple[str, ...],
     limits: HubLimits,
 ) -> None:
     """Serve the hub until SIGTERM or SIGINT.
@@ -71,6 +92,9 @@ def serve(
     Logs are JSON lines on standard error. Beyond loopback the hub insists on TLS, unless a reverse
     proxy ends it. Limits take units (8MiB, 30s, 7d) and can be set in the environment too:
     --max-body is STILLWATCH_HUB_MAX_BODY.
+
+    Each channel has a Merkle log, whose checkpoints are signed with a key that is made at the first
+    start. The log is named after the public URL: another URL is another log to the members.
     """
     listen = ServeSettings(host, port, tls_cert, tls_key, tls_client_ca)
     url, others = _urls(listen, public_url, behind_proxy=behind_proxy)
@@ -81,6 +105,7 @@ def serve(
         public_url=url,
         other_urls=others,
         behind_proxy=behind_proxy,
+        witnesses=witness_settings(witnesses),
         limits=limits,
     )
     from hub.server import journal
@@ -90,7 +115,7 @@ def serve(
     check_exposure(listen, behind_proxy=behind_proxy)
     journal.configure(access=access_log)
     with opened(data) as store, sole_server(data):
-        app = create_app(settings, store)
+        app = create_app(settings, store, log_key=log_key(key_file or data / LOG_KEY))
         run(
             app,
             listen,

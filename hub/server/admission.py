@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,12 +23,13 @@ from hub.errors import AccessError, ConflictError, InputError, StoreError, Verif
 from hub.model import codec
 from hub.server.policy import Principal
 from hub.server.refusals import ForbiddenError
+from hub.server.replay import replay
 from hub.store.interface import Store
-from hub.store.records import Binding, Collection, Kind, NewObject, Row
-from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters
+from hub.store.records import Binding, Collection, Kind, NewObject
 
 _logger = logging.getLogger("stillwatch.admission")
-_REPLAY_ROWS: Final = 500
+# Later messages stand on all others, and joiners need them for ever.
+_DELETABLE: Final = frozenset({MessageType.DATA, MessageType.HEARTBEAT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,18 @@ class Admission:
             self.channel(collection_id)
         return self._rosters.get(collection_id)
 
+    def collection_of(self, channel_id: str) -> str | None:
+        """Id of the collection that carries a channel."""
+        for collection_id, roster in list(self._rosters.items()):
+            if roster is not None and roster.channel_id == channel_id:
+                return collection_id
+        return None
+
     def channel(self, collection_id: str) -> TrustedChannel | None:
         """The channel that a collection carries, as far as its messages are stored."""
         with self._loading:
             if collection_id not in self._channels:
-                self._set(collection_id, self._replay(collection_id))
+                self._set(collection_id, replay(self._store, collection_id))
             return self._channels[collection_id]
 
     def forget(self, collection_id: str) -> None:
@@ -93,6 +101,37 @@ class Admission:
         with self._loading:
             self._set(collection_id, channel)
 
+    def check_deletion(
+        self, principal: Principal, collection_id: str, bodies: Sequence[bytes]
+    ) -> None:
+        """Let a member delete what its own accepted tombstone names, and nothing else.
+
+        Args:
+            principal: who asks.
+            collection_id: of a channel collection.
+            bodies: the stored artifacts that shall go.
+        Raises:
+            ForbiddenError: one of them may not be deleted, or not by this account.
+        """
+        channel = self.channel(collection_id)
+        if channel is None:
+            raise ForbiddenError("messages are deleted after a tombstone names them")
+        held = {(one.member, one.root_id) for one in self._store.bindings(principal.org_id)}
+        for body in bodies:
+            raw = carriage.from_artifact(codec.loads(body))
+            if parse_message(raw).header.t not in _DELETABLE:
+                raise ForbiddenError("only data and heartbeats are deleted from a channel")
+            try:
+                card = channel.deleter(raw)
+            except VerificationError as error:
+                raise ForbiddenError(
+                    error.message, hint="post the tombstone first, then delete"
+                ) from error
+            row = next((one for one in channel.manifest.members if one.member == card.member), None)
+            roots = {card.root_id, card.root_id if row is None else row.root}
+            if held.isdisjoint((card.member, root) for root in roots):
+                raise ForbiddenError("your account is not bound to the member that sent it")
+
     def screen(self, principal: Principal, collection: Collection) -> ChannelScreen:
         """The check of one post to a channel collection."""
         return ChannelScreen(self, self._store, principal, collection, self._now)
@@ -100,34 +139,6 @@ class Admission:
     def _set(self, collection_id: str, channel: TrustedChannel | None) -> None:
         self._channels[collection_id] = channel
         self._rosters[collection_id] = None if channel is None else _roster(channel)
-
-    def _replay(self, collection_id: str) -> TrustedChannel | None:
-        channel: TrustedChannel | None = None
-        for row in self._stored(collection_id):
-            # Stored messages were judged when they came: that time is the one to use again.
-            then = row.date_added // 1_000_000
-            try:
-                raw = carriage.from_artifact(codec.loads(row.raw))
-                if channel is None:
-                    channel = TrustedChannel.from_genesis(raw, owner_roots=None, now=then)
-                else:
-                    channel.accept(raw, now=then)
-            except (InputError, VerificationError) as error:
-                _logger.warning(
-                    "a stored message no longer verifies",
-                    extra={"fields": {"collection": collection_id, "cause": error.message}},
-                )
-        return channel
-
-    def _stored(self, collection_id: str) -> Iterator[Row]:
-        position: int | None = None
-        while True:
-            filters = Filters(added_after=position, versions=EVERY, spec_versions=SPEC_VERSIONS)
-            page = self._store.page(collection_id, filters, _REPLAY_ROWS)
-            yield from page.rows
-            if not page.more:
-                return
-            position = page.rows[-1].date_added
 
 
 def _roster(channel: TrustedChannel) -> Roster:
@@ -203,12 +214,22 @@ class ChannelScreen:
             return
         accepted = self._channel.examine(raw, now=now)
         if accepted.duplicate:
+            self._refuse_deleted(raw, item.id)
             return
         if accepted.expired:
             raise VerificationError("the message has expired")
         self._check_poster(accepted)
         self._moved = True
         self._channel.accept(raw, now=now)
+
+    def _refuse_deleted(self, raw: bytes, object_id: str) -> None:
+        assert self._channel is not None
+        try:
+            self._channel.deleter(raw)
+        except VerificationError:
+            return
+        if not self._store.has_object(self._collection.id, object_id):
+            raise ConflictError("its sender deleted the message")
 
     def _open(self, raw: bytes, now: int) -> None:
         if self._principal.org_id != self._collection.owner_org:

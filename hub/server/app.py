@@ -17,15 +17,26 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as HttpRoute
 
+from hub.channel.primitives.sign import NotePrivate
 from hub.errors import StillwatchError, StoreError
 from hub.server import answers
 from hub.server.admission import Admission
 from hub.server.appender import Appender
 from hub.server.auth import Authenticator
+from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
+from hub.server.logbook import Logbook
 from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
-from hub.server.routes import Context, Route, accounts, collections, server_information
+from hub.server.routes import (
+    Context,
+    Route,
+    accounts,
+    collections,
+    logs,
+    server_information,
+)
 from hub.server.service import HubService
+from hub.server.submission import HttpSubmit, Submit
 from hub.settings import HubSettings
 from hub.store.interface import Store
 from hub.taxii import media
@@ -34,6 +45,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *server_information.ROUTES,
     *collections.ROUTES,
     *accounts.ROUTES,
+    *logs.ROUTES,
 )
 """Everything that needs a token; `/livez` and `/readyz` do not."""
 
@@ -48,6 +60,8 @@ def create_app(
     store: Store,
     *,
     appender: Appender | None = None,
+    log_key: NotePrivate | None = None,
+    submit: Submit | None = None,
     now: Callable[[], int] = lambda: int(time.time()),
 ) -> Starlette:
     """Make the application; its lifespan starts and drains the appender, the store stays open.
@@ -56,12 +70,17 @@ def create_app(
         settings: names and limits.
         store: all state; the caller closes it afterwards.
         appender: the one writer of this process; made here unless given.
+        log_key: signs the checkpoints of channels' logs; without it none are offered.
+        submit: how witnesses are asked; over HTTP unless given.
         now: wall clock in whole seconds UTC.
     """
     writer = appender or Appender(store, settings.limits)
     pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="stillwatch-read")
     admission = Admission(store, now=now)
-    service = HubService(settings, store, writer, admission, pool, now=now)
+    logbook = Logbook(settings, store, log_key)
+    ask = submit or HttpSubmit(settings.witnesses.request_seconds)
+    cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask)
+    service = HubService(settings, store, writer, admission, logbook, cosigner, pool, now=now)
     authenticator = Authenticator(store, settings.limits, now=now)
 
     @asynccontextmanager
@@ -69,11 +88,15 @@ def create_app(
         del app
         admission.load()
         writer.start()
-        pruning = asyncio.create_task(_prune(store, settings.limits.status_seconds, now))
+        tasks = [asyncio.create_task(_prune(store, settings.limits.status_seconds, now))]
+        if settings.witnesses.urls:
+            tasks.append(asyncio.create_task(cosigner.run()))
         try:
             yield
         finally:
-            pruning.cancel()
+            for task in tasks:
+                task.cancel()
+            await cosigner.close()
             writer.stop()
             pool.shutdown(wait=True)
 

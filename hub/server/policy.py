@@ -31,6 +31,7 @@ class Action(Enum):
     READ = "read"
     WRITE = "write"
     DELETE = "delete"
+    LOG = "log"
 
 
 class Decision(Enum):
@@ -103,7 +104,8 @@ def rights(standing: Standing) -> Rights:
     A plain collection follows its grants. An inbox takes letters from every organisation and shows
     them to its owner only. A channel belongs to its owner until a genesis manifest is accepted, and
     to the manifest's members after that; the owner keeps reading, which shows it ciphertext only.
-    Protocol messages form hash chains, so nobody deletes them from a channel.
+    Protocol messages form hash chains, so of a channel only that may be deleted which a tombstone
+    names; whether one does is asked of the channel, not here.
     """
     if standing.kind is Kind.PLAIN:
         read, write = standing.can_read, standing.can_write
@@ -112,7 +114,7 @@ def rights(standing: Standing) -> Rights:
         return Rights(read=standing.owner, write=True, delete=standing.owner)
     if standing.kind is Kind.CHANNEL:
         involved = standing.owner or (standing.bound and standing.member)
-        return Rights(read=involved, write=involved, delete=False)
+        return Rights(read=involved, write=involved, delete=involved)
     assert_never(standing.kind)
 
 
@@ -128,6 +130,7 @@ def effective(principal: Principal, standing: Standing) -> Rights:
 
 _SCOPE: Final = {
     Action.READ: "read",
+    Action.LOG: "read",
     Action.WRITE: "write",
     Action.DELETE: "write",
     Action.BIND: "write",
@@ -158,5 +161,6 @@ def decide(principal: Principal | None, action: Action, standing: Standing | Non
         Action.READ: held.read,
         Action.WRITE: held.write,
         Action.DELETE: held.delete,
+        Action.LOG: held.read and standing.kind is Kind.CHANNEL and standing.bound,
     }.get(action, False)
     return Decision.ALLOW if allowed else Decision.FORBID

@@ -20,7 +20,9 @@ from hub.channel.card import Card
 from hub.errors import StillwatchError, VerificationError
 from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
+from hub.server.cosigning import Cosigner
 from hub.server.intake import report, take_apart
+from hub.server.logbook import Logbook
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
 from hub.server.refusals import ForbiddenError, HiddenError
 from hub.settings import HubSettings
@@ -36,11 +38,12 @@ from hub.store.records import (
     StatusRecord,
 )
 from hub.taxii import wire
-from hub.taxii.filters import Filters
+from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters
 from hub.taxii.times import to_text
 
 CHALLENGE_SECONDS: Final = 300
 INBOX_PROPERTY: Final = "x_stillwatch_channel_collection"
+LOG_PROPERTY: Final = "x_stillwatch_log"
 KIND_PROPERTY: Final = "x_stillwatch_kind"
 _NO_SUCH_COLLECTION: Final = "no such collection, or none that you may know of"
 _INLINE_BYTES: Final = 64 * 1024
@@ -51,10 +54,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A collection and what the principal may do with it."""
+    """A collection, what the principal may do with it, and the log that a channel may require."""
 
     collection: Collection
     rights: Rights
+    log: dict[str, str] | None = None
 
     def resource(self) -> wire.Collection:
         """The TAXII collection resource (section 5.2.1)."""
@@ -67,13 +71,15 @@ class Seen:
             alias=self.collection.alias,
         )
 
-    def custom(self) -> dict[str, str]:
+    def custom(self) -> dict[str, object]:
         """Properties of ours beside the standard's."""
-        custom: dict[str, str] = {}
+        custom: dict[str, object] = {}
         if self.collection.kind is not Kind.PLAIN:
             custom[KIND_PROPERTY] = self.collection.kind.value
         if self.collection.inbox_of is not None:
             custom[INBOX_PROPERTY] = self.collection.inbox_of
+        if self.log is not None:
+            custom[LOG_PROPERTY] = self.log
         return custom
 
 
@@ -85,6 +91,8 @@ class HubService:
         store: all state.
         appender: the one writer, started by the caller.
         admission: the channels.
+        logbook: their logs.
+        cosigner: checkpoints of these logs, with cosignatures.
         pool: threads for reads and parsing that take longer than a moment.
         now: wall clock in whole seconds UTC.
     """
@@ -95,6 +103,8 @@ class HubService:
         store: Store,
         appender: Appender,
         admission: Admission,
+        logbook: Logbook,
+        cosigner: Cosigner,
         pool: Executor,
         *,
         now: Callable[[], int],
@@ -103,6 +113,8 @@ class HubService:
         self._store = store
         self._appender = appender
         self._admission = admission
+        self._logbook = logbook
+        self._cosigner = cosigner
         self._pool = pool
         self._now = now
 
@@ -134,7 +146,12 @@ class HubService:
         grant = self._store.grant(collection.id, principal.org_id)
         standing = self._standing(principal, collection, grant)
         _enforce(decide(principal, action, standing))
-        return Seen(collection, effective(principal, standing))
+        return self._shown(principal, collection, standing)
+
+    def _shown(self, principal: Principal, collection: Collection, standing: Standing) -> Seen:
+        logged = collection.kind is Kind.CHANNEL
+        log = self._logbook.offer(collection.id) if logged else None
+        return Seen(collection, effective(principal, standing), log)
 
     # -- resources -----------------------------------------------------------------------------
 
@@ -146,7 +163,7 @@ class HubService:
         for collection in self._store.collections():
             standing = self._standing(principal, collection, grants.get(collection.id))
             if decide(principal, Action.VIEW, standing) is Decision.ALLOW:
-                seen.append(Seen(collection, effective(principal, standing)))
+                seen.append(self._shown(principal, collection, standing))
         return seen
 
     def collection(self, principal: Principal, id_or_alias: str) -> Seen:
@@ -210,11 +227,19 @@ class HubService:
         """Delete versions of one object."""
         seen = self._seen(principal, Action.DELETE, collection_id)
         self._must_exist(seen.collection, object_id)
-        await self._in_pool(self._delete, principal, seen.collection.id, object_id, filters)
+        await self._in_pool(self._delete, principal, seen.collection, object_id, filters)
 
     def _delete(
-        self, principal: Principal, collection_id: str, object_id: str, filters: Filters
+        self, principal: Principal, collection: Collection, object_id: str, filters: Filters
     ) -> None:
+        collection_id = collection.id
+        if collection.kind is Kind.CHANNEL:
+            wanted = Filters(
+                ids=frozenset({object_id}), versions=EVERY, spec_versions=SPEC_VERSIONS
+            )
+            stored = self._store.page(collection_id, wanted, 1)
+            bodies = [row.raw for row in stored.rows]
+            self._admission.check_deletion(principal, collection_id, bodies)
         removed = self._store.delete(
             collection_id, object_id, filters.versions, filters.spec_versions
         )
@@ -247,6 +272,32 @@ class HubService:
     async def _in_pool(self, work: Callable[..., T], *args: object) -> T:
         # Whatever writes goes here too: it may wait for the appender's transaction.
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    # -- logs ----------------------------------------------------------------------------------
+
+    def channel(self, principal: Principal, channel_id: str) -> Collection:
+        """The collection that carries a channel whose log the principal may read."""
+        found = self._admission.collection_of(channel_id)
+        if found is None or not self._logbook.kept:
+            raise HiddenError(_NO_SUCH_COLLECTION)
+        return self._seen(principal, Action.LOG, found).collection
+
+    async def checkpoint(self, principal: Principal, channel_id: str) -> str:
+        """The newest checkpoint of a channel's log, with the cosignatures that it has."""
+        collection = self.channel(principal, channel_id)
+        return (await self._cosigner.checkpoint(collection.id)).raw
+
+    async def inclusion(self, channel: Collection, index: int, size: int) -> list[bytes]:
+        """The audit path of a leaf; `channel` comes from `channel`."""
+        return await self._in_pool(self._logbook.inclusion, channel.id, index, size)
+
+    async def consistency(self, channel: Collection, old: int, new: int) -> list[bytes]:
+        """The consistency proof between two sizes, likewise."""
+        return await self._in_pool(self._logbook.consistency, channel.id, old, new)
+
+    async def entries(self, channel: Collection, first: int, end: int) -> list[bytes]:
+        """The digests of leaves, likewise."""
+        return await self._in_pool(self._logbook.entries, channel.id, first, end)
 
     # -- writing -------------------------------------------------------------------------------
 

@@ -18,8 +18,10 @@ from urllib.parse import urlencode
 import zstandard
 from starlette.types import Message
 
+from hub.channel.primitives.sign import NotePrivate
 from hub.server.app import create_app
 from hub.server.appender import Appender
+from hub.server.submission import Submit
 from hub.settings import HubSettings
 from hub.store.records import Kind, Org
 from hub.store.sqlite import SqliteStore
@@ -57,15 +59,14 @@ class House:
     path: Path
     settings: HubSettings = field(default_factory=HubSettings)
     appender: type[Appender] = Appender
+    log_key: NotePrivate | None = field(default_factory=lambda: NotePrivate(b"\x07" * 32))
+    submit: Submit | None = None
     rw: str = ""
 
     def __enter__(self) -> Self:
         self.store = SqliteStore.open(self.path / "hub.db")
-        writer = self.appender(self.store, self.settings.limits)
-        self.app = create_app(self.settings, self.store, appender=writer)
         self.runner = asyncio.Runner()
-        self._lifespan = self.app.router.lifespan_context(self.app)
-        self.runner.run(self._enter())
+        self._start()
         self.owner = self.store.create_org("owner")
         self.tokens = {"owner": self.store.create_token(self.owner.id).secret}
         self.orgs = {"owner": self.owner}
@@ -80,6 +81,23 @@ class House:
         self.runner.run(self._leave())
         self.runner.close()
         self.store.close()
+
+    def _start(self) -> None:
+        writer = self.appender(self.store, self.settings.limits)
+        self.app = create_app(
+            self.settings,
+            self.store,
+            appender=writer,
+            log_key=self.log_key,
+            submit=self.submit,
+        )
+        self._lifespan = self.app.router.lifespan_context(self.app)
+        self.runner.run(self._enter())
+
+    def restart(self) -> None:
+        """End the application and make another on the same store."""
+        self.runner.run(self._leave())
+        self._start()
 
     async def _enter(self) -> None:
         await self._lifespan.__aenter__()

@@ -91,6 +91,7 @@ def test_any_path_and_query(
         "collection_id": names[0] or house.rw,
         "object_id": names[1] or indicator(1)["id"],
         "status_id": names[2],
+        "channel_id": names[0],
     }
     check(house, method, route.path.format(**filled), query=query)
     filled["collection_id"] = house.rw

@@ -89,17 +89,18 @@ def charge(rule: Rule, usage: Usage | None, count: int, now: int) -> Usage:
         QuotaExceededError: it does not fit; nothing is charged.
     """
     before = _rolled(rule, usage, now)
-    left = _quota(rule, before)
-    if before.used + count > rule.day:
-        wait = before.day_start + DAY - now if count <= rule.day else None
-        text = f"{count} elements, and {left.left} of {rule.day} are left today"
-        raise QuotaExceededError(text, left, wait)
     over = before.spent + (count - rule.burst) * HOUR
-    if over > 0:
-        wait = -(-over // rule.burst) if count <= rule.burst else None
-        text = f"{count} elements at once, and {left.burst_left} of {rule.burst} are left just now"
-        raise QuotaExceededError(text, left, wait)
-    return Usage(before.day_start, before.used + count, before.spent + count * HOUR, before.at)
+    exhausted = before.used + count > rule.day
+    if not exhausted and over <= 0:
+        return Usage(before.day_start, before.used + count, before.spent + count * HOUR, before.at)
+    left = _quota(rule, before)
+    wait = max(before.at - now + -(-over // rule.burst), 0) if over > 0 else 0
+    text = f"{count} elements at once, and {left.burst_left} of {rule.burst} are left just now"
+    if exhausted:
+        wait = max(wait, left.resets - now)
+        text = f"{count} elements, and {left.left} of {rule.day} are left today"
+    fits = count <= rule.day and count <= rule.burst
+    raise QuotaExceededError(text, left, wait if fits else None)
 
 
 def _rolled(rule: Rule, usage: Usage | None, now: int) -> Usage:

@@ -184,6 +184,10 @@ class TrustedChannel:
         """Position and digest of the last message of a signing key, or None."""
         return self._ledger.chains.last(pub)
 
+    def card_of_key(self, pub: str) -> Card | None:
+        """The accepted card of a signing key, also one that lost its place."""
+        return self._ledger.roster.by_key.get(pub)
+
     def position(self, pub: str) -> tuple[int, str | None]:
         """`seq` and `prev` of the next message of a signing key."""
         return self._ledger.chains.position(pub)

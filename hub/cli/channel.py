@@ -11,6 +11,7 @@ import click
 from hub.channel.card import fingerprint_text, fingerprint_words
 from hub.cli.channel_account import account_command
 from hub.cli.channel_admission import approve_command, remove_command, revoke_command
+from hub.cli.channel_audit import audit_command
 from hub.cli.channel_custodians import custodians_command
 from hub.cli.channel_forget import forget_command
 from hub.cli.channel_leave import leave_command
@@ -235,6 +236,7 @@ def members_command(name: str, home: Path, passphrase_file: Path | None, as_json
 
 command.add_command(account_command)
 command.add_command(approve_command)
+command.add_command(audit_command)
 command.add_command(custodians_command)
 command.add_command(forget_command)
 command.add_command(log_command)

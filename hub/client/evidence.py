@@ -20,6 +20,7 @@ from hub.channel.evidence.proof import MAX_PROOF, Proof, SignedHeader
 from hub.channel.evidence.verify import verify
 from hub.channel.header import Message, MessageType, frame, parse_message
 from hub.channel.log.checkpoint import parse_checkpoint
+from hub.channel.log.tree import leaf_hash, root_of
 from hub.channel.manifest import parse_signed
 from hub.channel.primitives.hash import digest
 from hub.channel.verify import TrustedChannel
@@ -65,11 +66,13 @@ class Evidence:
     def split_view(
         self, key: str, notes: tuple[str, str], leaves: Sequence[bytes] = ()
     ) -> Path | None:
-        """Two checkpoints that no tree fits; `leaves` are the digests of the larger one."""
-        first, second = (parse_checkpoint(each).checkpoint.size for each in notes)
-        return self._write(
-            lambda: build.split_view(self.facts, key, notes, (first, second), leaves)
-        )
+        """Two checkpoints that no tree fits; `leaves` are what the hub shows as the larger one."""
+        first, second = (parse_checkpoint(each).checkpoint for each in notes)
+        large = max(first, second, key=lambda each: each.size)
+        whole = root_of(map(leaf_hash, leaves[: large.size])) == large.root
+        sizes = (first.size, second.size)
+        own = leaves if whole else ()
+        return self._write(lambda: build.split_view(self.facts, key, notes, sizes, own))
 
     def rollback(self, key: str, notes: tuple[str, str]) -> Path | None:
         """A later checkpoint of a smaller log."""
@@ -225,6 +228,22 @@ def kept(home: Path, channel_id: str | None = None) -> list[Path]:
     """The proof files of a home, or of one channel of it, by name."""
     prefix = "" if channel_id is None else channel_id[:16]
     return sorted((home / FOLDER).glob(f"{prefix}*.json"))
+
+
+def copy(path: Path, folder: Path) -> Path:
+    """Copy a proof file to another folder, mode 0600; what is there under its name is replaced.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    target = folder / path.name
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot be copied: {error.strerror}", where=str(target)) from error
+    write_private(target, data)
+    return target
 
 
 def check(path: Path, now: int) -> Finding:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from hub.channel.renewal import due
-from hub.client import requests
+from hub.client import evidence, requests
 from hub.client.aggregate import kind_of
 from hub.client.home import Home
 from hub.client.leaving import asking
@@ -128,6 +128,9 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         _raise(found, ATTENTION, text)
     if channel.standing == "owner" and channel.trusted is not None:
         _look_at_proposals(home, channel, found, now)
+    proofs = len(evidence.kept(home.path, channel.channel_id))
+    if proofs:
+        _raise(found, FINE, f"{proofs} proof files: stillwatch channel audit {channel.name}")
     if found.outbox:
         _raise(found, ATTENTION, f"{found.outbox} messages wait to be sent: stillwatch pull")
     if found.waiting:

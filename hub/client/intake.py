@@ -28,7 +28,7 @@ from hub.client.pulled import Pulled
 from hub.client.purges import Purges
 from hub.client.releases import Releases
 from hub.client.rows import ChannelRow, MessageRow
-from hub.client.signed import SignedMessages
+from hub.client.signed import MAX_FORGED, SignedMessages
 from hub.client.work import message_row, object_row, put_epoch
 from hub.errors import InputError, StillwatchError, VerificationError
 from hub.model.codec import Json
@@ -151,8 +151,8 @@ class Intake:
             self._refuse(message, error)
             return True
         except (InputError, VerificationError) as error:
-            self._signed.keep_forged(message)
             self._refuse(message, error)
+            self._prove_forged(message)
             return True
         if not accepted.duplicate:
             self._signed.keep(message)
@@ -336,6 +336,13 @@ class Intake:
             for alarm in self.trusted.alarms:
                 if alarm.digest == message.digest:
                     evidence.of_alarm(alarm, message)
+
+    def _prove_forged(self, message: Message) -> None:
+        """Keep some of what failed a check: the log may hold it."""
+        if self.trusted is not None and self.result.refused <= MAX_FORGED:
+            self._signed.keep_forged(message)
+            evidence = Evidence(self.home, self.channel, self.trusted, self.now)
+            evidence.forged(message.raw, message.header.pub, None)
 
     def _alarm(self, digest_: str, text: str) -> None:
         full = f"{self.channel.name}: {text}"

@@ -6,7 +6,8 @@ the newest 20,000, whose bodies go when their senders' next ones come, unless th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hub.channel.card import Card, parse_card
@@ -70,6 +71,15 @@ class SignedMessages:
         """The newest message of a signing key."""
         return self._one("publisher=? AND type<>'forged' ORDER BY seq DESC LIMIT 1", pub)
 
+    def items(self) -> Iterator[SignedHeader]:
+        """Every message that is kept by its header, in the order of its acceptance."""
+        rows = self._state.rows(
+            f"SELECT {_COLUMNS} FROM signed WHERE channel_id=? AND publisher IS NOT NULL"
+            " AND type<>'forged' ORDER BY position",
+            (self._channel,),
+        )
+        return map(_item, rows)
+
     def epoch(self, number: int) -> SignedHeader | None:
         """The message that began an epoch."""
         return self._one("type='epoch' AND epoch=? ORDER BY position LIMIT 1", number)
@@ -110,11 +120,7 @@ class SignedMessages:
             f"SELECT {_COLUMNS} FROM signed WHERE channel_id=? AND {where}",
             (self._channel, *values),
         )
-        if not rows:
-            return None
-        header, body_hash, signature, body = rows[0]
-        whole = None if body is None else bytes(body)
-        return SignedHeader(bytes(header), str(body_hash), bytes(signature), whole)
+        return _item(rows[0]) if rows else None
 
     def _put(self, message: Message, kind: str) -> None:
         header = message.header
@@ -143,3 +149,9 @@ class SignedMessages:
             " ORDER BY position DESC LIMIT 1 OFFSET ?)",
             (self._channel, *values, self._channel, *values, most),
         )
+
+
+def _item(row: sqlite3.Row) -> SignedHeader:
+    header, body_hash, signature, body = row
+    whole = None if body is None else bytes(body)
+    return SignedHeader(bytes(header), str(body_hash), bytes(signature), whole)

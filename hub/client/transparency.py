@@ -30,6 +30,7 @@ from hub.channel.verify import TrustedChannel
 from hub.client.answers import status_behind
 from hub.client.evidence import Evidence
 from hub.client.intake import Intake
+from hub.client.log_gaps import strange
 from hub.client.log_port import MAX_ENTRIES, ChannelLog
 from hub.client.log_state import Head, LogState
 from hub.client.pulled import Pulled
@@ -131,6 +132,9 @@ class Watch:
             if self._tell(UNLISTED, text, each.hex()):
                 leaves = self._leaves(signed)
                 self._show(self._proofs.unlisted(self._key, signed.raw, leaves, each.hex()))
+        for found in strange(self._proofs, self._log, self._key, signed):
+            if self._tell(found.kind, found.text, found.kind, found.digest):
+                self._show(found.proof)
 
     # -- the checkpoint --------------------------------------------------------------------------
 

@@ -110,11 +110,12 @@ def split_view(
         key: verifier key of the log.
         notes: the signed checkpoints.
         sizes: how many entries each has.
-        leaves: digests of the larger one, from 0; not needed if the sizes are the same.
+        leaves: digests of the larger one, from 0; none if the sizes are the same, or the hub did
+            not show them.
     """
     prefix = None
     small, large = sorted(sizes)
-    if small != large:
+    if small != large and leaves:
         hashes = [leaf_hash(each) for each in leaves[:large]]
         path = consistency_proof(LeafNodes(hashes), small, large)
         prefix = Prefix(root_of(hashes[:small]), tuple(path))
@@ -124,7 +125,7 @@ def split_view(
 
 def rollback(facts: Facts, key: str, notes: tuple[str, str]) -> Proof:
     """A later checkpoint of a smaller log."""
-    said = "The hub's log became smaller."
+    said = "The hub's log became smaller, or an older checkpoint of it was shown again."
     return replace(_of_log(facts, key, Kind.ROLLBACK, said), checkpoints=notes)
 
 
@@ -166,7 +167,7 @@ def withheld_leaves(
         leaves: digests of all of its entries.
         missing: positions of those that were not delivered; the first 64 are named.
     """
-    said = f"The hub's log holds {len(missing)} messages that it did not deliver."
+    said = "The hub did not deliver what its log holds."
     found = _inclusions(leaves, missing[:MAX_INCLUSIONS])
     return replace(_of_log(facts, key, Kind.WITHHELD, said), checkpoints=(note,), inclusions=found)
 

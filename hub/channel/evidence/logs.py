@@ -82,7 +82,8 @@ def split_view(case: Case) -> Shown:
         return Shown(first.accused, first.against, said)
     prefix = case.proof.prefix
     if prefix is None:
-        raise VerificationError("what the larger tree begins with is missing", where="prefix")
+        claimed = "That the hub could not show that the larger one continues the smaller one."
+        return Shown(first.accused, first.against, said, (claimed,))
     verify_consistency(old.size, prefix.root, new.size, new.root, prefix.path, where="prefix")
     if prefix.root == old.root:
         raise VerificationError("are consistent", where="checkpoints")
@@ -94,19 +95,21 @@ def split_view(case: Case) -> Shown:
 
 
 def rollback(case: Case) -> Shown:
-    """The log's key signed a smaller log later.
+    """The log's key signed a smaller log later, or an older checkpoint was shown again.
 
     Raises:
-        VerificationError: it did not.
+        VerificationError: both are of one size.
     """
-    first, second = sorted(_pair(case), key=lambda each: each.checkpoint.time)
-    if first.checkpoint.time == second.checkpoint.time:
-        raise VerificationError("are of one second", where="checkpoints")
-    if second.checkpoint.size >= first.checkpoint.size:
-        raise VerificationError("the later one is not smaller", where="checkpoints")
-    lost = first.checkpoint.size - second.checkpoint.size
-    also = f"The later one is {lost} messages shorter: a log only grows."
-    return Shown(first.accused, first.against, (first.said, second.said, also))
+    small, large = sorted(_pair(case), key=lambda each: each.checkpoint.size)
+    lost = large.checkpoint.size - small.checkpoint.size
+    if not lost:
+        raise VerificationError("are of one size", where="checkpoints")
+    said = (large.said, small.said)
+    if small.checkpoint.time <= large.checkpoint.time:
+        claimed = "That the hub showed the smaller one after the larger one."
+        return Shown(large.accused, large.against, said, (claimed,))
+    also = f"The smaller one, {lost} messages short, is the later one: a log only grows."
+    return Shown(large.accused, large.against, (*said, also))
 
 
 def gap(case: Case) -> Shown:
@@ -142,7 +145,7 @@ def withheld(case: Case) -> Shown:
     Raises:
         VerificationError: nothing commits to them.
     """
-    if case.proof.checkpoints and case.proof.inclusions:
+    if case.proof.checkpoints and not case.messages:
         return _withheld_leaves(case)
     signed = _first(case)
     if signed.header.cp is not None and case.proof.checkpoints:
@@ -225,6 +228,9 @@ def _withheld_leaves(case: Case) -> Shown:
     found = pinned(case, case.proof.checkpoints[0])
     for each in case.proof.inclusions:
         _included(found, each.index, each.digest, each.path)
+    if not case.proof.inclusions:
+        claimed = ("That the hub did not show the entries of its log.",)
+        return Shown(found.accused, found.against, (found.said,), claimed)
     listed = ", ".join(f"{each.digest[:16]}… as {each.index}" for each in case.proof.inclusions)
     proven = (found.said, f"The log holds these messages: {listed}.")
     claimed = ("That the hub did not deliver them; showing them refutes this.",)

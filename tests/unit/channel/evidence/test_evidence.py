@@ -61,6 +61,9 @@ def test_a_larger_log_with_another_beginning_is_a_split_view() -> None:
         found = shown(build.split_view(World().facts, KEY, notes, (small, len(large)), large))
         assert found.conclusive
         assert any("not that of the smaller one" in said for said in found.proven)
+        # Where the hub did not show the entries, it can still show that they fit.
+        found = shown(build.split_view(World().facts, KEY, notes, (small, len(large)), []))
+        assert not found.conclusive
 
 
 def test_a_log_that_grew_is_no_split_view() -> None:
@@ -79,11 +82,15 @@ def test_a_smaller_log_later_is_a_rollback() -> None:
     notes = (note(leaves, NOW + 100), note(leaves[:6], NOW + 101))
     found = shown(build.rollback(World().facts, KEY, notes))
     assert found.conclusive
-    assert "3 messages shorter" in found.proven[-1]
+    assert "3 messages short" in found.proven[-1]
+    # An older checkpoint that is shown again contradicts nothing by itself.
     for first, second in ((100, 100), (101, 100)):
         notes = (note(leaves, NOW + first), note(leaves[:6], NOW + second))
-        with pytest.raises(VerificationError, match=r"one second|not smaller"):
-            build.finish(build.rollback(World().facts, KEY, notes))
+        found = shown(build.rollback(World().facts, KEY, notes))
+        assert not found.conclusive
+    notes = (note(leaves), note(leaves))
+    with pytest.raises(VerificationError, match="one size"):
+        build.finish(build.rollback(World().facts, KEY, notes))
 
 
 def test_a_log_without_the_predecessor_of_what_it_holds_is_a_gap() -> None:
@@ -121,6 +128,8 @@ def test_what_was_withheld_is_named_and_not_delivering_it_is_a_claim() -> None:
     assert not found.conclusive
     assert all(leaves[index].hex()[:16] in found.proven[1] for index in (2, 10))
     assert "did not deliver" in found.claimed[0]
+    found = shown(build.withheld_leaves(World().facts, KEY, note(leaves), leaves, []))
+    assert found.claimed == ("That the hub did not show the entries of its log.",)
 
 
 def test_a_citation_of_a_larger_log_is_one_members_word_unless_the_smaller_is_later() -> None:
@@ -336,7 +345,7 @@ def _changed(change: Callable[[dict[str, Any]], object]) -> bytes:
         (lambda v: v["accused"].update(party="server", id=None), "another party"),
         (lambda v: v.update(made=NOW + 10_000), "future"),
         (lambda v: v.update(v=2), "version of proof files"),
-        (lambda v: v.update(kind="split-view"), "prefix"),
+        (lambda v: v.update(kind="gap"), "one checkpoint"),
         (lambda v: v.update(manifests=[]), "genesis"),
         (lambda v: v.update(extra=1), "unknown"),
         (lambda v: v.update(statement="\x1b[2J"), "printable"),

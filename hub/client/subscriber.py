@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from hub.channel.manifest import Role
 from hub.channel.seal import seal_heartbeat
+from hub.channel.verify import NotYetError, TrustedChannel
 from hub.client import floor, requests
 from hub.client.answers import status_behind
 from hub.client.home import Home
@@ -98,7 +99,8 @@ def pull_channel(
         waited = _waiting(desk.home, channel)
         added_after = _added_after(desk.home, channel)
         _read(desk, channel, collection, added_after, watch, result, advance)
-        if channel.cursor is not None and _waiting(desk.home, channel) - waited:
+        news = _waiting(desk.home, channel) - waited
+        if channel.cursor is not None and (news or _lacks_epoch(desk.home, channel)):
             # What is missing may have been kept from us when it was its turn, and be there now.
             _read(desk, channel, collection, None, watch, result, advance)
     except AccessError as error:
@@ -152,6 +154,16 @@ def _read(
 
 def _waiting(home: Home, channel: ChannelRow) -> set[str]:
     return {row.digest for row in home.state.kept(channel.channel_id, "waiting")}
+
+
+def _lacks_epoch(home: Home, channel: ChannelRow) -> bool:
+    """Whether the manifest's readers have no epoch yet: owners send both at once."""
+    trusted = home.state.channel(channel.channel_id).trusted
+    try:
+        # Age is another matter: an old epoch is all that there is.
+        return trusted is not None and TrustedChannel.restore(trusted).needs_epoch(0) is not None
+    except NotYetError:
+        return True
 
 
 def refresh(desk: Desk, channel: ChannelRow, news: Pulled | None = None) -> ChannelRow:

@@ -21,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from hub.channel.log.checkpoint import cosigned_at, parse_checkpoint
-from hub.channel.log.note import KeyType, SignatureLine, add_lines, parse_key
+from hub.channel.log.checkpoint import cosigned_at
+from hub.channel.log.note import KeyType, SignatureLine, add_lines, parse_key, parse_note
 from hub.channel.manifest import Manifest
 from hub.channel.policy import Witnesses
 from hub.errors import InputError, StillwatchError, VerificationError
@@ -245,7 +245,7 @@ class Cosigner:
             key = parse_key(text, KeyType.WITNESS)
             for line in (one for one in current.lines if one.is_of(key)):
                 with contextlib.suppress(InputError, VerificationError):
-                    cosigned_at(parse_checkpoint(add_lines(current.signed.raw, [line])), key)
+                    cosigned_at(parse_note(add_lines(current.signed.raw, [line])), key)
                     raw, count = add_lines(raw, [line]), count + 1
                     break
         quorum = count >= asked.quorum

@@ -53,17 +53,16 @@ class _Replay:
             if self.channel is None:
                 self.channel = TrustedChannel.from_genesis(raw, owner_roots=None, now=then)
                 return
-            kind = self._accept(self.channel, raw, then)
+            taken = self._accept(self.channel, raw, then)
         except (InputError, VerificationError) as error:
             self._warn(error)
             return
-        if kind is None:
+        if not taken:
             self._waiting.append((raw, then))
-            # The first one tells that something is missing; a card may have been what was needed.
+            # The first tells that something is missing. What then still waits needs a tombstone
+            # whose card comes later: its turn is at the end.
             if len(self._waiting) == 1:
                 self._retry(self.channel)
-        elif kind is MessageType.CARD and self._waiting:
-            self._retry(self.channel)
 
     def end(self) -> None:
         """Try what still waits once more, and say what fails."""
@@ -72,19 +71,20 @@ class _Replay:
         for _ in self._waiting:
             self._warn(NotYetError("something before it is missing"))
 
-    def _accept(self, channel: TrustedChannel, raw: bytes, then: int) -> MessageType | None:
-        """The type of a message that was taken; None for one that must wait."""
+    def _accept(self, channel: TrustedChannel, raw: bytes, then: int) -> bool:
+        """Whether a message was taken; one that must wait was not."""
         try:
-            return channel.accept(raw, now=then).message.header.t
+            channel.accept(raw, now=then)
         except NotYetError:
-            return None
+            return False
+        return True
 
     def _retry(self, channel: TrustedChannel) -> None:
         self._learn_deletions(channel)
         waiting, self._waiting = self._waiting, []
         for raw, then in waiting:
             try:
-                if self._accept(channel, raw, then) is None:
+                if not self._accept(channel, raw, then):
                     self._waiting.append((raw, then))
             except (InputError, VerificationError) as error:
                 self._warn(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from hub.cli.match_inputs import expand, parse_moment
 from hub.cli.match_output import check_output, match_sink
 from hub.cli.match_progress import byte_progress
 from hub.cli.match_run import open_logs
+from hub.cli.match_tagging import Asking, dry_run_document, tagging_of
 from hub.cli.match_words import plain
 from hub.cli.match_work import Window
-from hub.cli.options import home_options, json_option
+from hub.cli.options import home_options, json_option, load_home, print_json
 from hub.cli.pass_options import (
     LOG_EPILOG,
     TABLE_EPILOG,
@@ -31,6 +33,7 @@ from hub.cli.pass_options import (
     out_option,
     window_options,
 )
+from hub.client.home import Home
 from hub.errors import InputError
 from hub.match.cluster import ClusterDetector
 
@@ -59,6 +62,8 @@ def command(
     accounts: Path | None,
     accounts_map: tuple[str, ...],
     region: str | None,
+    offline: bool,
+    dry_run: bool,
     bundles: tuple[Path, ...],
     out: Path | None,
     show_values: bool,
@@ -82,8 +87,8 @@ def command(
     tie its accounts, no single organisation answers for them, and it has something to itself.
 
     Indicators are not needed; the accounts that they hit seed clusters and lower their bar, and
-    patterns about windows (behaviour.*) are judged for each cluster's days. Nothing leaves this
-    machine.
+    patterns about windows (behaviour.*) are judged for each cluster's days. Of the traffic nothing
+    leaves this machine; about oblivious indicators custodians are asked as by `stillwatch match`.
 
     Exit codes: 0 whether or not there are clusters (1 with --fail-on-match), 2 for bad input, after
     the report if a log is damaged or no line of any could be read.
@@ -99,8 +104,21 @@ def command(
         ParameterSource.COMMANDLINE,
         ParameterSource.ENVIRONMENT,
     )
-    seeds = read_seeds(bundles, home, passphrase_file, named=named)
-    table = read_accounts(accounts, accounts_map, region, seeds.keys)
+    asking = Asking(offline, dry_run)
+    with contextlib.ExitStack() as stack:
+        unlocked = None
+        # Without a name the home is read only where there are no bundles, and only if it is one.
+        if named or (not bundles and Home.exists(home)):
+            unlocked = stack.enter_context(load_home(home, passphrase_file))
+        seeds = read_seeds(bundles, unlocked)
+        tagging = tagging_of(unlocked, seeds.indicators.buckets, asking)
+        table = read_accounts(
+            accounts, accounts_map, region, seeds.keys, tagging=tagging, asking=asking
+        )
+    if dry_run:
+        if as_json:
+            print_json(dry_run_document(tagging))
+        return
     detector = ClusterDetector(show_values=show_values)
     total = sum(reader.bytes_total for _, reader in opened)
     with byte_progress(total) as progress:
@@ -111,7 +129,10 @@ def command(
     with match_sink(out, FINDING_SCHEMA) as sink:
         sink.write(report.rows())
     if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+        told = report.to_json()
+        if tagging is not None and table is not None:
+            told["oblivious"] = tagging.asked.to_json()
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         show(report, limit_examples)
         if out is not None:

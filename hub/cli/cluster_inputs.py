@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from hub.cli.match_inputs import Indicators, bundle_objects, compile_indicators
-from hub.cli.options import load_home
 from hub.client.home import Home
 from hub.errors import InputError
 from hub.fingerprint.tokens import SECRET_BYTES, FingerprintKey
@@ -38,31 +36,24 @@ class Seeds:
     keys: list[FingerprintKey] = field(repr=False)
 
 
-def read_seeds(
-    bundles: Sequence[Path], home: Path, passphrase_file: Path | None, *, named: bool
-) -> Seeds:
+def read_seeds(bundles: Sequence[Path], home: Home | None) -> Seeds:
     """Read indicators; without any, and without a home, clusters are found all the same.
 
-    Args:
-        named: whether the operator named the home; else it is read only without bundles, and only
-            if there is one.
     Raises:
-        InputError: a bundle without indicators, or a home that was named and is none.
+        InputError: a bundle without indicators.
     """
     patterns: dict[str, WindowPattern] = {}
     keys: list[FingerprintKey] = []
-    with contextlib.ExitStack() as stack:
-        objects: list[Iterable[Json]] = [bundle_objects(bundles)]
-        if named or (not bundles and Home.exists(home)):
-            opened = stack.enter_context(load_home(home, passphrase_file))
-            keys = opened.fingerprint_keys()
-            objects.append(opened.indicator_objects())
-        try:
-            indicators = compile_indicators(_noted(objects, patterns), keys)
-        except InputError:
-            if bundles:
-                raise
-            indicators = Indicators(IndicatorIndex.build([]))
+    objects: list[Iterable[Json]] = [bundle_objects(bundles)]
+    if home is not None:
+        keys = home.fingerprint_keys()
+        objects.append(home.indicator_objects())
+    try:
+        indicators = compile_indicators(_noted(objects, patterns), keys)
+    except InputError:
+        if bundles:
+            raise
+        indicators = Indicators(IndicatorIndex.build([]))
     # Tokens only join here: without a channel's keys, one that nobody else has will do.
     return Seeds(indicators, patterns, keys or [_passing_key()])
 

@@ -19,6 +19,7 @@ from hub.cli.match_inputs import Indicators, bundle_objects, compile_indicators,
 from hub.cli.match_missing import needs
 from hub.cli.match_output import MatchSink, check_output, match_sink
 from hub.cli.match_report import MatchReport
+from hub.cli.match_tagging import Asking, dry_run_document, tagging_of
 from hub.cli.match_view import campaign_panel, report_console
 from hub.cli.match_words import counted, plain
 from hub.cli.options import home_options, json_option, load_home, print_json
@@ -30,6 +31,8 @@ from hub.cli.pass_options import (
     window_options,
 )
 from hub.cli.progress import Advance, progress
+from hub.client.home import Home
+from hub.client.tagging import Tagging
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.hunt.hunted import Hunted, Versions
@@ -39,6 +42,7 @@ from hub.hunt.store import EventStore
 from hub.match.limits import StateReport
 from hub.match.plan import ALWAYS, NEVER, microseconds
 from hub.match.schema import LAYERS
+from hub.model.buckets import Buckets, bucket_of
 from hub.model.codec import Json
 from hub.traffic.accounts import AccountTable
 from hub.traffic.memory import use_lean_allocator
@@ -62,6 +66,7 @@ class _Hunt:
     accounts: AccountTable | None
     window: Window
     show_values: bool
+    tagging: Tagging | None = None
     passes: list[dict[str, int]] = field(default_factory=list)
     not_answerable: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     report: MatchReport | None = None
@@ -75,6 +80,15 @@ class _Hunt:
     def blind(self) -> frozenset[str]:
         """The indicators that nothing in the store can answer."""
         return frozenset(one for ids in self.not_answerable.values() for one in ids)
+
+    @property
+    def unasked(self) -> frozenset[str]:
+        """Oblivious indicators that may mean customers whose tokens are not known yet."""
+        left = self.tagging.incomplete if self.tagging is not None else ()
+        places = ((str(one["id"]), bucket_of(one)) for one in self.objects()) if left else ()
+        return frozenset(
+            name for name, place in places if place and (place.kind, place.key_id) in left
+        )
 
     def compiled(self, ids: frozenset[str]) -> Indicators:
         """Some of the indicators, with everything that is no indicator."""
@@ -106,6 +120,8 @@ def command(
     accounts: Path | None,
     accounts_map: tuple[str, ...],
     region: str | None,
+    offline: bool,
+    dry_run: bool,
     bundles: tuple[Path, ...],
     everything: bool,
     out: Path | None,
@@ -138,9 +154,19 @@ def command(
         ParameterSource.ENVIRONMENT,
     )
     events = open_store(store, home)
-    objects, keys = _indicators(bundles, (home, passphrase_file) if use_home else None)
-    table = read_accounts(accounts, accounts_map, region, keys)
-    hunt = _Hunt(objects, keys, table, window, show_values)
+    unlocked = ctx.with_resource(load_home(home, passphrase_file)) if use_home else None
+    objects, keys = _indicators(bundles, unlocked)
+    buckets = Buckets(datetime.now(UTC))
+    for one in objects():
+        buckets.add(one)
+    asking = Asking(offline, dry_run)
+    tagging = tagging_of(unlocked, buckets, asking)
+    table = read_accounts(accounts, accounts_map, region, keys, tagging=tagging, asking=asking)
+    if dry_run:
+        if as_json:
+            print_json(dry_run_document(tagging))
+        return
+    hunt = _Hunt(objects, keys, table, window, show_values, tagging)
     with events.locked():
         events.expire(datetime.now(UTC))
         versions = Versions.of(objects())
@@ -150,7 +176,8 @@ def command(
             with match_sink(out) as sink:
                 _run(hunt, events, due, sink, jobs)
         if due and (since, until) == (None, None):
-            hunted.note(versions.without(hunt.blind), events.catalogue.generation)
+            answered = versions.without(hunt.blind | hunt.unasked)
+            hunted.note(answered, events.catalogue.generation)
             hunted.save(events.path)
     if as_json:
         print_json(_document(hunt, events, limit_examples))
@@ -174,12 +201,9 @@ def _window(since: str | None, until: str | None) -> Window:
 
 
 def _indicators(
-    bundles: tuple[Path, ...], at: tuple[Path, Path | None] | None
+    bundles: tuple[Path, ...], opened: Home | None
 ) -> tuple[Objects, list[FingerprintKey]]:
     """All objects of the bundles and, where one is used, of the home."""
-    opened = None if at is None else load_home(*at)
-    if opened is not None:
-        click.get_current_context().call_on_close(opened.close)
 
     def objects() -> Iterator[Json]:
         yield from bundle_objects(bundles)
@@ -258,6 +282,7 @@ def _document(hunt: _Hunt, events: EventStore, examples: int) -> dict[str, Any]:
             {"paths": list(paths), "count": len(ids), "examples": ids[:examples]}
             for paths, ids in hunt.not_answerable.items()
         ],
+        "oblivious": hunt.tagging.asked.to_json() if hunt.tagging and hunt.accounts else None,
         "several_exchanges": match_limits.to_json(report.followed if report else StateReport()),
         "tests_of_every_exchange": report.indicators.index.scans if report else 0,
         "unusable": [

@@ -26,10 +26,11 @@ from hub.cli.match_output import check_output, match_sink
 from hub.cli.match_progress import byte_progress
 from hub.cli.match_report import MatchReport
 from hub.cli.match_run import Pass, limits_for, open_logs
+from hub.cli.match_tagging import Asking, dry_run_document, tagging_of
 from hub.cli.match_view import report_console, show
 from hub.cli.match_words import plain
 from hub.cli.match_work import Matching, Window
-from hub.cli.options import home_options, json_option, load_home
+from hub.cli.options import home_options, json_option, load_home, print_json
 from hub.cli.pass_options import (
     LOG_EPILOG,
     TABLE_EPILOG,
@@ -40,9 +41,10 @@ from hub.cli.pass_options import (
     out_option,
     window_options,
 )
+from hub.client.home import Home
 from hub.client.plan import PlanFile
+from hub.client.tagging import Tagging
 from hub.errors import InputError
-from hub.fingerprint.tokens import FingerprintKey
 from hub.match.run import Run
 from hub.model.codec import Json
 from hub.traffic.memory import use_lean_allocator
@@ -83,6 +85,8 @@ def command(
     accounts: Path | None,
     accounts_map: tuple[str, ...],
     region: str | None,
+    offline: bool,
+    dry_run: bool,
     bundles: tuple[Path, ...],
     out: Path | None,
     show_values: bool,
@@ -106,7 +110,9 @@ def command(
     two or more layers are evidence. It also says which layers each source could show, so that "no
     match" is not read as "no abuse", and counts every line that could not be read.
 
-    Nothing leaves this machine: report sightings with `stillwatch report`.
+    Of the traffic nothing leaves this machine: report sightings with `stillwatch report`. Where
+    indicators are oblivious, two custodians are asked about those customers' identifiers whose
+    bucket occurs, each blinded so that they learn nothing of it; what they said is kept.
 
     Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input, after
     the report if a log is damaged or no line of any could be read.
@@ -123,8 +129,18 @@ def command(
         click.core.ParameterSource.COMMANDLINE,
         click.core.ParameterSource.ENVIRONMENT,
     )
-    indicators = _indicators(bundles, (home, passphrase_file) if use_home else None)
-    table = read_accounts(accounts, accounts_map, region, indicators.keys)
+    asking = Asking(offline, dry_run)
+    with contextlib.ExitStack() as stack:
+        unlocked = stack.enter_context(load_home(home, passphrase_file)) if use_home else None
+        indicators = _indicators(bundles, unlocked)
+        tagging = tagging_of(unlocked, indicators.buckets, asking)
+        table = read_accounts(
+            accounts, accounts_map, region, indicators.keys, tagging=tagging, asking=asking
+        )
+    if dry_run:
+        if as_json:
+            print_json(dry_run_document(tagging))
+        return
     index = indicators.index
     report = MatchReport(indicators)
     report.unread = unread
@@ -133,7 +149,8 @@ def command(
     journal = None
     if resume is not None:
         terms = (log_format, sorted(mapping.items()), since, until, limit_examples, show_values)
-        journal = Journal(resume, terms_of(index, accounts, (*terms, accounts_map, region)))
+        tokens = tagging.digest if tagging is not None else ""
+        journal = Journal(resume, terms_of(index, accounts, (*terms, accounts_map, region, tokens)))
     run = Run(index, limits_for(opened), explained.trails if explained else None)
     matching = Matching(run, table, window, show_values, keep=explained is not None)
     total = sum(reader.bytes_total for _, reader in opened)
@@ -141,7 +158,7 @@ def command(
         Pass(index, matching, report, sink, progress, jobs, explained, journal)(opened)
     if journal is not None:
         journal.clear()
-    _tell(report, explained, out, limit_examples, as_json=as_json)
+    _tell(report, explained, out, limit_examples, tagging, as_json=as_json)
     _check_read(report)
     if fail_on_match and report.matched:
         ctx.exit(_FOUND)
@@ -152,11 +169,14 @@ def _tell(
     explained: Explained | None,
     out: Path | None,
     examples: int,
+    tagging: Tagging | None,
     *,
     as_json: bool,
 ) -> None:
     if as_json:
         told = report.to_json(examples) | (explained.to_json() if explained else {})
+        if tagging is not None and report.customer_table:
+            told["oblivious"] = tagging.asked.to_json()
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
     if explained is not None:
@@ -188,17 +208,13 @@ def _check_read(report: MatchReport) -> None:
         )
 
 
-def _indicators(bundles: Sequence[Path], at: tuple[Path, Path | None] | None) -> Indicators:
+def _indicators(bundles: Sequence[Path], home: Home | None) -> Indicators:
     """Indicators of the bundles and, where one is used, of the home."""
-    with contextlib.ExitStack() as stack:
-        parts: list[Callable[[], Iterable[Json]]] = [partial(bundle_objects, bundles)]
-        keys: list[FingerprintKey] = []
-        if at is None:
-            return compile_indicators(_chained(parts), keys)
-        home = stack.enter_context(load_home(*at))
-        keys = home.fingerprint_keys()
-        parts.append(home.indicator_objects)
-        return compile_or_load(partial(_chained, parts), keys, PlanFile(home.path))
+    parts: list[Callable[[], Iterable[Json]]] = [partial(bundle_objects, bundles)]
+    if home is None:
+        return compile_indicators(_chained(parts), [])
+    parts.append(home.indicator_objects)
+    return compile_or_load(partial(_chained, parts), home.fingerprint_keys(), PlanFile(home.path))
 
 
 def _chained(parts: Iterable[Callable[[], Iterable[Json]]]) -> Iterator[Json]:

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 import click
 
 from hub.cli.mapping import accounts_mapping
+from hub.cli.match_tagging import Asking, tell
 from hub.cli.match_words import plain
 from hub.cli.region import region_option
+from hub.client.tagging import Tagging
 from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.traffic.accounts import AccountTable
@@ -19,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def accounts_options(command: F) -> F:
-    """`--accounts`, `--accounts-map` and `--phone-region`: what `read_accounts` needs."""
+    """`--accounts`, `--accounts-map`, `--phone-region`, `--offline`, `--dry-run`."""
     table = click.option(
         "--accounts",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -32,22 +34,48 @@ def accounts_options(command: F) -> F:
         metavar="OURS=THEIRS,...",
         help="Column names of the customer table, such as account_id=id,email=mail.",
     )
-    return table(mapping(region_option(command)))
+    offline = click.option(
+        "--offline",
+        is_flag=True,
+        help="Ask no custodian: of oblivious tokens only those that are kept are matched.",
+    )
+    dry_run = click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Read the customer table, say what custodians would be asked, and stop.",
+    )
+    return table(mapping(region_option(offline(dry_run(command)))))
 
 
 def read_accounts(
-    path: Path | None, maps: Sequence[str], region: str | None, keys: Sequence[FingerprintKey]
+    path: Path | None,
+    maps: Sequence[str],
+    region: str | None,
+    keys: Sequence[FingerprintKey],
+    *,
+    tagging: Tagging | None = None,
+    asking: Asking | None = None,
 ) -> AccountTable | None:
     """Read the customer table, if one is named, and tell what of it cannot be used.
 
+    Args:
+        tagging: asks custodians for the tokens of oblivious indicators.
+        asking: what it may do.
     Raises:
         InputError: it cannot be read, or there is a mapping and no table.
     """
+    asking = asking or Asking()
     if path is None:
+        if asking.dry_run:
+            raise InputError("there is no customer table to ask about", where="--dry-run")
         if maps:
             raise InputError("there is no customer table to map", where="--accounts-map")
         return None
-    table = AccountTable.read(path, accounts_mapping(maps) or None, keys=keys, region=region)
+    table = AccountTable.read(
+        path, accounts_mapping(maps) or None, keys=keys, region=region, tagging=tagging
+    )
+    if tagging is not None:
+        tell(tagging.asked, asking)
     if not keys:
         click.echo(
             "stillwatch: there are no fingerprint keys here, so customers cannot be compared by "

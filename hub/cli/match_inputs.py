@@ -15,6 +15,7 @@ from hub.errors import InputError
 from hub.fingerprint.tokens import FingerprintKey
 from hub.match.engine import IndicatorIndex
 from hub.model import codec, identifiers
+from hub.model.buckets import Buckets
 from hub.model.codec import Json
 from hub.traffic import times
 
@@ -96,6 +97,7 @@ class Indicators:
         windows: validity of each indicator in use, UTC microseconds, open ends as extremes.
         revoked: how many indicators were left out because they were revoked.
         keys: live fingerprint keys, for the customer table.
+        buckets: those of oblivious indicators, for the customer table.
     """
 
     index: IndicatorIndex
@@ -103,6 +105,7 @@ class Indicators:
     windows: list[tuple[int, int]] = field(default_factory=list)
     revoked: int = 0
     keys: list[FingerprintKey] = field(default_factory=list)
+    buckets: Buckets = field(default_factory=lambda: Buckets(datetime.now(UTC)))
 
 
 _FOREVER: Final = 2**62
@@ -115,6 +118,7 @@ class _Noted:
         self._names: dict[str, str] = {}
         self._windows: list[tuple[int, int]] = []
         self._revoked = 0
+        self._buckets = Buckets(datetime.now(UTC))
 
     def passing(self, objects: Iterable[Json]) -> Iterator[Json]:
         """The same objects."""
@@ -128,6 +132,7 @@ class _Noted:
                 else:
                     window = (_when(item, "valid_from", 0), _when(item, "valid_until", 1))
                     self._windows.append(window)
+                    self._buckets.add(item)
                     # Most are called after their kind: one text for all of a kind.
                     self._names[str(item.get("id"))] = sys.intern(str(item.get("name", "")))
             yield item
@@ -141,7 +146,9 @@ class _Noted:
                 hint="stillwatch pull, or --indicators BUNDLE; a liaison gets none, see "
                 "stillwatch campaign list",
             )
-        return Indicators(index, self._names, self._windows, self._revoked, list(keys))
+        return Indicators(
+            index, self._names, self._windows, self._revoked, list(keys), self._buckets
+        )
 
 
 def compile_indicators(objects: Iterable[Json], keys: Sequence[FingerprintKey]) -> Indicators:

@@ -57,6 +57,7 @@ def evaluate(
         QuotaError: a custodian's quota is used up.
         TransportError: a custodian cannot be reached, or answers outside its protocol.
         VerificationError: a custodian answers with another key, or something was altered.
+        GoneError: a custodian's key has expired or was destroyed.
         ConflictError, AccessError: a custodian refuses.
         What was evaluated until then is kept in any case.
     """
@@ -70,6 +71,9 @@ def evaluate(
     todo = known.missing(values)
     if not todo:
         return 0
+    for custodian in known.custodians:
+        if custodian.expires <= desk.clock():
+            raise _gone(custodian, "it has expired")
     with _Asking(desk, channel, known, reach, sleep) as asking:
         done, size = 0, MAX_BATCH
         while done < len(todo):
@@ -90,6 +94,10 @@ def _telling(error: StillwatchError, done: int, total: int) -> StillwatchError:
     said = f"{error.message}; {done:,} of {total:,} identifiers were evaluated before"
     hint = f"{error.hint}; {_KEPT}" if error.hint else _KEPT
     return type(error)(said, where=error.where, hint=hint)
+
+
+class GoneError(ConflictError):
+    """A custodian's key has expired or was destroyed: only kept tokens match."""
 
 
 class _SmallerError(Exception):
@@ -231,14 +239,18 @@ def _refused(custodian: Custodian, refusal: Refusal, size: int) -> Exception:
     if refusal.code == "unavailable":
         return TransportError(f"cannot evaluate now: {said}", where=where, hint=refusal.hint)
     if refusal.code in ("destroyed", "expired"):
-        return ConflictError(
-            f"its key for {custodian.key_id} is gone: {said}",
-            where=where,
-            hint="an owner makes a new fingerprint key and states custodians for it",
-        )
+        return _gone(custodian, said)
     if refusal.code in ("not-a-reader", "not-verified"):
         return AccessError(f"does not evaluate for this member: {said}", where=where)
     return ConflictError(f"refuses ({refusal.code}): {said}", where=where, hint=refusal.hint)
+
+
+def _gone(custodian: Custodian, said: str) -> GoneError:
+    return GoneError(
+        f"its key for {custodian.key_id} is gone: {said}",
+        where=_name(custodian),
+        hint="new tokens need a new fingerprint key and custodians that an owner states for it",
+    )
 
 
 def _exhausted(custodian: Custodian, refusal: Refusal, size: int) -> Exception:

@@ -8,12 +8,14 @@ Source: schemas/channel-v1.md, "Fingerprint keys".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from hub.errors import InputError
 from hub.model.codec import Json
 from hub.model.extension import INDICATOR_CONTROLS
 from hub.model.fields import MAX_BUCKET_BITS, MIN_BUCKET_BITS, IndicatorControls, decode
+from hub.model.identifiers import parse_timestamp
 from hub.model.selectors import TOKEN_INDICATORS
 
 MARGIN_BITS: Final = 4
@@ -80,3 +82,51 @@ def bucket_of(indicator: Json) -> Bucket | None:
     if kind is None or found.key_id is None or found.bucket_bits is None or found.bucket is None:
         return None
     return Bucket(kind, found.key_id, found.bucket_bits, found.bucket)
+
+
+class Buckets:
+    """The buckets of all indicators at hand, to look identifiers up in.
+
+    Args:
+        now: an indicator that has expired by then, or was revoked, is not live.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._found: dict[tuple[str, str], dict[int, dict[int, bool]]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._found)
+
+    def add(self, indicator: Json) -> None:
+        """Take the bucket of an indicator, if it has one."""
+        place = bucket_of(indicator)
+        if place is None or indicator.get("revoked") is True:
+            return
+        try:
+            live = parse_timestamp(str(indicator.get("valid_until"))) > self._now
+        except InputError:
+            return
+        numbers = self._found.setdefault((place.kind, place.key_id), {})
+        known = numbers.setdefault(place.bits, {})
+        known[place.number] = live or known.get(place.number, False)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Kind and fingerprint key id of everything that was added, each pair once."""
+        return sorted(self._found)
+
+    def live(self, kind: str, key_id: str, number: int) -> bool | None:
+        """Whether a live indicator names the bucket of an identifier.
+
+        Args:
+            number: the identifier's bucket of `MAX_BUCKET_BITS` bits.
+        Returns:
+            False where only expired ones do, None where none does.
+        """
+        found: bool | None = None
+        for bits, numbers in self._found.get((kind, key_id), {}).items():
+            live = numbers.get(number >> (MAX_BUCKET_BITS - bits))
+            if live is not None:
+                found = live or bool(found)
+        return found

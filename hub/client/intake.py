@@ -180,6 +180,7 @@ class Intake:
             )
             if trusted.channel != self.channel.channel_id:
                 raise VerificationError("this is the beginning of another channel")
+            self._signed.keep(message)
             self.trusted = trusted
         return self.trusted.accept(message.raw, now=self.now)
 

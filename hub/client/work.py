@@ -105,8 +105,7 @@ class Sealed:
             for raw, accepted in self._messages:
                 state.enqueue(self.channel.channel_id, CHANNEL, digest(raw), raw, tlp, self.now)
                 state.put_message(message_row(self.channel, accepted, self.now))
-                if not accepted.duplicate:
-                    SignedMessages(state, self.channel.channel_id).keep(accepted.message)
+                SignedMessages(state, self.channel.channel_id).keep(accepted.message)
             for row in self._objects:
                 if row.revoked:
                     Purges(state).take(row)

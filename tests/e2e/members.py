@@ -102,6 +102,12 @@ def serve(work: Work) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
         )
+    wait_until_ready(work, process)
+    return process
+
+
+def wait_until_ready(work: Work, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a hub process answers at the port."""
     deadline = time.monotonic() + 60
     while True:
         assert process.poll() is None, (work.folder / "hub.log").read_text()
@@ -111,7 +117,7 @@ def serve(work: Work) -> subprocess.Popen[bytes]:
                 f"http://127.0.0.1:{work.port}/readyz", timeout=5
             ) as answer:
                 assert answer.status == 200
-                return process
+                return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
 

@@ -183,7 +183,7 @@ class LyingHub:
         if log is not None and lies.log is not None and method == "GET":
             text = lies.log.answer(log[1], parse_qs(parts.query))
             return 200, {"content-type": "text/plain; charset=utf-8"}, text.encode()
-        status, found, data = self._ask(method, path, headers, body)
+        status, found, data = self.ask(method, path, headers, body)
         if method != "GET" or status != 200:
             return status, found, data
         if _LIST.fullmatch(parts.path):
@@ -200,9 +200,10 @@ class LyingHub:
             return 404, {"content-type": found.get("content-type", "")}, b"{}"
         return status, found, data
 
-    def _ask(
+    def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
+        """What the real hub answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=30)
         try:
             sent = {name: value for name, value in headers.items() if name not in _HOP}

@@ -149,6 +149,11 @@ class TrustedChannel:
             if row.member == member
         )
 
+    def cards_of(self, member: str) -> list[Card]:
+        """Every accepted card of a member, by number."""
+        found = [each for each in self._ledger.roster.cards.values() if each.member == member]
+        return sorted(found, key=lambda each: each.number)
+
     def pending_card(self, member: str) -> Card | None:
         """A card that follows the member's current one and that no manifest names yet."""
         current = self.cards.get(member)

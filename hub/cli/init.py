@@ -65,7 +65,9 @@ def command(
         click.echo(f"Fingerprint: {fingerprint_text(root)}")
         click.echo("In words:")
         click.echo(words_text(fingerprint_words(root)))
-        click.echo(f"\nBack up {home} now: without it these keys are lost for good.")
+        click.echo(
+            "\nBack up now: stillwatch backup export FILE. A lost home cannot be made again."
+        )
         click.echo("Next: stillwatch join --invitation-file FILE --token-file FILE")
         click.echo("  or: stillwatch channel create NAME --hub URL --collection ID")
 

@@ -17,6 +17,7 @@ from hub.errors import StillwatchError, StoreError
 # Imported on use, so that `stillwatch --help` and shell completion stay fast.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "agent": ("hub.cli.agent:command", "Hold what opens your keys, so that you type it once."),
+    "backup": ("hub.cli.backup:command", "Write, check and restore a back-up of keys and state."),
     "campaign": ("hub.cli.campaign:command", "List and show campaigns from what your keys open."),
     "channel": (
         "hub.cli.channel:command",

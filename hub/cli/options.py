@@ -133,14 +133,14 @@ def _prompted(*, confirm: bool, text: str = "Passphrase") -> bytes:
     return str(typed).encode()
 
 
-def read_secret(path: Path) -> bytes:
+def read_secret(path: Path, *, most: int = _MAX_SECRET_BYTES) -> bytes:
     """The secret in a file, without the line end; `-` is standard input.
 
     Raises:
         InputError: unreadable, empty, too long, or readable by other accounts.
     """
     if str(path) == "-":
-        data = sys.stdin.buffer.read(_MAX_SECRET_BYTES + 1)
+        data = sys.stdin.buffer.read(most + 1)
     else:
         try:
             with path.open("rb") as file:
@@ -149,13 +149,13 @@ def read_secret(path: Path) -> bytes:
                         f"stillwatch: warning: {path} can be read by other accounts; chmod 600",
                         err=True,
                     )
-                data = file.read(_MAX_SECRET_BYTES + 1)
+                data = file.read(most + 1)
         except OSError as error:
             raise InputError(
                 f"cannot be read: {error.strerror or 'I/O error'}", where=str(path)
             ) from error
-    if len(data) > _MAX_SECRET_BYTES:
-        raise InputError(f"longer than {_MAX_SECRET_BYTES} bytes", where=str(path))
+    if len(data) > most:
+        raise InputError(f"longer than {most} bytes", where=str(path))
     secret = data.rstrip(b"\r\n")
     if not secret:
         raise InputError("is empty", where=str(path))

@@ -6,7 +6,7 @@ import dataclasses
 
 from hub.channel.card import card_message
 from hub.channel.verify import TrustedChannel
-from hub.client import floor
+from hub.client import floor, lost_card, restored
 from hub.client.drafts import Wanted
 from hub.client.issue import new_fingerprint_key, next_epoch, quarter, send_keys
 from hub.client.proposals import enact, open_ones
@@ -56,21 +56,34 @@ def renew(
                     f"{lost} of your own objects are on the hub no more, and count as unpublished"
                 )
         trusted = home.trusted(channel)
+        restored.adopt(home, trusted)
+        new_card = new_card or restored.needs_card(home, channel)
         soon = now + home.settings.warn_before_s
         newest = home.keyring.current.card
         named = trusted.cards.get(home.member_id)
         # A newer card that no manifest names yet is posted first, not followed by another.
-        unposted = named is not None and newest.number > named.number
+        unposted = (
+            named is not None
+            and newest.number > named.number
+            and not restored.needs_card(home, channel)
+        )
         if not unposted and (new_card or newest.not_after < soon):
             home.replace_keyring(
                 home.keyring.with_next_card(now=now, card_lifetime_s=home.settings.card_lifetime_s)
             )
         sealed = Sealed(home, channel, trusted, now)
         with home.state.transaction():
+            if home.keyring.root is not None and home.keyring.root_id in trusted.manifest.owners:
+                for number in lost_card.take_up(sealed, home.keyring.root):
+                    result.done.append(f"took up card {number} of your own")
             _post_own_card(sealed, result)
             sealed.store()
         flush(desk, channel)
-        if home.keyring.root_id in trusted.manifest.owners:
+        if home.keyring.root_id not in trusted.manifest.owners:
+            return result
+        if restored.must_wait(home, channel, home.trusted(channel)):
+            result.done.append("another owner takes up your new card: stillwatch channel renew")
+        else:
             _renew_as_owner(desk, name, result, soon=soon, force=force)
     return result
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from hub.channel.manifest import Role
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import NotYetError, TrustedChannel
-from hub.client import floor, requests
+from hub.client import floor, requests, restored
 from hub.client.answers import status_behind
 from hub.client.home import Home
 from hub.client.intake import Intake
@@ -215,7 +215,7 @@ def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
     if last is not None and now - last < trusted.manifest.policy.heartbeat:
         return
     keys = next((k for k in home.keyring.cards if k.card.hash == entry.card), None)
-    if keys is None:
+    if keys is None or keys.card.sign_id in restored.retired(home, channel.channel_id):
         return
     try:
         trusted.check_can_publish(now, keys.card.sign_id)

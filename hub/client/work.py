@@ -15,9 +15,10 @@ from typing import Final
 from hub.channel.card import Card
 from hub.channel.carriage import from_artifact, to_artifact
 from hub.channel.epoch import EpochSecrets
-from hub.channel.header import MessageType
+from hub.channel.header import MessageType, parse_message
 from hub.channel.primitives.hash import digest
 from hub.channel.verify import Accepted, TrustedChannel
+from hub.client import restored
 from hub.client.home import Home
 from hub.client.purges import Purges
 from hub.client.rows import ChannelRow, MessageRow, ObjectRow, OutboxRow
@@ -86,7 +87,12 @@ class Sealed:
         self._objects: list[ObjectRow] = []
 
     def add(self, raw: bytes) -> Accepted:
-        """Take a message of our own into the channel's verified state."""
+        """Take a message of our own into the channel's verified state.
+
+        Raises:
+            ConflictError: it is sealed under a card that a return from a back-up has retired.
+        """
+        restored.check(self.home, self.channel, parse_message(raw).header.pub)
         accepted = self.trusted.accept(raw, now=self.now)
         self._messages.append((raw, accepted))
         return accepted

@@ -7,6 +7,7 @@ Source: schemas/channel-v1.md, "Bodies"; https://c2sp.org/chunked-encryption.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
@@ -59,3 +60,36 @@ def open_sealed(key: bytes, context: bytes, sealed: bytes, *, most: int) -> byte
 def _check_key(key: bytes) -> None:
     if len(key) != KEY_SIZE:
         raise InputError(f"a body key has {KEY_SIZE} bytes, not {len(key)}")
+
+
+def seal_stream(key: bytes, context: bytes, parts: Iterable[bytes]) -> Iterator[bytes]:
+    """`seal` for what does not fit in memory.
+
+    Raises:
+        InputError: the key has another length.
+    """
+    _check_key(key)
+    encryptor = Cobblestone256Encryptor(key, context)
+    for part in parts:
+        yield encryptor.update(part)
+    yield encryptor.finalize()
+
+
+def open_stream(key: bytes, context: bytes, parts: Iterable[bytes]) -> Iterator[bytes]:
+    """`open_sealed` for what does not fit in memory.
+
+    What is given out is the sender's, but until the iterator has ended it may lack its end: the
+    caller keeps all of it aside, and throws it away unless the iterator ends.
+
+    Raises:
+        InputError: the key has another length.
+        VerificationError: altered, truncated, or sealed under another key or context.
+    """
+    _check_key(key)
+    decryptor = Cobblestone256Decryptor(key, context)
+    try:
+        for part in parts:
+            yield decryptor.update(part)
+        yield decryptor.finalize()
+    except InvalidTag:
+        raise VerificationError("altered or cut off, or sealed under another key") from None

@@ -14,6 +14,7 @@ from typing import Final
 from hub.channel.verify import TrustedChannel
 from hub.client import floor
 from hub.client.home import Home
+from hub.client.keyring import CardKeys
 from hub.client.rows import ChannelRow
 from hub.errors import ConflictError
 from hub.model.codec import canonical, loads
@@ -66,10 +67,7 @@ def check(home: Home, channel: ChannelRow, pub: str | None) -> None:
 
 def needs_card(home: Home, channel: ChannelRow) -> bool:
     """Whether the card in use is retired, or its keys are lost."""
-    current = home.keyring.current
-    return current.signing_private is None or current.card.sign_id in retired(
-        home, channel.channel_id
-    )
+    return silent(home, channel, home.keyring.current)
 
 
 def must_wait(home: Home, channel: ChannelRow, trusted: TrustedChannel) -> bool:
@@ -77,11 +75,8 @@ def must_wait(home: Home, channel: ChannelRow, trusted: TrustedChannel) -> bool:
     entry = trusted.manifest.member(home.member_id)
     if entry is None or trusted.manifest.threshold < 2:
         return False
-    barred = retired(home, channel.channel_id)
     return any(
-        each.card.hash == entry.card
-        and (each.signing_private is None or each.card.sign_id in barred)
-        for each in home.keyring.cards
+        each.card.hash == entry.card and silent(home, channel, each) for each in home.keyring.cards
     )
 
 
@@ -96,3 +91,9 @@ def adopt(home: Home, trusted: TrustedChannel) -> None:
     ]
     if any(each.number > home.keyring.current.card.number for each in ours):
         home.replace_keyring(home.keyring.with_lost_cards(ours))
+
+
+def silent(home: Home, channel: ChannelRow, keys: CardKeys) -> bool:
+    """Whether a card cannot or may not seal: its keys are lost, or an import retired it."""
+    barred = retired(home, channel.channel_id)
+    return keys.signing_private is None or keys.card.sign_id in barred

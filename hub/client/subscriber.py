@@ -215,7 +215,7 @@ def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
     if last is not None and now - last < trusted.manifest.policy.heartbeat:
         return
     keys = next((k for k in home.keyring.cards if k.card.hash == entry.card), None)
-    if keys is None or keys.card.sign_id in restored.retired(home, channel.channel_id):
+    if keys is None or restored.silent(home, channel, keys):
         return
     try:
         trusted.check_can_publish(now, keys.card.sign_id)

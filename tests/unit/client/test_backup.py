@@ -264,7 +264,7 @@ def test_an_older_state_does_not_fork_the_chain(circle: Circle, tmp_path: Path) 
     circle.publish("lab", *files)
     circle.clock.now += 60
     pulled = circle.pull("provider")
-    assert (pulled.refused, pulled.alarms, pulled.problem) == (0, [], None)
+    assert (pulled.alarms, pulled.refused, pulled.problem) == ([], 0, None)
     assert not circle.desks["provider"].home.state.alarms()
 
 

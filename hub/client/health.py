@@ -126,7 +126,7 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
     if asking:
         text = f"asks to join: {', '.join(asking)}: stillwatch channel requests {channel.name}"
         _raise(found, ATTENTION, text)
-    if channel.standing == "owner" and channel.trusted is not None:
+    if channel.standing in ("owner", "member") and channel.trusted is not None:
         _look_at_proposals(home, channel, found, now)
     proofs = len(evidence.kept(home.path, channel.channel_id))
     if proofs:
@@ -183,7 +183,7 @@ def _look_at_proposals(home: Home, channel: ChannelRow, found: ChannelHealth, no
         act = "sign" if each.may_sign else "proposals"
         _raise(found, ATTENTION, f"{text}: stillwatch channel {act} {channel.name}")
     names = member_names(home, channel)
-    for member in asking(home, channel):
+    for member in asking(home, channel) if channel.standing == "owner" else ():
         text = f"{names.get(member, member)} asks to leave"
         _raise(found, ATTENTION, f"{text}: stillwatch channel remove {channel.name} {member}")
 

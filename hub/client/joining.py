@@ -24,7 +24,7 @@ class Joining:
 
     Attributes:
         own_words: what this organisation reads to the owner.
-        owner_words: what the owner reads out, one tuple for each owner.
+        owner_words: what the inviting owner reads out, then those who opened the channel.
         request: the request's bytes, for a server without an inbox.
         sent: whether the hub's inbox took it.
     """
@@ -96,7 +96,10 @@ def join(
         channel=channel,
         invitation=invitation,
         own_words=fingerprint_words(home.keyring.root_id),
-        owner_words=tuple(fingerprint_words(each) for each in invitation.owners),
+        owner_words=tuple(
+            fingerprint_words(each)
+            for each in dict.fromkeys((invitation.sponsor, *invitation.owners))
+        ),
         request=request,
         sent=sent,
     )

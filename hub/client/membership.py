@@ -161,7 +161,7 @@ def invite(
         trusted = owned(home, channel)
         invitation = new_invitation(
             channel=channel.channel_id,
-            owners=tuple(trusted.manifest.owners),
+            owners=opened_by(trusted),
             api_root=channel.api_root,
             collection=channel.collection_id,
             inbox=channel.inbox_id,
@@ -187,6 +187,13 @@ def invite(
                 channel.channel_id, "invitation", invitation.id, invitation.text.encode(), now
             )
     return invitation
+
+
+def opened_by(trusted: TrustedChannel) -> tuple[str, ...]:
+    """Root ids of the owners who opened the channel, whoever owns it now: joiners begin there."""
+    genesis = trusted.manifest_by_hash(trusted.channel)
+    assert genesis is not None
+    return genesis.owners
 
 
 def approve(desk: Desk, name: str, candidate: Candidate) -> Outcome:

@@ -145,9 +145,10 @@ def take(home: Home, channel: ChannelRow, raw: bytes, now: int) -> Standing:
         InputError, VerificationError: it does not hold, or belongs to another channel.
     """
     proposal = parse_proposal(raw)
-    trusted = owned(home, channel)
+    trusted = home.trusted(channel)
     if proposal.after.channel != trusted.channel:
         raise VerificationError("this proposal is for another channel", where=channel.name)
+    _check_owner(home, channel, proposal)
     known = _known(home, channel, trusted).get(proposal.id)
     if known is not None:
         proposal = known.with_entries(proposal.signatures.values())
@@ -185,7 +186,8 @@ def sign(desk: Desk, channel: ChannelRow, proposal: Proposal, *, despite: bool =
     home, now = desk.home, desk.clock()
     with home.locked():
         channel = refresh(desk, home.state.channel(channel.channel_id))
-        trusted = owned(home, channel)
+        trusted = home.trusted(channel)
+        _check_owner(home, channel, proposal)
         known = _known(home, channel, trusted).get(proposal.id)
         if known is not None:
             proposal = known.with_entries(proposal.signatures.values())
@@ -271,6 +273,12 @@ def cannot_post(home: Home, proposal: Proposal) -> str | None:
     if all(keys.card.hash != row.card for keys in home.keyring.cards):
         return "it names a card that is not in this home: another owner puts it in force"
     return None
+
+
+def _check_owner(home: Home, channel: ChannelRow, proposal: Proposal) -> None:
+    """Owners before and after a change sign it: also who becomes one by it."""
+    if home.keyring.root_id not in {*proposal.before.owners, *proposal.after.owners}:
+        raise AccessError("only an owner of the channel may do this", where=channel.name)
 
 
 def _standing(home: Home, trusted: TrustedChannel, proposal: Proposal, now: int) -> Standing:
@@ -368,10 +376,11 @@ def _offer(desk: Desk, channel: ChannelRow, proposal: Proposal) -> Outcome:
             return Outcome(proposal, in_force=False, why_not="this owner has not signed it")
         label = COUNTERSIGNATURE_LABEL
         content = proposal.countersignature(home.keyring.root_id).to_bytes()
+    gone = None if proposal.after.is_owner(home.member_id) else cannot_post(home, proposal)
     try:
         _tell(desk, channel, proposal, label, content)
     except (AccessError, ConflictError, VerificationError) as error:
-        return Outcome(proposal, in_force=False, why_not=error.message)
+        return Outcome(proposal, in_force=False, why_not=gone or error.message)
     return Outcome(proposal, in_force=False, sent=True)
 
 

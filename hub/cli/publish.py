@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from phonenumbers import SUPPORTED_REGIONS
 
+from hub.cli.direct_options import Asked, asked, check_red, direct_options
 from hub.cli.mapping import table_mapping
 from hub.cli.names import channel_names
 from hub.cli.oblivious_words import asked_json, asked_text, overruled_text
@@ -17,13 +18,16 @@ from hub.cli.progress import progress
 from hub.cli.pull import announce
 from hub.cli.region import region_option
 from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
+from hub.client.direct import Terms
 from hub.client.home import Home
 from hub.client.ingest import FIELDS
 from hub.client.keyring import write_private
 from hub.client.known_tokens import Remaining, remaining
+from hub.client.membership import member_names
 from hub.client.oblivious import evaluate
 from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
 from hub.client.reporter import channel_of
+from hub.client.rows import ChannelRow
 from hub.client.stated import read_stated
 from hub.client.subscriber import Pulled, refresh
 from hub.errors import InputError
@@ -31,7 +35,7 @@ from hub.model.bundle import bundle
 from hub.model.codec import dumps
 from hub.model.markings import TLP
 
-_TLP_NAMES = [each.label for each in TLP if each is not TLP.RED]
+_TLP_NAMES = [each.label for each in TLP]
 _SHOWN_ROWS = 40
 
 
@@ -76,6 +80,7 @@ _SHOWN_ROWS = 40
     show_default=True,
 )
 @region_option
+@direct_options
 @click.option("--dry-run", is_flag=True, help="Decide about each row; send and store nothing.")
 @click.option(
     "--out",
@@ -100,6 +105,9 @@ def command(
     confidence: int,
     tlp: str,
     region: str | None,
+    to: tuple[str, ...],
+    basis: str | None,
+    valid_until: str | None,
     dry_run: bool,
     out: Path | None,
     repeat: bool,
@@ -117,7 +125,10 @@ def command(
 
     Where the policy asks for oblivious tokens, two custodians evaluate blinded identifiers; what
     they evaluated is kept, so that a run that ends early goes on where it stopped.
+
+    With --to nobody else can open it: so TLP:RED goes to named members, and detail to a liaison.
     """
+    wanted = asked(to, basis, valid_until)
     if bool(files) is repeat:
         raise InputError("name files, or give --again without files")
     if out is not None and not dry_run:
@@ -135,11 +146,12 @@ def command(
         tlp=level,
         region=region.upper() if region else None,
         stated=read_stated(campaign_file) if campaign_file else {},
+        direct=bool(to),
     )
     with load_home(home, passphrase_file) as opened:
         channel_id = channel_of(opened, channel_name).channel_id
-        prepared, published = _run(
-            opened, channel_name, files, options, dry_run=dry_run, repeat=repeat
+        prepared, published, readers = _run(
+            opened, channel_name, files, options, wanted, dry_run=dry_run, repeat=repeat
         )
         if out is not None:
             content = bundle([*prepared.aggregate, *prepared.detail])
@@ -149,7 +161,7 @@ def command(
             if prepared.oblivious is not None
             else []
         )
-    _show(prepared, published, left, as_json=as_json, verbose=verbose)
+    _show(prepared, published, left, readers, as_json=as_json, verbose=verbose)
     refused = prepared.counts()[str(Verdict.REFUSED)]
     if refused and refused == len(prepared.reports):
         raise InputError(
@@ -164,12 +176,14 @@ def _run(
     channel_name: str | None,
     files: Sequence[Path],
     options: Options,
+    wanted: Asked,
     *,
     dry_run: bool,
     repeat: bool,
-) -> tuple[Preparation, Published | None]:
+) -> tuple[Preparation, Published | None, list[str]]:
     desk = desk_of(home)
     channel = channel_of(home, channel_name)
+    check_red(home, channel, options.tlp, wanted)
 
     def prepared_now() -> Preparation:
         if repeat:
@@ -178,12 +192,14 @@ def _run(
             return prepare(home, channel, files, options, now=desk.clock(), advance=advance)
 
     if dry_run:
-        return prepared_now(), None
+        terms = wanted.terms(home, channel, now=desk.clock())
+        return prepared_now(), None, _readers(home, channel, terms)
     with home.locked():
         with progress("Bringing the channel up to date"):
             news = Pulled(channel.name)
             channel = refresh(desk, channel, news)
         announce(news)
+        terms = wanted.terms(home, channel, now=desk.clock())
         prepared = prepared_now()
         if prepared.unasked and prepared.oblivious is not None:
             with progress("Asking custodians", len(prepared.unasked)) as advance:
@@ -191,13 +207,20 @@ def _run(
             prepared = prepared_now()
         total = len(prepared.aggregate) + len(prepared.detail)
         with progress("Sealing and sending", total or None) as advance:
-            return prepared, publish(desk, channel, prepared, advance=advance)
+            published = publish(desk, channel, prepared, terms=terms, advance=advance)
+        return prepared, published, _readers(home, channel, terms)
+
+
+def _readers(home: Home, channel: ChannelRow, terms: Terms | None) -> list[str]:
+    names = member_names(home, channel)
+    return [] if terms is None else [names.get(each, each) for each in terms.recipients]
 
 
 def _show(
     prepared: Preparation,
     published: Published | None,
     left: Sequence[Remaining],
+    readers: list[str],
     *,
     as_json: bool,
     verbose: bool,
@@ -217,6 +240,7 @@ def _show(
                 "bytes": published.bytes if published else 0,
                 "oblivious": asked_json(len(prepared.unasked), left) if left else None,
                 "kept_keyed": list(prepared.overruled),
+                "readers": readers or None,
             }
         )
         return
@@ -234,6 +258,8 @@ def _show(
             click.echo(f"  {name}: columns not used, never sent: {', '.join(columns)}")
     if prepared.reports:
         click.echo("Rows: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
+    if readers:
+        click.echo(f"Readable by {', '.join(readers)} alone.")
     total = (
         f"{len(prepared.detail)} detail and {count_of(len(prepared.aggregate), 'aggregate object')}"
     )

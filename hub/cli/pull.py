@@ -14,6 +14,7 @@ from hub.cli.exits import ALARM
 from hub.cli.names import channel_names
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
+from hub.client.choices import RECEIPTS, Choices
 from hub.client.subscriber import NotApprovedError, Pulled, pull
 from hub.client.work import Desk
 from hub.errors import ConflictError, StillwatchError
@@ -29,6 +30,12 @@ from hub.errors import ConflictError, StillwatchError
     show_default=True,
     help="With --follow: seconds between pulls.",
 )
+@click.option(
+    "--receipts/--no-receipts",
+    "receipts",
+    default=None,
+    help="From now on, tell publishers when what they withdrew was dropped here, or do not.",
+)
 @home_options
 @json_option
 @click.pass_context
@@ -37,6 +44,7 @@ def command(
     channels: tuple[str, ...],
     follow: bool,
     interval: float,
+    receipts: bool | None,
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
@@ -48,6 +56,9 @@ def command(
     """
     with load_home(home, passphrase_file) as opened:
         desk = desk_of(opened)
+        if receipts is not None:
+            with opened.locked():
+                Choices(opened.state).put(RECEIPTS, on=receipts)
         if follow:
             _follow(desk, channels, interval, as_json=as_json)
             return
@@ -136,6 +147,7 @@ def _show_channel(each: Pulled, *, told: bool) -> None:
     for object_id in each.revoked:
         click.echo(f"  withdrawn by its publisher: {object_id}")
     for number, word, text in (
+        (each.receipts, "receipt", "signed for what was withdrawn"),
         (each.reports, "report", "about your indicators: stillwatch status"),
         (each.sealed, "message", "sealed for other members, as is usual"),
         (each.waiting, "message", "waiting for earlier ones"),

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final
 
 from hub.channel.direct import RELEASE_LABEL, Release
 from hub.channel.header import Audience
 from hub.channel.manifest import Role
 from hub.channel.open import check_bundle
 from hub.channel.seal import seal_direct
-from hub.client import guards
 from hub.client.home import Home
-from hub.client.membership import member_names
-from hub.client.releases import Released, Releases
-from hub.client.rows import ChannelRow
+from hub.client.releases import Releases
+from hub.client.rows import ChannelRow, ObjectRow
 from hub.client.work import Desk, Sealed, own_card
-from hub.errors import AccessError, InputError, VerificationError
+from hub.errors import AccessError, VerificationError
 from hub.model.bundle import bundle
 from hub.model.codec import Json, dumps
 from hub.model.markings import TLP, tlp_of
 from hub.model.objects import note
-
-MAX_BASIS: Final = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,60 +40,6 @@ class Terms:
     recipients: tuple[str, ...]
     basis: str
     valid_until: int | None = None
-
-
-def terms(
-    home: Home,
-    channel: ChannelRow,
-    names: Sequence[str],
-    basis: str,
-    valid_until: int | None,
-    *,
-    now: int,
-) -> Terms:
-    """Read what the operator said about a direct release.
-
-    Args:
-        names: member ids, or names as `channel members` shows them.
-    Raises:
-        InputError: nobody or somebody unknown is named, no basis, or it ends before it begins.
-    """
-    text = basis.strip()
-    if not 1 <= len(text) <= MAX_BASIS or not text.isprintable():
-        raise InputError(f"a legal basis of 1 to {MAX_BASIS} characters is wanted", where="--basis")
-    if fault := guards.free_text(text):
-        raise InputError(f"the basis {fault}", where="--basis", hint="describe, do not name")
-    if valid_until is not None and valid_until <= now:
-        raise InputError("lies in the past", where="--valid-until")
-    recipients = {resolve(home, channel, each) for each in names}
-    if home.member_id in recipients:
-        raise InputError("this organisation itself need not be named", where="--to")
-    if not recipients:
-        raise InputError("name the members who may read", where="--to")
-    return Terms(tuple(sorted(recipients)), text, valid_until)
-
-
-def resolve(home: Home, channel: ChannelRow, name: str) -> str:
-    """The member that a name or an id means.
-
-    Raises:
-        InputError: none or several.
-    """
-    manifest = home.trusted(channel).manifest
-    if manifest.member(name) is not None:
-        return name
-    names = member_names(home, channel)
-    known = {each.member: names.get(each.member, each.member) for each in manifest.members}
-    found = [each for each, text in known.items() if text == name]
-    found = found or [each for each, text in known.items() if text.casefold() == name.casefold()]
-    if len(found) != 1:
-        listed = ", ".join(sorted(known.values()))
-        raise InputError(
-            "several members have this name" if found else f"no such member; known: {listed}",
-            where=name[:100],
-            hint=f"stillwatch channel members {channel.name} shows their ids",
-        )
-    return found[0]
 
 
 def seal_directly(
@@ -205,20 +146,27 @@ def _parts(objects: Iterable[Json], most: int, size: int) -> list[list[Json]]:
     return parts
 
 
-def readers_of(home: Home, channel: ChannelRow, object_id: str) -> dict[str, Released]:
-    """Present members who were released an object directly, each with the last release to it."""
+def direct_readers(home: Home, channel: ChannelRow, row: ObjectRow) -> tuple[str, ...]:
+    """Present members who learn of a change to an own object by a direct message only.
+
+    Args:
+        row: the object as it is held here.
+    Returns:
+        STIX ids, ascending: all to whom it was released, without those who read detail anyway if
+        it is detail.
+    """
     manifest = home.trusted(channel).manifest
-    return {
-        member: each
-        for each in Releases(home.state).of(channel.channel_id, object_id)
+    told = {
+        member
+        for each in Releases(home.state).of(channel.channel_id, row.id)
         if each.member == home.member_id
         for member in each.recipients
-        if member != home.member_id and manifest.member(member) is not None
     }
-
-
-def without_readers(
-    readers: Mapping[str, Released], roles: Mapping[str, Collection[Role]]
-) -> list[str]:
-    """Those of direct readers who do not read what all readers of detail get."""
-    return sorted(each for each in readers if Role.READ not in roles.get(each, ()))
+    found = []
+    for member in sorted(told - {home.member_id}):
+        entry = manifest.member(member)
+        if entry is None:
+            continue
+        if row.audience == Audience.DIRECT or Role.READ not in entry.roles:
+            found.append(member)
+    return tuple(found)

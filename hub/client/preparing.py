@@ -41,6 +41,7 @@ class Options:
         tlp: marking of everything published.
         region: region of phone numbers without a country code.
         stated: facts about campaigns by name, such as exchange counts.
+        direct: for named members only: no aggregates, and also what is published already.
     """
 
     mapping: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -49,6 +50,7 @@ class Options:
     tlp: TLP = TLP.AMBER
     region: str | None = None
     stated: Mapping[str, DistillationCampaign] = dataclasses.field(default_factory=dict)
+    direct: bool = False
 
 
 @dataclasses.dataclass
@@ -133,10 +135,14 @@ class Preparing:
             confidence=options.confidence,
             region=options.region,
         )
+        own = list(home.state.objects(channel.channel_id, member=home.member_id))
+        # What named members alone were given counts as unsaid for everybody else.
         self._own = {
             row.id: row.body
-            for row in home.state.objects(channel.channel_id, member=home.member_id)
+            for row in own
+            if options.direct or row.revoked or row.audience != Audience.DIRECT
         }
+        self._said = {row.id: row.body for row in own if row.audience != Audience.DIRECT}
         self._made: dict[str, Json] = {}
         self._first: dict[str, str] = {}
         self._links: dict[str, Json] = {}
@@ -194,7 +200,7 @@ class Preparing:
             if old is not None and old.get("revoked") is True:
                 final.add(object_id)
                 continue
-            version = changed(made, self._own, self.now)
+            version = self._version(made)
             if version is not None:
                 fresh[object_id] = version
         for report, first_here in self._rows:
@@ -208,11 +214,18 @@ class Preparing:
             if first_here:
                 report.reasons.append("published before, unchanged")
         links = [
-            changed(link, self._own, self.now)
-            for link in self._links.values()
-            if link["source_ref"] not in final
+            self._version(link) for link in self._links.values() if link["source_ref"] not in final
         ]
         self.result.detail += [*fresh.values(), *(each for each in links if each is not None)]
+
+    def _version(self, made: Json) -> Json | None:
+        """The version to send: new, changed, or None when nothing need be said."""
+        version = changed(made, self._own, self.now)
+        if not self.options.direct:
+            return version
+        # A version that only some had would part them from the others: what all have goes as it is.
+        held = self._own.get(str(made["id"]))
+        return self._said.get(str(made["id"]), version or held)
 
     def _fit_buckets(self) -> None:
         rows = self.home.state.objects(self.channel.channel_id, types=("indicator",))
@@ -249,6 +262,10 @@ class Preparing:
             created=moment_of(self.home.keyring.created),
             identity_id=self.author.member,
         )
+        if self.options.direct:
+            if result.detail:
+                self._add_context(me)
+            return result
         if result.detail or names:
             result.aggregate += [each for each in [changed(me, self._own, self.now)] if each]
         live = {**self._own, **{str(each["id"]): each for each in result.detail}}
@@ -265,6 +282,25 @@ class Preparing:
                 stated=self.options.stated.get(name),
             )
         return result
+
+    def _add_context(self, me: Json) -> None:
+        """What the objects refer to, as far as it was said: readers of it may be new here."""
+        made = [me]
+        counts = live_kinds(self.result.detail)
+        for name in self.result.campaigns:
+            facts = self._spans.get(name, Facts(name))
+            facts.kinds = counts.get(campaign_id(self.author.member, name), Counter())
+            made.append(
+                aggregate_objects(
+                    facts,
+                    member=self.author.member,
+                    now=self.now,
+                    tlp=self.options.tlp,
+                    known=(),
+                )[0]
+            )
+        context = [self._own.get(str(each["id"]), each) for each in made]
+        self.result.detail = [*context, *self.result.detail]
 
 
 def _widest(one: Json, other: Json) -> Json:
@@ -306,6 +342,9 @@ def again(home: Home, channel: ChannelRow, *, now: int) -> Preparation:
     moment = moment_of(now)
     for row in home.state.objects(channel.channel_id, member=home.member_id):
         until = row.body.get("valid_until")
+        if row.audience == Audience.DIRECT:
+            # For named members only, who have it.
+            continue
         if row.revoked or (isinstance(until, str) and parse_timestamp(until) <= moment):
             continue
         target = result.aggregate if row.audience == Audience.AGGREGATE else result.detail

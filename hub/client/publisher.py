@@ -16,9 +16,11 @@ from hub.channel.open import check_bundle
 from hub.channel.seal import seal_data
 from hub.channel.verify import TrustedChannel
 from hub.client import guards
+from hub.client.direct import Terms, direct_readers, seal_directly
 from hub.client.home import Home
 from hub.client.preparing import Options, Preparation, Preparing, again, moment_of, prepare
-from hub.client.rows import ChannelRow
+from hub.client.purges import clean
+from hub.client.rows import ChannelRow, ObjectRow
 from hub.client.work import Desk, Sealed, current_secrets, flush, own_card
 from hub.errors import AccessError, InputError, VerificationError
 from hub.model.bundle import bundle
@@ -50,15 +52,22 @@ class Published:
     objects: int
     bytes: int
 
+    def plus(self, other: Published) -> Published:
+        """Both together."""
+        return Published(
+            self.messages + other.messages, self.objects + other.objects, self.bytes + other.bytes
+        )
+
 
 def publish(
     desk: Desk,
     channel: ChannelRow,
     prepared: Preparation,
     *,
+    terms: Terms | None = None,
     advance: Advance = lambda amount: None,
 ) -> Published:
-    """Seal and send what was prepared.
+    """Seal and send what was prepared, for all who read, or on some terms for named members only.
 
     Each message is stored, with the objects that it carries, before it is sent. Cut off anywhere,
     publishing the same files again completes the work.
@@ -70,13 +79,17 @@ def publish(
     with desk.home.locked():
         # Another process may have sealed since the caller looked: its positions are taken.
         channel = desk.home.state.channel(channel.channel_id)
-        messages, objects = seal_objects(
-            desk,
-            channel,
-            {Audience.AGGREGATE: prepared.aggregate, Audience.DETAIL: prepared.detail},
-            role=Role.PUBLISH,
-            advance=advance,
-        )
+        if terms is not None:
+            objects = len(prepared.detail)
+            messages = seal_directly(desk, channel, prepared.detail, terms, role=Role.PUBLISH)
+        else:
+            messages, objects = seal_objects(
+                desk,
+                channel,
+                {Audience.AGGREGATE: prepared.aggregate, Audience.DETAIL: prepared.detail},
+                role=Role.PUBLISH,
+                advance=advance,
+            )
         sent = flush(desk, channel, advance=advance)
     return Published(messages=messages, objects=objects, bytes=sent.bytes)
 
@@ -180,36 +193,53 @@ def retract(
     if reason and (fault := guards.free_text(reason)):
         raise InputError(f"the reason {fault}", where="--reason")
     with home.locked():
-        detail, done = [], []
+        detail: list[Json] = []
+        done: list[str] = []
+        direct: dict[tuple[str, ...], list[Json]] = {}
         for object_id in dict.fromkeys(indicator_ids):
-            row = home.state.object(object_id, channel.channel_id)
-            if row is None:
-                whole = is_id(object_id)
-                raise InputError(
-                    "no such object in this channel" if whole else "not the whole id of an object",
-                    where=object_id[:100],
-                    hint="stillwatch pull"
-                    if whole
-                    else "stillwatch indicators --find TEXT --ids shows ids by value or beginning",
-                )
-            if row.member != home.member_id:
-                raise AccessError(
-                    "somebody else published this; only its publisher withdraws it",
-                    where=object_id,
-                    hint="stillwatch report --false-positive tells the publisher",
-                )
+            row = _own_object(home, channel, object_id)
             if row.revoked:
                 done.append(object_id)
                 continue
-            detail.append(revoke(row.body, later(now, row.body)))
+            said = [revoke(row.body, later(now, row.body))]
             if reason:
-                detail.append(_note(home, object_id, reason, now))
+                said.append(_note(home, object_id, reason, now))
+            readers = direct_readers(home, channel, row)
+            if readers:
+                direct.setdefault(readers, []).extend(said)
+            if row.audience != Audience.DIRECT:
+                detail += said
         published = Published(messages=0, objects=0, bytes=0)
         if detail:
             work = Preparing(home, channel, Options(), desk.clock())
             work.touch(detail)
-            published = publish(desk, channel, work.finish())
+            published = published.plus(publish(desk, channel, work.finish()))
+        for readers, said in direct.items():
+            terms = Terms(readers, "withdrawal of what was released directly")
+            prepared = Preparation(detail=said)
+            published = published.plus(publish(desk, channel, prepared, terms=terms))
+        clean(home, channel.channel_id)
     return published, done
+
+
+def _own_object(home: Home, channel: ChannelRow, object_id: str) -> ObjectRow:
+    row = home.state.object(object_id, channel.channel_id)
+    if row is None:
+        whole = is_id(object_id)
+        raise InputError(
+            "no such object in this channel" if whole else "not the whole id of an object",
+            where=object_id[:100],
+            hint="stillwatch pull"
+            if whole
+            else "stillwatch indicators --find TEXT --ids shows ids by value or beginning",
+        )
+    if row.member != home.member_id:
+        raise AccessError(
+            "somebody else published this; only its publisher withdraws it",
+            where=object_id,
+            hint="stillwatch report --false-positive tells the publisher",
+        )
+    return row
 
 
 def _note(home: Home, object_id: str, reason: str, now: datetime) -> Json:

@@ -17,6 +17,7 @@ class Pulled:
         objects: new objects, by type.
         updated: new versions of objects that were known, by type.
         revoked: ids of indicators that were withdrawn by this pull.
+        receipts: receipts that were sealed for what others withdrew.
         reports: sightings, opinions and notes about our own objects.
         sealed: messages accepted but not addressed to this member.
         refused: messages that failed a check.
@@ -33,6 +34,7 @@ class Pulled:
     objects: dict[str, int] = dataclasses.field(default_factory=dict)
     updated: dict[str, int] = dataclasses.field(default_factory=dict)
     revoked: list[str] = dataclasses.field(default_factory=list)
+    receipts: int = 0
     reports: int = 0
     sealed: int = 0
     refused: int = 0

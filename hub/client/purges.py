@@ -33,7 +33,7 @@ class Purged:
         version: `modified` of the version that was held, None if none was.
         at: when it was dropped, UTC seconds.
         cleaned: whether what was derived from it is gone too.
-        receipt: digest of the receipt's message, None before it is sealed.
+        receipt: id of the receipt, None before it is sealed.
     """
 
     channel_id: str
@@ -100,12 +100,12 @@ class Purges:
                 (each.channel_id, each.object_id),
             )
 
-    def mark_receipt(self, purged: Iterable[Purged], digest: str) -> None:
+    def mark_receipt(self, purged: Iterable[Purged], receipt: str) -> None:
         """A receipt for these is sealed, and will be sent."""
         for each in purged:
             self._state.run(
                 "UPDATE purged SET receipt=? WHERE channel_id=? AND object_id=?",
-                (digest, each.channel_id, each.object_id),
+                (receipt, each.channel_id, each.object_id),
             )
 
 

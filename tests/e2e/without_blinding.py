@@ -38,5 +38,5 @@ if __name__ == "__main__":
     aead.seal = _seal
     aead.open_sealed = _open_sealed
     audit.append = _append
-    service.load_key = _load_key
+    vars(service)["load_key"] = _load_key
     main()

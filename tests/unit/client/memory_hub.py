@@ -116,6 +116,7 @@ class MemoryHub:
         rewrite: what a reader gets instead of the stored rows: drops, reorders, replays.
         refuse: why an account's object is refused, None to take it.
         readers: whether an account may read a collection.
+        keeps_back: whether it denies to have an object, asked for by its id.
         logged: keeps a log of the first channel collection, and offers it.
         log: that log, with what it can be made to show.
     """
@@ -131,6 +132,7 @@ class MemoryHub:
     requests: list[str] = dataclasses.field(default_factory=list)
     refuse: Callable[[str, Json], str | None] = lambda account, each: None
     readers: Callable[[str, str], bool] = lambda account, collection: True
+    keeps_back: Callable[[str], bool] = lambda object_id: False
     logged: bool = False
     log: MemoryLog = dataclasses.field(default_factory=lambda: MemoryLog())
     _ticks: Iterator[int] = dataclasses.field(default_factory=itertools.count)
@@ -269,6 +271,8 @@ class MemoryCollection:
     def get(self, object_id: str) -> Json | None:
         """One object."""
         self.hub.request("get")
+        if self.hub.keeps_back(object_id):
+            return None
         return next((dict(b) for _, b in self.stored.rows if b["id"] == object_id), None)
 
     def add(self, objects: Sequence[Json]) -> PostResult:

@@ -9,7 +9,9 @@ then shows one of them a false picture. Whatever happens:
 - nothing that was said after a removal is held by the one removed;
 - manifest and epoch only go forward at everybody who did not come back from an old copy;
 - as long as the hub was honest there is no alarm;
-- once it is honest again, all members agree on members, epoch, heads and live indicators.
+- once it is honest again, all members agree on members, epoch, heads and live indicators;
+- where the hub keeps a log, whatever it hides from a member, or says of the log to one that it did
+  not say to others, is an alarm of that member's very pull.
 
 Source: schemas/channel-v1.md, "Verification".
 """
@@ -21,6 +23,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -32,6 +35,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hub.channel.carriage import from_artifact, is_artifact
 from hub.channel.header import parse_message
 from hub.channel.manifest import Policy
+from hub.channel.primitives.hash import digest
 from hub.client.home import Home
 from hub.client.keyring import Unlock
 from hub.client.membership import remove
@@ -40,7 +44,6 @@ from hub.client.renewal import renew
 from hub.client.state import State
 from hub.client.subscriber import refresh
 from hub.client.work import Desk
-from hub.errors import StillwatchError
 from hub.model.codec import Json
 from tests.unit.client.circle import SETTINGS, Circle, Clock
 from tests.unit.client.memory_hub import C1, MemoryHub
@@ -61,12 +64,14 @@ class CrashError(BaseException):
 class ChannelLife(RuleBasedStateMachine):
     """See the module's text."""
 
+    logged = False
+
     @initialize(seed=st.integers(0, 2**32))
     def begin(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.folder = Path(tempfile.mkdtemp(prefix="stillwatch-machine-"))
         self.clock = Clock()
-        self.hub = MemoryHub(now=self.clock, page_size=7)
+        self.hub = MemoryHub(now=self.clock, page_size=7, logged=self.logged)
         self.circle = Circle(self.folder, self.hub, self.clock)
         self.circle.open_channel(Policy(history="all"))
         self.members: list[str] = [LAB]
@@ -231,13 +236,32 @@ class ChannelLife(RuleBasedStateMachine):
     def lie(self, index: int, lie: str) -> None:
         """For one pull of one member the hub shows something else."""
         name = self._any(index)
-        self.hub.rewrite = lambda rows: self._falsified(rows, lie)
+        true = self.hub.collections[C1].rows
+        shown = self._falsified(list(true), lie)
+        hidden = {str(body["id"]): body for _, body in true}
+        for _, body in shown:
+            hidden.pop(str(body["id"]), None)
+        missed = [each for each in hidden.values() if not self._holds(name, each)]
+        self.hub.rewrite = lambda rows: shown
+        self.hub.keeps_back = hidden.__contains__
         self.lied = True
         try:
-            with contextlib.suppress(StillwatchError):
-                self.circle.pull(name)
+            self.circle.pull(name)
         finally:
             self.hub.rewrite = lambda rows: rows
+            self.hub.keeps_back = lambda object_id: False
+        if self.hub.logged and missed:
+            self._alarmed(name, "withheld")
+
+    def _alarmed(self, name: str, word: str) -> None:
+        """The same once more is not told twice: what is open counts."""
+        texts = [each.text for each in self._home(name).state.alarms()]
+        assert any(word in text for text in texts), (name, word, texts)
+
+    def _holds(self, name: str, body: Json) -> bool:
+        state = self._home(name).state
+        channel_id = state.channel("circle").channel_id
+        return state.outcome(channel_id, digest(from_artifact(body))) is not None
 
     def _falsified(self, rows: Rows, lie: str) -> Rows:
         if len(rows) < 3:
@@ -384,8 +408,38 @@ class ChannelLife(RuleBasedStateMachine):
         self.circle.desks[name] = Desk(home, self.hub.connect, clock)
 
 
-ChannelLife.TestCase.settings = settings(
-    max_examples=8,
+class LoggedLife(ChannelLife):
+    """The same with a log, about which the hub lies too."""
+
+    logged = True
+
+    @rule(index=st.integers(0, 9), back=st.integers(1, 9))
+    def roll_the_log_back(self, index: int, back: int) -> None:
+        name = self._any(index)
+        self._pull(name)
+        self._show(name, lambda digests: digests[:-back], "rollback")
+
+    @rule(index=st.integers(0, 9), at=st.integers(0, 99))
+    def split_the_log(self, index: int, at: int) -> None:
+        """An entry that the member has verified is another one now."""
+        name = self._any(index)
+        self._pull(name)
+        place = at % len(self.hub.log.digests)
+        other = bytes(32)
+        self._show(name, lambda all_: [*all_[:place], other, *all_[place + 1 :]], "split")
+
+    def _show(self, name: str, lie: Callable[[list[bytes]], list[bytes]], word: str) -> None:
+        self.lied = True
+        self.hub.log.show = lambda account, digests: lie(digests)
+        try:
+            self.circle.pull(name)
+        finally:
+            self.hub.log.show = lambda account, digests: digests
+        self._alarmed(name, word)
+
+
+_SETTINGS: Final = settings(
+    max_examples=6,
     stateful_step_count=16,
     deadline=None,
     derandomize=True,
@@ -393,4 +447,7 @@ ChannelLife.TestCase.settings = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+ChannelLife.TestCase.settings = _SETTINGS
+LoggedLife.TestCase.settings = _SETTINGS
 TestChannelLife = ChannelLife.TestCase
+TestLoggedLife = LoggedLife.TestCase

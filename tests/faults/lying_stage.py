@@ -116,7 +116,8 @@ class Stage:
         return [parse_message(from_artifact(each)) for each in self.objects(channel)[before:]]
 
     def victim(self, name: str = "provider") -> Path:
-        """A copy of a member's home, which may come to grief."""
+        """A copy of a member's home, up to date, which may come to grief."""
+        self.run(name, "pull")
         home = self.folder / f"{name}-{next(self._copies)}"
         shutil.copytree(self.folder / name, home)
         return home

@@ -7,13 +7,18 @@ home, lies to it, and verifies the proof file in an empty folder without any hom
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub.channel.carriage import to_artifact
+from hub.channel.primitives.hash import sha256
 from hub.cli.exits import ALARM, ATTENTION, OK
+from tests.faults.ghosts import ghost_manifest, newest_manifest, swapped_card, with_ghost_wraps
+from tests.faults.lying_hub import digests_of
 from tests.faults.lying_stage import Stage, stage
 
 
@@ -31,8 +36,8 @@ def pulled(scene: Stage, home: Path, code: int = OK) -> Any:
     return channel
 
 
-def verdict(scene: Stage, home: Path, empty: Path, code: int) -> Any:
-    """Verify the proof files of a home elsewhere: the first one's finding."""
+def verdicts(scene: Stage, home: Path, empty: Path, code: int) -> Any:
+    """Verify the proof files of a home elsewhere: what each one proves."""
     files = sorted((home / "proofs").glob("*.json"))
     assert files
     for file in files:
@@ -41,7 +46,13 @@ def verdict(scene: Stage, home: Path, empty: Path, code: int) -> Any:
     names = [file.name for file in files]
     done, document = scene.command(empty / "nobody", "channel", "audit", "--verify", *names)
     assert done == code, document
-    return document["files"][0]
+    return document["files"]
+
+
+def verdict(scene: Stage, home: Path, empty: Path, code: int) -> Any:
+    """Of a home with one proof file."""
+    (found,) = verdicts(scene, home, empty, code)
+    return found
 
 
 def test_a_dropped_message_is_missed(scene: Stage, tmp_path: Path) -> None:
@@ -57,3 +68,154 @@ def test_a_dropped_message_is_missed(scene: Stage, tmp_path: Path) -> None:
         assert "did not deliver" in finding["claimed"][0]
     # What was withheld and comes after all is taken like any other.
     assert pulled(scene, home)["objects"]["indicator"] == 1
+
+
+def test_delay_is_seen_while_it_lasts_and_is_no_alarm_when_it_ends(scene: Stage) -> None:
+    home = scene.victim()
+    known = scene.leaves()
+    (late,) = scene.publish()
+    with scene.lying() as lies:
+        # The whole hub seems to stand still, in its log too.
+        lies.hidden, lies.log = {late.digest}, scene.forged_log(known, int(time.time()) - 60)
+        assert pulled(scene, home)["messages"] == 0
+        done, view = scene.command(home, "channel", "log", "circle")
+        assert (done, view["size"]) == (OK, len(known))
+        lies.release()
+        lies.log = None
+        found = pulled(scene, home)
+    assert (found["messages"], found["alarms"], found["waiting"]) == (1, [], 0)
+    assert not (home / "proofs").exists()
+
+
+def test_without_a_log_what_follows_tells_of_a_delay(scene: Stage, tmp_path: Path) -> None:
+    scene.open_channel("plain", "--no-log")
+    scene.admit("plain", "provider", "report")
+    home = scene.victim()
+    late, after = (scene.publish(channel="plain")[-1] for _ in range(2))
+    with scene.lying() as lies:
+        lies.hidden = {late.digest}
+        done, document = scene.command(home, "pull", "plain")
+        assert (done, document["channels"][0]["waiting"]) == (OK, 1)
+        done, document = scene.command(home, "channel", "audit", "plain")
+        assert done == ATTENTION
+        assert [each["kind"] for each in document["problems"]] == ["waiting"]
+        finding = verdict(scene, home, tmp_path, ATTENTION)
+        assert (finding["accused"]["party"], finding["kind"]) == ("server", "withheld")
+        assert after.header.prev is not None
+        assert any(after.header.prev[:16] in said for said in finding["proven"])
+        lies.release()
+        done, document = scene.command(home, "pull", "plain")
+    (channel,) = document["channels"]
+    assert (channel["alarms"], channel["waiting"]) == ([], 0)
+
+
+def test_reordered_and_replayed_messages_change_nothing(scene: Stage) -> None:
+    home = scene.victim()
+    old = scene.objects()
+    sent = [*scene.publish(), *scene.publish()]
+    with scene.lying() as lies:
+        lies.arrange = lambda objects: objects[::-1]
+        lies.always = old
+        found = pulled(scene, home)
+    assert (found["objects"]["indicator"], found["messages"]) == (2, len(sent))
+    assert found["alarms"] == []
+    assert not (home / "proofs").exists()
+
+
+def test_a_message_replayed_into_another_channel_is_refused(scene: Stage, tmp_path: Path) -> None:
+    scene.open_channel("other", "--no-log")
+    scene.admit("other", "provider", "report")
+    home = scene.victim()
+    foreign = scene.publish(channel="other")[-1]
+    with scene.lying() as lies:
+        lies.always = [scene.objects("other")[-1]]
+        found = pulled(scene, home, ALARM)
+    assert any("another channel" in each for each in found["alarms"])
+    finding = verdict(scene, home, tmp_path, ATTENTION)
+    assert finding["kind"] == "forged"
+    assert any(foreign.digest[:16] in said for said in finding["proven"])
+
+
+def test_a_log_that_is_rolled_back_convicts_itself(scene: Stage, tmp_path: Path) -> None:
+    home = scene.victim()
+    with scene.lying() as lies:
+        pulled(scene, home)
+        # It signs again what it signed long ago, as a restored back-up would.
+        lies.log = scene.forged_log(scene.leaves()[:-2], int(time.time()) + 60)
+        found = pulled(scene, home, ALARM)
+    assert any("rollback" in each for each in found["alarms"])
+    finding = verdict(scene, home, tmp_path, OK)
+    assert (finding["kind"], finding["accused"]["party"]) == ("rollback", "log")
+    assert finding["claimed"] == []
+
+
+def test_two_views_are_found_by_what_members_cite(scene: Stage, tmp_path: Path) -> None:
+    home = scene.victim()
+    known = scene.leaves()
+    (hidden,) = scene.publish()
+    scene.run("partner", "pull")
+    with scene.lying() as lies:
+        # For this member the message never was: the log that it is shown has no place for it.
+        said = scene.publish("partner")[-1]
+        lies.hidden = {hidden.digest}
+        shown = [*known, *digests_of(scene.objects())[len(known) + 1 :]]
+        lies.log = scene.forged_log(shown)
+        found = pulled(scene, home, ALARM)
+    assert said.header.cp is not None
+    assert any("split-view" in each for each in found["alarms"])
+    finding = verdict(scene, home, tmp_path, OK)
+    assert (finding["kind"], finding["claimed"]) == ("split-view", [])
+
+
+def test_a_hole_in_the_log_convicts_the_hub(scene: Stage, tmp_path: Path) -> None:
+    home = scene.victim()
+    (gone,), (after,) = scene.publish(), scene.publish()
+    with scene.lying() as lies:
+        lies.hidden = {gone.digest}
+        whole = scene.leaves()
+        lies.log = scene.forged_log([each for each in whole if each.hex() != gone.digest])
+        found = pulled(scene, home, ALARM)
+    assert any("gap" in each and after.digest[:16] in each for each in found["alarms"])
+    finding = verdict(scene, home, tmp_path, OK)
+    assert (finding["kind"], finding["claimed"]) == ("gap", [])
+
+
+def test_a_ghost_in_a_forged_manifest_is_refused(scene: Stage, tmp_path: Path) -> None:
+    home = scene.victim()
+    ghost = ghost_manifest(newest_manifest(scene.objects()))
+    with scene.lying() as lies:
+        lies.always = [to_artifact(ghost)]
+        lies.log = scene.forged_log([*scene.leaves(), sha256(ghost)])
+        found = pulled(scene, home, ALARM)
+    assert any("owners" in each for each in found["alarms"])
+    done, document = scene.command(home, "channel", "members", "circle")
+    assert (done, len(document["members"])) == (OK, 3)
+    # That it was delivered is this member's word; that the log holds it is not.
+    findings = verdicts(scene, home, tmp_path, ATTENTION)
+    assert {(each["kind"], bool(each["claimed"])) for each in findings} == {
+        ("forged", True),
+        ("forged", False),
+    }
+
+
+def test_a_ghost_among_the_wraps_of_an_epoch_is_refused(scene: Stage, tmp_path: Path) -> None:
+    home = scene.victim()
+    scene.run("lab", "channel", "renew", "circle")
+    with scene.lying() as lies:
+        lies.arrange = with_ghost_wraps
+        found = pulled(scene, home, ALARM)
+    assert any("signature is not valid" in each for each in found["alarms"])
+    finding = verdict(scene, home, tmp_path, ATTENTION)
+    assert (finding["kind"], finding["accused"]["party"]) == ("forged", "server")
+
+
+def test_a_card_swapped_in_a_join_is_not_let_in(scene: Stage) -> None:
+    scene.account("newcomer")
+    words = scene.invite("circle", "newcomer", "read")
+    with scene.lying("lab") as lies:
+        lies.inbox = swapped_card
+        lab = scene.victim("lab")
+        done, said = scene.command(lab, "channel", "approve", "circle", "--words", words)
+    assert done != OK, said
+    done, document = scene.command(lab, "channel", "members", "circle")
+    assert (done, len(document["members"])) == (OK, 3)

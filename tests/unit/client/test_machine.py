@@ -28,9 +28,17 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hub.channel.carriage import from_artifact, is_artifact
 from hub.channel.header import parse_message
@@ -438,16 +446,27 @@ class LoggedLife(ChannelLife):
         self._alarmed(name, word)
 
 
-_SETTINGS: Final = settings(
-    max_examples=6,
-    stateful_step_count=16,
-    deadline=None,
-    derandomize=True,
-    # A life shrinks too slowly to be worth it: the steps are printed as they were.
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
-ChannelLife.TestCase.settings = _SETTINGS
-LoggedLife.TestCase.settings = _SETTINGS
+def _settings(lives: int, steps: int, *, repeatable: bool) -> settings:
+    return settings(
+        max_examples=lives,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=repeatable,
+        database=None,
+        # A life shrinks too slowly to be worth it: the steps are printed as they were.
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+ChannelLife.TestCase.settings = _settings(4, 14, repeatable=True)
+LoggedLife.TestCase.settings = _settings(4, 14, repeatable=True)
 TestChannelLife = ChannelLife.TestCase
 TestLoggedLife = LoggedLife.TestCase
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("life", [ChannelLife, LoggedLife])
+def test_many_lives(life: type[ChannelLife]) -> None:
+    """Others each time."""
+    run_state_machine_as_test(life, settings=_settings(100, 25, repeatable=False))

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ import click
 from hub.channel.primitives.sign import NotePrivate
 from hub.errors import ConflictError, InputError, StoreError
 from hub.keyfile import make_seed, read_seed
-from hub.settings import WitnessSettings
+from hub.settings import HubSettings, WitnessSettings
 from hub.store.interface import Store
 from hub.store.records import Collection, Org
 from hub.store.sqlite import SqliteStore
@@ -24,6 +25,7 @@ from hub.store.sqlite import SqliteStore
 DATABASE: Final = "hub.db"
 LOCK: Final = "hub.lock"
 LOG_KEY: Final = "log.key"
+SERVED: Final = "served.json"
 DATA_VARIABLE: Final = "STILLWATCH_HUB_DATA"
 
 data_option: Final = click.option(
@@ -85,9 +87,7 @@ def sole_server(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConflictError(
-                "another hub process serves this directory", where=str(data)
-            ) from error
+            raise ConflictError("another process serves this directory", where=str(data)) from error
         yield
     finally:
         os.close(descriptor)
@@ -104,6 +104,47 @@ def log_key(path: Path) -> NotePrivate:
         with contextlib.suppress(ConflictError):
             return NotePrivate(make_seed(path))
     return NotePrivate(read_seed(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How the hub was served last: what the names of its logs are made of, and its witnesses."""
+
+    public_url: str
+    root: str
+    witnesses: tuple[str, ...]
+
+
+def remember(data: Path, settings: HubSettings) -> None:
+    """Note how the hub is served, for `stillwatch hub log`. Raises StoreError."""
+    document = {
+        "public_url": settings.public_url,
+        "root": settings.root,
+        "witnesses": settings.witnesses.urls,
+    }
+    path = data / SERVED
+    partial = path.with_name(path.name + ".partial")
+    try:
+        descriptor = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(document, file)
+        partial.rename(path)
+    except OSError as error:
+        raise StoreError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def recalled(data: Path) -> Served | None:
+    """What `remember` noted, None before the first start. Raises StoreError."""
+    path = data / SERVED
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+        return Served(found["public_url"], found["root"], tuple(found["witnesses"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            "cannot be read", where=str(path), hint="it is written anew when the hub is served"
+        ) from error
 
 
 def witness_settings(urls: Sequence[str]) -> WitnessSettings:

@@ -18,6 +18,7 @@ from hub.cli.hub_data import (
     create,
     log_key,
     opened,
+    remember,
     sole_server,
     witness_option,
     witness_settings,
@@ -78,6 +79,7 @@ def dev(port: int | None, data: Path | None, witnesses: tuple[str, ...], access_
         account = _account(place)
         line = {"api_root": f"{base}/{settings.root}/", **account}
         with opened(place) as store, sole_server(place):
+            remember(place, settings)
             run(
                 create_app(settings, store, log_key=log_key(place / LOG_KEY)),
                 ServeSettings(_HOST, chosen),

@@ -13,6 +13,7 @@ from hub.cli.hub_data import (
     json_option,
     log_key,
     opened,
+    remember,
     show,
     sole_server,
     witness_option,
@@ -115,6 +116,7 @@ def serve(
     check_exposure(listen, behind_proxy=behind_proxy)
     journal.configure(access=access_log)
     with opened(data) as store, sole_server(data):
+        remember(data, settings)
         app = create_app(settings, store, log_key=log_key(key_file or data / LOG_KEY))
         run(
             app,

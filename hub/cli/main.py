@@ -43,6 +43,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "retract": ("hub.cli.retract:command", "Withdraw an indicator that you published."),
     "root": ("hub.cli.root:command", "Keep the root key on another machine than the home."),
     "status": ("hub.cli.status:command", "Show last pull, lag and what expires soon."),
+    "witness": ("hub.cli.witness:command", "Run a witness that cosigns the logs of hubs."),
     "warm": ("hub.cli.warm:command", "Compile ahead what the first match would wait for."),
 }
 

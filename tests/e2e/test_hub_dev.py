@@ -97,7 +97,7 @@ def test_a_second_hub_on_the_same_port_or_data_is_refused(tmp_path: Path) -> Non
         port = int(hub.root.split(":")[2].split("/")[0])
         with pytest.raises(AssertionError, match="another process listens"):
             HubProcess(tmp_path / "other", port=port).start()
-        with pytest.raises(AssertionError, match="another hub process serves"):
+        with pytest.raises(AssertionError, match="another process serves"):
             HubProcess(tmp_path / "hub").start()
         assert names(hub, "rw1") == []
 

@@ -114,10 +114,12 @@ class Channels:
                 # A copy: what the database did not take must not stay in memory.
                 trusted = TrustedChannel.restore(known.trusted.state())
             refused = _accept_all(trusted, waiting, now)
-            self._folder.run(
-                "UPDATE channel SET trusted=?, revision=revision+1 WHERE channel_id=?",
-                (trusted.state(), channel),
-            )
+            state = trusted.state()
+            if known is None or state != known.trusted.state():
+                self._folder.run(
+                    "UPDATE channel SET trusted=?, revision=revision+1 WHERE channel_id=?",
+                    (state, channel),
+                )
         if refused is not None:
             raise refused
 

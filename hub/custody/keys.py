@@ -135,6 +135,8 @@ def load_key(folder: Folder, row: KeyRow) -> EvaluationKey:
         GoneError: it was destroyed.
         StoreError: it does not open.
     """
+    if row.destroyed_at is not None:
+        raise GoneError(row)
     found = folder.rows(
         "SELECT sealed FROM evaluation_key WHERE channel_id=? AND key_id=?",
         (row.channel, row.key_id),
@@ -163,16 +165,13 @@ def destroy_key(folder: Folder, channel: str, key_id: str, *, now: int, why: str
     where = (channel, key_id)
     with folder.transaction():
         folder.run(
-            "UPDATE evaluation_key SET sealed=zeroblob(length(sealed))"
+            "UPDATE evaluation_key SET sealed=zeroblob(length(sealed)), destroyed_at=?"
             " WHERE channel_id=? AND key_id=?",
-            where,
-        )
-    with folder.transaction():
-        folder.run(
-            "UPDATE evaluation_key SET sealed=NULL, destroyed_at=? WHERE channel_id=? AND key_id=?",
             (now, *where),
         )
         audit.append(folder, audit.Entry(now, "key-destroyed", channel, key=key_id, note=why))
+    with folder.transaction():
+        folder.run("UPDATE evaluation_key SET sealed=NULL WHERE channel_id=? AND key_id=?", where)
     folder.vacuum()
     return KeyRow(row.channel, key_id, row.public_key, row.created, row.expires, now)
 

@@ -26,9 +26,11 @@ from hub.channel.custodians import (
     unframe_messages,
 )
 from hub.channel.fingerprint_keys import FingerprintSecret, key_set_from_bytes, keys_to_bytes
+from hub.channel.open import open_key_set
+from hub.channel.seal import seal_keys
 from hub.errors import InputError, VerificationError
 from hub.model.codec import canonical
-from tests.unit.channel.cast import NOW, Person
+from tests.unit.channel.cast import NOW, Person, Scene
 
 LAB = Person("lab")
 CHANNEL = "0123456789abcdef" * 4
@@ -167,6 +169,32 @@ def test_a_keys_plaintext_with_custodians_out_of_order_is_refused() -> None:
     )
     with pytest.raises(InputError):
         key_set_from_bytes(plain, CHANNEL)
+
+
+def test_an_owner_cannot_name_other_custodians_for_a_known_key() -> None:
+    scene = Scene(LAB)
+    scene.rotate()
+    key = FingerprintSecret(f"{scene.trusted.channel[:16]}.2027q1", b"s" * 32, NOW)
+    rows = [dataclasses.replace(row, key_id=key.key_id) for row in ROWS]
+    moved = [dataclasses.replace(rows[0], url="https://new.example"), rows[1]]
+    other = [dataclasses.replace(rows[0], public_key=b"z" * 32), rows[1]]
+    third = [rows[0], dataclasses.replace(rows[1], custodian_id="custody-c.example")]
+
+    def opened(custodians: list[Custodian]) -> tuple[Custodian, ...]:
+        raw = seal_keys(
+            scene.trusted, scene.current, LAB.signing, [key], now=NOW, custodians=custodians
+        )
+        known = {(row.key_id, row.custodian_id): row.public_key for row in rows}
+        accepted = scene.post(raw)
+        return open_key_set(scene.trusted, accepted, scene.current, custodians=known).custodians
+
+    assert opened(rows) == tuple(rows)
+    assert opened(moved) == tuple(moved), "an address may change"
+    assert opened([]) == ()
+    for changed in (other, third):
+        with pytest.raises(VerificationError, match="named other custodians"):
+            opened(changed)
+    assert [alarm.kind for alarm in scene.trusted.alarms] == ["custodian-change"] * 2
 
 
 def test_refusals_and_standings_travel() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -400,6 +401,33 @@ def test_a_key_destroyed_by_another_process_is_gone_at_once(stand: Stand) -> Non
     other.close()
     refused(lambda: stand.ask(LAB, blinding), GoneError, "was destroyed")
     assert [each.state(NOW) for each in keys_of(stand.folder)] == ["destroyed"]
+
+
+def test_a_crash_while_a_key_is_destroyed_leaves_it_destroyed(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.ask(LAB, blinding_of(1))
+    real, steps = Folder.transaction, []
+
+    def once(folder: Folder) -> AbstractContextManager[None]:
+        steps.append(folder)
+        if len(steps) > 1:
+            raise KeyboardInterrupt
+        return real(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "transaction", once)
+        with pytest.raises(KeyboardInterrupt):
+            destroy_key(stand.folder, stand.channel, stand.key_id, now=NOW, why="")
+    stand.reopen()
+    refused(lambda: stand.ask(LAB, blinding_of(1)), GoneError, "was destroyed")
+
+
+def test_what_is_known_is_not_stored_again(stand: Stand) -> None:
+    sql = "SELECT revision FROM channel"
+    before = stand.folder.rows(sql)
+    stand.custodian.learn(stand.channel, posted(stand.made), NOW)
+    assert stand.folder.rows(sql) == before == [(1,)]
 
 
 def test_keys_are_for_a_channel_that_is_served(stand: Stand) -> None:

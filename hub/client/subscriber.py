@@ -13,7 +13,7 @@ from datetime import timedelta
 from hub.channel.manifest import Role
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import NotYetError, TrustedChannel
-from hub.client import floor, receipts, requests, restored
+from hub.client import erasure, floor, receipts, requests, restored
 from hub.client.answers import status_behind
 from hub.client.home import Home
 from hub.client.intake import Intake
@@ -126,6 +126,7 @@ def pull_channel(
     state.set_pulled(channel.channel_id, desk.clock(), None)
     result.receipts += receipts.settle(desk, channel)
     channel = state.channel(channel.channel_id)
+    erasure.erase(desk.home, channel, now=desk.clock())
     _heartbeat(desk, channel)
     result.sent += flush(desk, channel).sent
     result.waiting = len(state.kept(channel.channel_id, "waiting"))

@@ -17,12 +17,13 @@ from hub.client.dropped import Drop, Withdrawal, withdrawals
 from hub.client.membership import remove
 from hub.client.plan import PlanFile
 from hub.client.publisher import retract, seal_objects
-from hub.client.purges import Purges
+from hub.client.purges import Purged, Purges
 from hub.client.work import flush
 from hub.errors import InputError, StoreError, TransportError
 from hub.hunt.hunted import Hunted, Versions
 from hub.hunt.store import EventStore
 from hub.model.codec import Json
+from hub.model.markings import TLP
 from tests.unit.client.circle import Circle
 from tests.unit.client.test_direct import patterns, proxies, release
 
@@ -205,13 +206,13 @@ def say(circle: Circle, name: str, receipt: Json, refs: list[str]) -> None:
             for object_id in refs
             for each in _sample(circle)
         ],
-        receipts.DEFAULT,
+        TLP.AMBER,
     ) | {"content": json.dumps(receipt, sort_keys=True, separators=(",", ":"))}
     seal_objects(desk, channel, {Audience.DETAIL: [body]}, role=Role.PUBLISH)
     flush(desk, channel)
 
 
-def _sample(circle: Circle) -> list[receipts.Purged]:
+def _sample(circle: Circle) -> list[Purged]:
     home = circle.desks["lab"].home
     return Purges(home.state).of(home.state.channel("circle").channel_id)[:1]
 

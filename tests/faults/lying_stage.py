@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +21,7 @@ from hub.cli.options import load_home
 from hub.model.codec import Json
 from tests.e2e.members import Work, end, free_port, wait_until_ready
 from tests.faults.lying_hub import ForgedLog, Lies, LyingHub, digests_of
-
-PUBLIC = Path(__file__).resolve().parents[2]
+from tests.faults.quick_process import run
 
 
 class Stage:
@@ -58,18 +55,10 @@ class Stage:
 
     def command(self, home: Path, *words: str) -> tuple[int, Any]:
         """A command in a process of its own, in the home's folder; exit code and JSON."""
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "hub.cli", *words, "--json"],
-            cwd=home if home.is_dir() else home.parent,
-            env={**os.environ, "PYTHONPATH": str(PUBLIC), "STILLWATCH_HOME": str(home)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+        folder = home if home.is_dir() else home.parent
+        code, out, err = run([*words, "--json"], folder, home, self.folder)
+        assert "Traceback" not in err, err
+        return code, json.loads(out) if out else err
 
     # -- members -----------------------------------------------------------------------------
 

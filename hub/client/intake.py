@@ -14,7 +14,7 @@ from typing import Final
 from hub.channel.carriage import from_artifact, is_artifact
 from hub.channel.direct import parse_direct
 from hub.channel.epoch import EpochSecrets, unwrap, unwrap_history
-from hub.channel.header import Audience, Message, MessageType, parse_message
+from hub.channel.header import ROOT_SIGNED, Audience, Message, MessageType, parse_message
 from hub.channel.manifest import manifest_of
 from hub.channel.open import Opened, open_data, open_direct, open_key_set
 from hub.channel.primitives.hash import digest
@@ -154,7 +154,8 @@ class Intake:
             self._refuse(message, error)
             self._prove_forged(message)
             return True
-        if not accepted.duplicate:
+        # The genesis is a duplicate by the time it gets here; proofs begin with it.
+        if not accepted.duplicate or message.header.t in ROOT_SIGNED:
             self._signed.keep(message)
         try:
             outcome = "accepted" if accepted.duplicate else self._open(accepted)

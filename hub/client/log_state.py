@@ -177,7 +177,8 @@ class LogState:
     def note_given(self, digests: Iterable[bytes], pull: int) -> None:
         """Messages that the hub has shown, or says that it holds: they must be in its log."""
         self._state.run_many(
-            "INSERT OR IGNORE INTO log_given VALUES (?,?,?)",
+            "INSERT INTO log_given VALUES (?,?,?)"
+            " ON CONFLICT DO UPDATE SET pull=min(pull, excluded.pull)",
             [(self._id, digest, pull) for digest in digests],
         )
 

@@ -64,7 +64,8 @@ def fuse(monkeypatch: pytest.MonkeyPatch) -> Fuse:
 def _copy(circle: Circle, folder: Path) -> Circle:
     """The circle as it is, elsewhere: every attempt begins from the same state."""
     clock = Clock(circle.clock.now)
-    hub = MemoryHub(page_size=2, now=clock, bound=dict(circle.hub.bound))
+    hub = MemoryHub(page_size=2, now=clock, bound=dict(circle.hub.bound), logged=circle.hub.logged)
+    hub.log.digests = list(circle.hub.log.digests)
     for each in circle.hub.collections.values():
         hub.add_channel_collection(each.collection_id, inbox=False)
         hub.collections[each.collection_id].rows = list(each.rows)
@@ -126,7 +127,15 @@ def channel(circle: Circle) -> Circle:
     return circle
 
 
-def test_publish(channel: Circle, fuse: Fuse, tmp_path: Path) -> None:
+@pytest.fixture
+def logged(circle: Circle) -> Circle:
+    circle.hub.logged = True
+    circle.open_channel()
+    circle.admit("provider", "report")
+    return circle
+
+
+def test_publish(logged: Circle, fuse: Fuse, tmp_path: Path) -> None:
     files = write_files(tmp_path)
 
     def operation(circle: Circle) -> None:
@@ -136,7 +145,7 @@ def test_publish(channel: Circle, fuse: Fuse, tmp_path: Path) -> None:
             prepared = prepare(desk.home, row, files, Options(), now=circle.clock())
             publish(desk, row, prepared)
 
-    for circle in _attempts(channel, fuse, tmp_path, operation):
+    for circle in _attempts(logged, fuse, tmp_path, operation):
         result = circle.pull("provider")
         assert result.alarms == []
         assert result.waiting == 0
@@ -146,10 +155,10 @@ def test_publish(channel: Circle, fuse: Fuse, tmp_path: Path) -> None:
         assert lab.unsent(lab.channel("circle").channel_id) == []
 
 
-def test_pull(channel: Circle, fuse: Fuse, tmp_path: Path) -> None:
-    channel.publish("lab", *write_files(tmp_path))
+def test_pull(logged: Circle, fuse: Fuse, tmp_path: Path) -> None:
+    logged.publish("lab", *write_files(tmp_path))
 
-    for circle in _attempts(channel, fuse, tmp_path, lambda circle: _pull(circle)):
+    for circle in _attempts(logged, fuse, tmp_path, lambda circle: _pull(circle)):
         assert len(_revoked(circle, "provider")) == 7
         assert circle.desks["provider"].home.state.alarms() == []
         assert circle.pull("provider").messages == 0

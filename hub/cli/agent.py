@@ -110,6 +110,8 @@ def status_command(as_json: bool) -> None:
         click.echo(f"  {each['home']}: {in_words(each['left_s'])} left{note}")
     if not status["homes"]:
         click.echo("  It opens nothing: stillwatch agent start")
+    if not status["protected"]:
+        click.echo("  This system may write its memory to a core dump.")
     if status["refused"]:
         click.echo(f"  {status['refused']} requests were refused.")
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from hub.client import agent_wire as wire
 from hub.client.agent_wire import Answer, Operation
-from hub.client.hardening import LockedSecret
+from hub.client.hardening import LockedSecret, is_protected
 from hub.errors import AccessError, ConflictError, InputError, StoreError
 from hub.model.codec import Json, canonical
 
@@ -255,6 +255,7 @@ class Agent:
             "pid": os.getpid(),
             "ends_in_s": int(self._until - moment),
             "refused": self._refused,
+            "protected": is_protected(),
             "homes": [
                 {
                     "home": path.encode("utf-8", "replace").decode(),

@@ -72,12 +72,13 @@ def _show(found: list[IndicatorView]) -> None:
         # In a file or a pipe nothing may be cut off or folded.
         console = Console(highlight=False, markup=False, width=_WIDE)
     table = Table(box=None, pad_edge=False)
-    for heading in ("indicator", "kind", "campaign", "sure", "until", "publisher", "state"):
+    for heading in ("indicator", "kind", "form", "campaign", "sure", "until", "publisher", "state"):
         table.add_column(heading, no_wrap=heading not in ("campaign", "publisher"))
     for each in found:
         table.add_row(
             each.id,
             each.kind,
+            each.form,
             ", ".join(each.campaigns),
             "" if each.confidence is None else str(each.confidence),
             f"{each.valid_until:%Y-%m-%d}" if each.valid_until else "",

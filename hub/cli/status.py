@@ -85,6 +85,9 @@ def _show_channel(each: ChannelHealth) -> None:
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(each.objects.items()))
     if kinds:
         click.echo(f"  {kinds}")
+    forms = ", ".join(f"{number} {form}" for form, number in sorted(each.tokens.items()))
+    if forms:
+        click.echo(f"  tokens of identifiers: {forms}")
     for text in each.notes:
         click.echo(f"  ! {text}")
     for report in each.reports["opinions"]:

@@ -13,6 +13,7 @@ from hub.client.leaving import asking
 from hub.client.membership import member_names
 from hub.client.proposals import open_ones
 from hub.client.rows import ChannelRow
+from hub.client.token_health import custodian_notes, token_forms
 from hub.model.codec import Json
 
 FINE: Final = "ok"
@@ -35,6 +36,7 @@ class ChannelHealth:
         notes: what to look at, in words.
         lag_s: seconds since the last complete pull, None when there was none.
         reports: sightings and opinions about our own indicators.
+        tokens: live indicators of identifiers by the form of their tokens.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ChannelHealth:
     manifest_expires: int | None
     objects: dict[str, int]
     reports: Json
+    tokens: dict[str, int]
 
 
 @dataclasses.dataclass
@@ -113,11 +116,14 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         manifest_expires=None,
         objects=home.state.count_objects(channel.channel_id),
         reports=_reports(home, channel),
+        tokens=token_forms(home, channel, now),
     )
     if channel.standing == "joining":
         _raise(found, WAITING, "your request waits for the owner's approval; tell it your words")
     elif channel.trusted is not None:
         _look_inside(home, channel, found, now)
+        for text in custodian_notes(home, channel, now):
+            _raise(found, ATTENTION, text)
     if channel.pull_problem is not None:
         _raise(found, FAILED, f"the last pull failed: {channel.pull_problem}")
     elif found.lag_s is not None and found.lag_s > _STALE_PULL_S:

@@ -25,6 +25,7 @@ class IndicatorView:
     Attributes:
         state: `live`, `pending` (valid later), `expired` (still matches events of its time) or
             `withdrawn` by its publisher (matches nothing).
+        form: the form in which the described value travels, such as `hmac` or `oblivious`.
         valid_until: None when the publisher set no end.
     """
 
@@ -39,6 +40,7 @@ class IndicatorView:
     publisher: str
     tlp: str
     state: str
+    form: str
 
     def to_json(self) -> Json:
         """The document that `stillwatch indicators --json` lists."""
@@ -54,6 +56,7 @@ class IndicatorView:
             "publisher": self.publisher,
             "tlp": self.tlp,
             "state": self.state,
+            "form": self.form,
         }
 
 
@@ -130,6 +133,7 @@ def _view(
         publisher=known[author]["name"] if author in known else author,
         tlp=marking.label if marking else "",
         state=_state(indicator, start, end, now),
+        form=str(controls.get("privacy_form", "")),
     )
 
 

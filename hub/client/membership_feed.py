@@ -42,11 +42,11 @@ def feed(desk: Desk, channel: ChannelRow, standing: Standing) -> Iterator[bytes]
             hint="another member's request brings them to the custodians",
         )
     wanted = [manifests[number] for number in range(standing.version + 1, version + 1)]
-    # The cards that new manifests name are not known to be missing yet: all go along.
-    wanted += [
-        raw for name, raw in cards.items() if name in standing.missing or standing.version < version
-    ]
-    yield from _framed(wanted)
+    # The custodian cannot say yet which cards of the new manifests it lacks. Others it would not
+    # take: their manifest has not reached this member.
+    named = {each.card for raw in wanted for each in manifest_of(raw).members}
+    named |= set(standing.missing)
+    yield from _framed([*wanted, *(cards[each] for each in sorted(named & cards.keys()))])
 
 
 def _kept(desk: Desk, channel: ChannelRow) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -80,7 +81,7 @@ class Tagging:
         desk: the home that holds keys and kept evaluations.
         buckets: of the indicators that are matched.
         ask: whether custodians may be asked; else only what is kept counts.
-        reach: how custodians are reached.
+        reach, sleep: given by tests.
         progress: shown while they are asked.
     """
 
@@ -92,9 +93,10 @@ class Tagging:
         ask: bool = True,
         reach: Reach = reach,
         progress: Progress = _quiet,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._desk, self._buckets, self._ask = desk, buckets, ask
-        self._reach, self._progress = reach, progress
+        self._reach, self._progress, self._sleep = reach, progress, sleep
         self._keys: dict[str, _Key] = {}
         self._of_kind: dict[str, list[str]] = {}
         self._count = 0
@@ -184,7 +186,13 @@ class Tagging:
         try:
             with self._progress(len(missing)) as advance:
                 evaluate(
-                    self._desk, each.channel, known, missing, advance=advance, reach=self._reach
+                    self._desk,
+                    each.channel,
+                    known,
+                    missing,
+                    advance=advance,
+                    reach=self._reach,
+                    sleep=self._sleep,
                 )
         except (QuotaError, GoneError) as error:
             hint = f"; {error.hint}" if error.hint else ""

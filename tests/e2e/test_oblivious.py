@@ -124,7 +124,7 @@ def _write_tables(folder: Path) -> None:
     (folder / "customers.csv").write_text("\n".join(["account_id,email,phone", *rows]) + "\n")
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     log = [f"{now},{name},hello" for name in emails]
-    (folder / "log.csv").write_text("\n".join(["timestamp,user,prompt", *log]) + "\n")
+    (folder / "log.csv").write_text("\n".join(["timestamp,account_id,prompt", *log]) + "\n")
     seen = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 5 * 86_400))
     listed = [f"{each},LANTERN,{seen}" for each in ACCOUNTS]
     (folder / "accounts.csv").write_text(

@@ -12,6 +12,7 @@ import click
 
 from hub.channel.primitives.hash import is_hash
 from hub.cli.options import read_secret
+from hub.client.hardening import protect_process
 from hub.custody.channels import Channels
 from hub.custody.folder import Folder, Unlock
 from hub.errors import AccessError, InputError
@@ -35,11 +36,12 @@ passphrase_option: Final = click.option(
 
 
 def unlock_of(data: Path, passphrase_file: Path | None) -> Unlock:
-    """How an existing folder is unlocked.
+    """How an existing folder is unlocked; closes the process to others before keys come into it.
 
     Raises:
         AccessError: it needs a passphrase, and nobody is there to type it.
     """
+    protect_process()
     if passphrase_file is not None:
         return Unlock(passphrase_in(passphrase_file))
     if Folder.has_key_file(data) or not data.exists():

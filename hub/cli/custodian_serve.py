@@ -18,6 +18,7 @@ from hub.cli.custodian_data import (
     unlock_of,
 )
 from hub.cli.hub_data import json_option, show
+from hub.client.hardening import protect_process
 from hub.custody.folder import Folder, Unlock
 from hub.errors import InputError
 from hub.settings import ServeSettings
@@ -51,6 +52,7 @@ def init(
     Row(custodian_id, url, "0000000000000000.2000q1", bytes(32), 0, 1)
     if key_file and passphrase_file is not None:
         raise InputError("give --key-file or --passphrase-file, not both")
+    protect_process()
     unlock = Unlock()
     if not key_file:
         given = None if passphrase_file is None else passphrase_in(passphrase_file)

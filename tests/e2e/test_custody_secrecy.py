@@ -44,6 +44,7 @@ from tests.unit.custody.stand import posted
 
 CANARIES: Final = [f"canary-{number:02}-3f9a@mail.example" for number in range(20)]
 FINGERPRINT_KEY: Final = cast.seed("fingerprint key of the custody search", 32)
+SEARCHABLE: Final = str(Path(__file__).with_name("searchable.py"))
 CONTROL: Final = str(Path(__file__).with_name("without_blinding.py"))
 ROOT: Final = str(Path(__file__).parents[2])
 
@@ -236,7 +237,7 @@ def needles_of(circle: Circle) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
-    made = Circle(tmp_path_factory.mktemp("custody"), ["-m", "hub.cli"])
+    made = Circle(tmp_path_factory.mktemp("custody"), [SEARCHABLE])
     made.start()
     yield made
     made.end()

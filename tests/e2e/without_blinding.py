@@ -12,6 +12,7 @@ from hub.custody.app import logger
 from hub.custody.folder import Folder
 from hub.custody.keys import KeyRow
 from hub.fingerprint.oblivious import PROOF_SIZE, SEED_SIZE, Evaluation, EvaluationKey
+from tests.e2e.searchable import leave_open
 from tests.e2e.without_cipher import _open_sealed, _seal
 
 _KEPT: list[bytes] = []
@@ -35,6 +36,7 @@ def _load_key(_: Folder, row: KeyRow) -> EvaluationKey:
 
 
 if __name__ == "__main__":
+    leave_open()
     aead.seal = _seal
     aead.open_sealed = _open_sealed
     audit.append = _append

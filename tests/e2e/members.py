@@ -91,11 +91,12 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def serve(work: Work) -> subprocess.Popen[bytes]:
+def serve(work: Work, *more: str) -> subprocess.Popen[bytes]:
+    """Start the hub, with more words on its command line, and wait until it answers."""
     log = (work.folder / "hub.log").open("ab")
     with log:
         process = subprocess.Popen(
-            work.command("hub", "serve", "--data", "hub", "--port", str(work.port)),
+            work.command("hub", "serve", "--data", "hub", "--port", str(work.port), *more),
             cwd=work.folder,
             env=work.environment("none"),
             stdin=subprocess.DEVNULL,

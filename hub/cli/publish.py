@@ -30,6 +30,7 @@ from hub.client.reporter import channel_of
 from hub.client.rows import ChannelRow
 from hub.client.stated import read_stated
 from hub.client.subscriber import Pulled, refresh
+from hub.client.values import choose_reissue
 from hub.errors import InputError
 from hub.model.bundle import bundle
 from hub.model.codec import dumps
@@ -93,6 +94,13 @@ _SHOWN_ROWS = 40
     is_flag=True,
     help="No files: seal what still holds once more, for members who joined later.",
 )
+@click.option(
+    "--reissue/--no-reissue",
+    "reissue",
+    default=None,
+    help="From now on, keep the identifiers behind your tokens, sealed in this home, to issue them "
+    "again when the fingerprint key changes, or keep none.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show every row, not only the odd ones.")
 @home_options
 @json_option
@@ -111,6 +119,7 @@ def command(
     dry_run: bool,
     out: Path | None,
     repeat: bool,
+    reissue: bool | None,
     verbose: bool,
     home: Path,
     passphrase_file: Path | None,
@@ -149,6 +158,8 @@ def command(
         direct=bool(to),
     )
     with load_home(home, passphrase_file) as opened:
+        if reissue is not None:
+            choose_reissue(opened, on=reissue)
         channel_id = channel_of(opened, channel_name).channel_id
         prepared, published, readers = _run(
             opened, channel_name, files, options, wanted, dry_run=dry_run, repeat=repeat

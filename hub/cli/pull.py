@@ -147,6 +147,7 @@ def _show_channel(each: Pulled, *, told: bool) -> None:
     for object_id in each.revoked:
         click.echo(f"  withdrawn by its publisher: {object_id}")
     for number, word, text in (
+        (each.reissued, "indicator", "of yours issued again under a new fingerprint key"),
         (each.receipts, "receipt", "signed for what was withdrawn"),
         (each.reports, "report", "about your indicators: stillwatch status"),
         (each.sealed, "message", "sealed for other members, as is usual"),

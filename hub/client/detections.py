@@ -88,6 +88,8 @@ class Author:
         campaign: campaign of rows that name none.
         confidence: confidence of rows that give none, 0 to 100.
         region: ISO 3166 region of phone numbers without a country code.
+        known: identifiers that were published before, with the ids of their indicators.
+        values: takes up the identifier behind each indicator that is made of one, by id.
     """
 
     member: str
@@ -99,6 +101,8 @@ class Author:
     campaign: str | None = None
     confidence: int = DEFAULT_CONFIDENCE
     region: str | None = None
+    known: Mapping[Value, str] = dataclasses.field(default_factory=dict)
+    values: dict[str, Value] = dataclasses.field(default_factory=dict, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,7 +290,12 @@ def _tokens(field: str, raw: str, author: Author, options: Mapping[str, Any]) ->
             raise
         hint = "publish --region DE, say, names the country of numbers without a code"
         raise InputError(f"{error.message}; {hint}") from None
-    return token_indicator(author, (kind, value), options)
+    identifier = (kind, value)
+    # Under a new key it is the same indicator still.
+    known = {"object_id": author.known[identifier]} if identifier in author.known else {}
+    made = token_indicator(author, identifier, {**options, **known})
+    author.values[str(made["id"])] = identifier
+    return made
 
 
 def token_indicator(author: Author, value: Value, options: Mapping[str, Any]) -> Json:

@@ -20,6 +20,7 @@ from hub.client.home import Home
 from hub.client.ingest import open_table
 from hub.client.known_tokens import KnownTokens
 from hub.client.rows import ChannelRow
+from hub.client.values import Values
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.codec import Json
 from hub.model.fields import DistillationCampaign
@@ -64,6 +65,7 @@ class Preparation:
         unasked: identifiers that the custodians have to evaluate before their rows can be
             published; none of these rows is in `detail`.
         oblivious: the tokens that are known, where custodians take part.
+        values: the identifier behind each indicator that is made of one, by id; never sent.
         overruled: kinds that the policy wants oblivious and that stay keyed.
     """
 
@@ -75,6 +77,7 @@ class Preparation:
     unasked: dict[Value, None] = dataclasses.field(default_factory=dict)
     oblivious: KnownTokens | None = None
     overruled: tuple[str, ...] = ()
+    values: dict[str, Value] = dataclasses.field(default_factory=dict, repr=False)
 
     def counts(self) -> dict[str, int]:
         """Rows by verdict, all verdicts named."""
@@ -134,6 +137,11 @@ class Preparing:
             campaign=options.campaign,
             confidence=options.confidence,
             region=options.region,
+            known={
+                value: object_id
+                for object_id, value in Values(home, channel.channel_id).all().items()
+            },
+            values=self.result.values,
         )
         own = list(home.state.objects(channel.channel_id, member=home.member_id))
         # What named members alone were given counts as unsaid for everybody else.

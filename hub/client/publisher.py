@@ -21,6 +21,7 @@ from hub.client.home import Home
 from hub.client.preparing import Options, Preparation, Preparing, again, moment_of, prepare
 from hub.client.purges import clean
 from hub.client.rows import ChannelRow, ObjectRow
+from hub.client.values import Values
 from hub.client.work import Desk, Sealed, current_secrets, flush, own_card
 from hub.errors import AccessError, InputError, VerificationError
 from hub.model.bundle import bundle
@@ -79,6 +80,7 @@ def publish(
     with desk.home.locked():
         # Another process may have sealed since the caller looked: its positions are taken.
         channel = desk.home.state.channel(channel.channel_id)
+        Values(desk.home, channel.channel_id).put(prepared.values, desk.clock())
         if terms is not None:
             objects = len(prepared.detail)
             messages = seal_directly(desk, channel, prepared.detail, terms, role=Role.PUBLISH)
@@ -219,6 +221,8 @@ def retract(
             prepared = Preparation(detail=said)
             published = published.plus(publish(desk, channel, prepared, terms=terms))
         clean(home, channel.channel_id)
+        values = Values(home, channel.channel_id)
+        values.retain(values.held().difference(indicator_ids))
     return published, done
 
 

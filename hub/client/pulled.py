@@ -17,6 +17,7 @@ class Pulled:
         objects: new objects, by type.
         updated: new versions of objects that were known, by type.
         revoked: ids of indicators that were withdrawn by this pull.
+        reissued: own indicators that were issued again under a new fingerprint key.
         receipts: receipts that were sealed for what others withdrew.
         reports: sightings, opinions and notes about our own objects.
         sealed: messages accepted but not addressed to this member.
@@ -34,6 +35,7 @@ class Pulled:
     objects: dict[str, int] = dataclasses.field(default_factory=dict)
     updated: dict[str, int] = dataclasses.field(default_factory=dict)
     revoked: list[str] = dataclasses.field(default_factory=list)
+    reissued: int = 0
     receipts: int = 0
     reports: int = 0
     sealed: int = 0

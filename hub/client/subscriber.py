@@ -18,6 +18,7 @@ from hub.client.answers import status_behind
 from hub.client.home import Home
 from hub.client.intake import Intake
 from hub.client.pulled import Pulled
+from hub.client.reissue import reissue
 from hub.client.rows import ChannelRow
 from hub.client.transparency import Watch
 from hub.client.transport import Page, TaxiiCollection
@@ -127,6 +128,8 @@ def pull_channel(
     result.receipts += receipts.settle(desk, channel)
     channel = state.channel(channel.channel_id)
     erasure.erase(desk.home, channel, now=desk.clock())
+    result.reissued += reissue(desk, channel)
+    channel = state.channel(channel.channel_id)
     _heartbeat(desk, channel)
     result.sent += flush(desk, channel).sent
     result.waiting = len(state.kept(channel.channel_id, "waiting"))

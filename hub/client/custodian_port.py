@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import requests
+import requests.auth
 
 from hub.channel.custodians import (
     MAX_ANSWER,
@@ -96,9 +97,14 @@ def reach(custodian: Custodian, way: Way, settings: ClientSettings) -> Custodian
     )
     session.verify = way.ca_file or True
     session.cert = way.client_cert
-    # No `.netrc`, no proxy of the environment: a custodian gets what it is meant to get.
-    session.trust_env = False
+    # The request is signed; without this a `.netrc` would send its password along.
+    session.auth = _Nobody()
     return HttpCustodian(url, custodian.custodian_id, session)
+
+
+class _Nobody(requests.auth.AuthBase):
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        return r
 
 
 class HttpCustodian:

@@ -345,3 +345,19 @@ def test_a_copy_is_consistent_while_others_write(home: Home, tmp_path: Path) -> 
     with Home.open(tmp_path / "n", Unlock.key_file()) as new:
         assert new.state.hubs() == []
     home.close()
+
+
+def test_a_hub_that_shows_less_than_the_back_up_knew_is_caught(
+    circle: Circle, tmp_path: Path
+) -> None:
+    lab = circle.open_channel()
+    circle.admit("provider", "publish")
+    shown = len(circle.hub.collections[C1].rows)
+    circle.publish("provider", write_files(tmp_path)[1])
+    circle.pull("lab")
+    back = _import(circle, tmp_path, "lab")
+    lab.home.close()
+    circle.hub.rewrite = lambda rows: rows[:shown]
+    circle.desks["lab"] = back
+    assert "shows less than before" in str(circle.pull("lab").problem)
+    assert back.home.state.alarms()

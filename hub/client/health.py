@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from hub.channel.renewal import due
-from hub.client import evidence, requests
+from hub.client import evidence, requests, restored
 from hub.client.aggregate import kind_of
 from hub.client.home import Home
 from hub.client.leaving import asking
@@ -157,6 +157,10 @@ def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int
     found.members = len(manifest.members)
     found.manifest, found.manifest_expires = manifest.version, manifest.expires
     found.epoch = trusted.epoch.number if trusted.epoch else None
+    named = [each for each in home.keyring.cards if entry and each.card.hash == entry.card]
+    if any(restored.silent(home, channel, each) for each in named):
+        text = "back from a back-up, it needs a new card: stillwatch channel renew "
+        _raise(found, ATTENTION, text + channel.name)
     names = member_names(home, channel)
     for each in due(trusted, now=now, within=home.settings.warn_before_s):
         if entry is None and each.what == "card":

@@ -12,6 +12,7 @@ from hub.channel.primitives import aead
 from hub.channel.primitives.hash import label, lp
 from hub.channel.recovery import backup_key, backup_key_id
 from hub.client import backup, backup_file, restored
+from hub.client.health import health
 from hub.client.home import Home
 from hub.client.keyring import Unlock
 from hub.client.renewal import renew
@@ -301,6 +302,8 @@ def test_a_member_waits_until_its_new_card_is_taken_up(circle: Circle, tmp_path:
     circle.pull("provider")
     with pytest.raises(ConflictError, match="came back from a back-up"):
         circle.publish("provider", files[0])
+    (seen,) = health(back.home, now=circle.clock()).channels
+    assert [text for text in seen.notes if "needs a new card" in text]
     renew(back, "circle")
     with pytest.raises(ConflictError, match="came back from a back-up"):
         circle.publish("provider", files[0])

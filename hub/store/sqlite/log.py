@@ -131,7 +131,9 @@ class Logs:
         logged = {row[1]: row[2] for row in leaves}
         with self._database.reading(_BODIES, (key, stamps[0], stamps[-1])) as bodies:
             for stamp, body in bodies:
-                if logged.get(stamp) != log_digest(body):
+                if stamp not in logged:
+                    raise VerificationError("an object has no leaf", where=where)
+                if logged[stamp] != log_digest(body):
                     raise VerificationError("an object is not what its leaf says", where=where)
         return stamps[-1]
 

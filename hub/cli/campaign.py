@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hub.cli.direct_options import release_text
 from hub.cli.names import campaign_names, channel_names
 from hub.cli.options import home_options, iso, json_option, load_home, print_json, utc
 from hub.client.liaison import CampaignView, campaign, campaigns
@@ -58,6 +59,9 @@ def _document(view: CampaignView) -> Json:
     document = view.to_json()
     for entry in document["provenance"]:
         entry["sent_at"], entry["verified_at"] = iso(entry["sent_at"]), iso(entry["verified_at"])
+    for release in document["direct"]:
+        for field in ("sent_at", "valid_until"):
+            release[field] = iso(release[field])
     return document
 
 
@@ -77,6 +81,8 @@ def _show(view: CampaignView) -> None:
     click.echo(f"Sources: {_sources(view)}")
     for each in view.sightings:
         click.echo(f"  seen by {each['name']}, {each['first_seen']} to {each['last_seen']}")
+    for release in view.direct:
+        click.echo(f"  {release_text(release)}")
     click.echo("Provenance:")
     for entry in view.provenance:
         click.echo(

@@ -9,7 +9,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from hub.cli.options import count_of, utc
 from hub.client.direct import Terms
+from hub.client.direct_view import DirectView
 from hub.client.home import Home
 from hub.client.recipients import terms
 from hub.client.rows import ChannelRow
@@ -112,3 +114,12 @@ def _moment(text: str) -> int:
     if not 2000 <= moment.year <= 2200:
         raise InputError("not a plausible time", where="--valid-until")
     return int(moment.timestamp())
+
+
+def release_text(each: DirectView) -> str:
+    """One release in words, with its legal basis and validity."""
+    who = f"released to {', '.join(each.to)}" if each.own else f"direct from {each.by}"
+    until = "until withdrawn" if each.valid_until is None else f"until {utc(each.valid_until)}"
+    if each.ended:
+        until = f"ended {utc(each.valid_until)}, used no more"
+    return f"{who}: {count_of(each.objects, 'object')}, {until}; basis: {each.basis}"

@@ -23,6 +23,7 @@ from hub.client.home import Home
 from hub.client.ingest import FIELDS
 from hub.client.keyring import write_private
 from hub.client.known_tokens import Remaining, remaining
+from hub.client.latecomers import note_again
 from hub.client.membership import member_names
 from hub.client.oblivious import evaluate
 from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
@@ -219,6 +220,8 @@ def _run(
         total = len(prepared.aggregate) + len(prepared.detail)
         with progress("Sealing and sending", total or None) as advance:
             published = publish(desk, channel, prepared, terms=terms, advance=advance)
+        if repeat and terms is None:
+            note_again(home, channel, desk.clock())
         return prepared, published, _readers(home, channel, terms)
 
 

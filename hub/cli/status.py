@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from hub.cli.direct_options import release_text
 from hub.cli.exits import ALARM, ATTENTION, EXPIRED, OK
 from hub.cli.options import count_of, home_options, iso, json_option, load_home, print_json, utc
 from hub.client import health as levels
@@ -61,6 +62,9 @@ def _document(found: Health) -> Json:
     for each in document["channels"]:
         for field in ("pulled_at", "manifest_expires"):
             each[field] = iso(each[field])
+        for release in each["direct"]:
+            for field in ("sent_at", "valid_until"):
+                release[field] = iso(release[field])
     return document
 
 
@@ -88,6 +92,10 @@ def _show_channel(each: ChannelHealth) -> None:
     forms = ", ".join(f"{number} {form}" for form, number in sorted(each.tokens.items()))
     if forms:
         click.echo(f"  tokens of identifiers: {forms}")
+    for release in each.direct:
+        click.echo(f"  {release_text(release)}")
+    if each.erased:
+        click.echo(f"  erased by policy: {_erased_text(each.erased)}")
     for text in each.notes:
         click.echo(f"  ! {text}")
     for report in each.reports["opinions"]:
@@ -100,3 +108,8 @@ def _show_channel(each: ChannelHealth) -> None:
         click.echo(f"  seen {times} by {report['by']}: {report['of']}{what}")
     if len(seen) > _SHOWN_SIGHTINGS:
         click.echo(f"  … {len(seen) - _SHOWN_SIGHTINGS} more sightings: stillwatch status --json")
+
+
+def _erased_text(erased: dict[str, list[str]]) -> str:
+    words = {"epoch": "epoch secret", "card": "card key", "fingerprint": "fingerprint key"}
+    return ", ".join(count_of(len(names), words[what]) for what, names in sorted(erased.items()))

@@ -8,10 +8,14 @@ from typing import Final
 from hub.channel.renewal import due
 from hub.client import evidence, requests, restored
 from hub.client.aggregate import kind_of
+from hub.client.direct_view import DirectView, direct_views
+from hub.client.erasure import Erased
 from hub.client.home import Home
+from hub.client.latecomers import latecomers
 from hub.client.leaving import asking
 from hub.client.membership import member_names
 from hub.client.proposals import open_ones
+from hub.client.reissue import lagging
 from hub.client.rows import ChannelRow
 from hub.client.token_health import custodian_notes, token_forms
 from hub.model.codec import Json
@@ -37,6 +41,8 @@ class ChannelHealth:
         lag_s: seconds since the last complete pull, None when there was none.
         reports: sightings and opinions about our own indicators.
         tokens: live indicators of identifiers by the form of their tokens.
+        direct: what was released directly, by us or to us.
+        erased: what the policy had this home erase: kind of secret to names, ascending.
     """
 
     name: str
@@ -56,6 +62,8 @@ class ChannelHealth:
     objects: dict[str, int]
     reports: Json
     tokens: dict[str, int]
+    direct: list[DirectView] = dataclasses.field(default_factory=list)
+    erased: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -124,6 +132,7 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         _look_inside(home, channel, found, now)
         for text in custodian_notes(home, channel, now):
             _raise(found, ATTENTION, text)
+        _look_at_own(home, channel, found, now)
     if channel.pull_problem is not None:
         _raise(found, FAILED, f"the last pull failed: {channel.pull_problem}")
     elif found.lag_s is not None and found.lag_s > _STALE_PULL_S:
@@ -145,6 +154,21 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         text = "you are no longer a member: stillwatch join with a new invitation, or stillwatch "
         _raise(found, ATTENTION, f"{text}channel forget {channel.name}")
     return found
+
+
+def _look_at_own(home: Home, channel: ChannelRow, found: ChannelHealth, now: int) -> None:
+    found.direct = direct_views(home, channel, now=now)
+    erased = Erased(home.state, channel.channel_id).all()
+    found.erased = {what: sorted(names) for what, names in erased.items()}
+    late = lagging(home, channel, now)
+    if late:
+        text = f"{len(late)} of your indicators have tokens under an old fingerprint key"
+        found.notes.append(f"{text}: stillwatch pull, or publish your files again")
+    names = member_names(home, channel)
+    new = [names.get(each, each) for each in latecomers(home, channel, now=now)]
+    if new:
+        text = f"joined after you published, and cannot open it: {', '.join(new)}"
+        found.notes.append(f"{text}: stillwatch publish --again")
 
 
 def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from hub.client.aggregate import distillation_of
+from hub.client.direct_view import DirectView, direct_views
 from hub.client.home import Home
 from hub.client.membership import member_names
+from hub.client.releases import Releases
 from hub.client.rows import ChannelRow, ObjectRow
 from hub.errors import InputError
 from hub.model.codec import Json
@@ -51,6 +54,7 @@ class CampaignView:
         structure: infrastructure roles, without values.
         sources: independent sources: two members who cite one source count as one.
         claimed_sources: what the publisher itself claims.
+        direct: releases of detail of the campaign, with their legal basis and validity.
         sightings: members that say they saw it, with first and last day.
     """
 
@@ -71,6 +75,7 @@ class CampaignView:
     sources: int
     claimed_sources: int | None
     provenance: list[Provenance]
+    direct: list[DirectView] = dataclasses.field(default_factory=list)
 
     def to_json(self) -> Json:
         """The view as JSON."""
@@ -108,14 +113,31 @@ def _begins(view: CampaignView, wanted: str) -> bool:
 
 
 def _in_channel(home: Home, channel: ChannelRow) -> list[CampaignView]:
+    now = int(time.time())
+    ended = Releases(home.state).lapsed(home.member_id, now)
+    known = list(home.state.objects(channel.channel_id))
     rows = [
         row
-        for row in home.state.objects(channel.channel_id)
-        if row.audience == "aggregate" and not (row.revoked and row.type != "campaign")
+        for row in known
+        if row.audience in ("aggregate", "direct")
+        and (row.channel_id, row.id) not in ended
+        and row.type not in ("indicator", "note")
+        and not (row.revoked and row.type != "campaign")
     ]
     names = member_names(home, channel)
     by_id = {row.id: row for row in rows}
-    return [_view(home, channel, row, rows, by_id, names) for row in rows if row.type == "campaign"]
+    views = []
+    for row in rows:
+        if row.type == "campaign":
+            view = _view(home, channel, row, rows, by_id, names)
+            about = {row.id} | {
+                str(each.body.get("source_ref"))
+                for each in known
+                if each.type == "relationship" and each.body.get("target_ref") == row.id
+            }
+            view.direct = direct_views(home, channel, now=now, about=about)
+            views.append(view)
+    return views
 
 
 def _view(

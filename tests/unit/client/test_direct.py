@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from hub.client.direct import Terms
+from hub.client.health import health
 from hub.client.home import Home
+from hub.client.latecomers import note_again
+from hub.client.liaison import campaigns
 from hub.client.preparing import Options, again, prepare
 from hub.client.publisher import Published, publish, retract
 from hub.client.recipients import terms
@@ -235,3 +238,39 @@ def test_a_receiver_starts_over_without_losing_what_it_was_given(
         home.state.run("DELETE FROM object")
         four.pull(name)
         assert len(patterns(home, four.clock())) == 1, name
+
+
+def test_status_tells_of_direct_material_and_of_newcomers(four: Circle, tmp_path: Path) -> None:
+    four.publish("lab", proxies(tmp_path, "203.0.113.9"))
+    ends = four.clock() + DAY
+    release(four, ["Observer"], proxies(tmp_path, "203.0.113.7"), until=ends)
+    four.admit("newcomer", "read")
+    for name in ("lab", "observer"):
+        four.pull(name)
+    for name, own, now in (("lab", True, ends - 1), ("observer", False, ends)):
+        home = four.desks[name].home
+        (channel,) = health(home, now=now).channels
+        (view,) = channel.direct
+        assert (view.own, view.by, view.to) == (own, "Lab", ("Observer",))
+        assert (view.basis, view.valid_until, view.ended) == (BASIS, ends, now == ends)
+    lab = four.desks["lab"].home
+    wanted = "joined after you published, and cannot open it: Newcomer: stillwatch publish --again"
+    row = lab.state.channel("circle")
+    assert wanted in health(lab, now=four.clock()).channels[0].notes
+    publish(four.desks["lab"], row, again(lab, row, now=four.clock()))
+    note_again(lab, row, four.clock())
+    assert wanted not in health(lab, now=four.clock()).channels[0].notes
+    four.pull("newcomer")
+    assert patterns(four.desks["newcomer"].home, four.clock()) == {
+        "[ipv4-addr:value = '203.0.113.9']"
+    }
+
+
+def test_a_liaison_sees_the_ground_beside_the_campaign(four: Circle, tmp_path: Path) -> None:
+    release(four, ["Observer"], proxies(tmp_path, "203.0.113.7"))
+    four.pull("observer")
+    (view,) = campaigns(four.desks["observer"].home)
+    assert (view.name, view.tlp) == ("LANTERN", "TLP:RED")
+    assert [each.basis for each in view.direct] == [BASIS]
+    four.pull("other")
+    assert campaigns(four.desks["other"].home) == []

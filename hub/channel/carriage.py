@@ -20,6 +20,12 @@ ENCRYPTION: Final = "mime-type-indicated"
 _NAMES: Final = frozenset(
     {"type", "spec_version", "id", "mime_type", "payload_bin", "hashes", "encryption_algorithm"}
 )
+_FIXED: Final = {
+    "type": "artifact",
+    "spec_version": "2.1",
+    "mime_type": MIME_TYPE,
+    "encryption_algorithm": ENCRYPTION,
+}
 _OPTIONAL: Final = frozenset({"object_marking_refs"})
 
 
@@ -53,7 +59,7 @@ def is_artifact(obj: Json) -> bool:
     return obj.get("type") == "artifact" and obj.get("encryption_algorithm") == ENCRYPTION
 
 
-def from_artifact(obj: Json, *, most: int = MAX_MESSAGE) -> bytes:
+def from_artifact(obj: Json, *, most: int = MAX_MESSAGE, strict: bool = True) -> bytes:
     """Take the message out of an artifact.
 
     The message's own hash is its identity: a server keeps the first body of an id, so somebody may
@@ -62,21 +68,26 @@ def from_artifact(obj: Json, *, most: int = MAX_MESSAGE) -> bytes:
     Args:
         obj: a STIX object; its order of names does not matter.
         most: refuse longer messages before decoding.
+        strict: refuse every property beyond those that a sender writes, which might tell the server
+            something in clear. A reader takes what other clients add while they pass a message on.
     Raises:
         InputError: not such an artifact, not canonical base64, or too long.
         VerificationError: id or hash do not belong to the message.
     """
     where = obj.get("id") if isinstance(obj.get("id"), str) else "artifact"
     assert isinstance(where, str)
-    if not obj.keys() >= _NAMES or not obj.keys() <= _NAMES | _OPTIONAL:
-        raise InputError("not the fields of an artifact that carries a message", where=where)
-    fixed = (obj["type"], obj["spec_version"], obj["mime_type"], obj["encryption_algorithm"])
-    if fixed != ("artifact", "2.1", MIME_TYPE, ENCRYPTION):
-        raise InputError("not an artifact that carries a message", where=where)
-    payload, hashes = obj["payload_bin"], obj["hashes"]
+    missing = sorted(_NAMES - obj.keys())
+    if missing:
+        raise InputError(f"an artifact that carries a message has {missing} too", where=where)
+    if strict and not obj.keys() <= _NAMES | _OPTIONAL:
+        raise InputError("has more fields than an artifact that carries a message", where=where)
+    for name, wanted in _FIXED.items():
+        if obj[name] != wanted:
+            raise InputError(f"`{name}` is `{wanted}` where a message is carried", where=where)
+    payload = obj["payload_bin"]
     if not isinstance(payload, str):
         raise InputError("`payload_bin` is base64 text", where=where)
-    stated = hashes.get("SHA-256") if isinstance(hashes, dict) and len(hashes) == 1 else None
+    stated = _stated_hash(obj["hashes"], strict=strict)
     if not is_hash(stated):
         raise InputError("`hashes` is one SHA-256 in lower-case hex", where=where)
     raw = from_base64(payload, where=where, most=most)
@@ -86,3 +97,10 @@ def from_artifact(obj: Json, *, most: int = MAX_MESSAGE) -> bytes:
     if obj["id"] != artifact_id(found):
         raise VerificationError("the id is not that of the message: squatted", where=where)
     return raw
+
+
+def _stated_hash(hashes: object, *, strict: bool) -> object:
+    """The SHA-256 of an artifact; clients may have added hashes by other algorithms."""
+    if not isinstance(hashes, dict) or (strict and len(hashes) != 1):
+        return None
+    return hashes.get("SHA-256")

@@ -156,6 +156,8 @@ def _show_channel(each: Pulled, *, told: bool) -> None:
     ):
         if number:
             click.echo(f"  {count_of(number, word)} {text}")
+    for text in each.unread:
+        click.echo(f"  not read: {text}")
     if each.standing == "joining":
         click.echo("  not a member yet: the owner has not approved your request")
     if each.requests:

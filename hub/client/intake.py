@@ -24,7 +24,7 @@ from hub.client.arrival import in_order
 from hub.client.custodians import Custodians
 from hub.client.evidence import Evidence
 from hub.client.home import Home
-from hub.client.pulled import Pulled
+from hub.client.pulled import MAX_UNREAD, Pulled
 from hub.client.purges import Purges
 from hub.client.releases import Releases
 from hub.client.rows import ChannelRow, MessageRow
@@ -126,15 +126,17 @@ class Intake:
         if not is_artifact(each):
             self.result.foreign += 1
             return None
-        object_id = str(each.get("id"))[:100]
+        object_id = "".join(char for char in str(each.get("id"))[:100] if char.isprintable())
         try:
-            raw = from_artifact(each)
+            raw = from_artifact(each, strict=False)
             found = digest(raw)
             self.given.append(bytes.fromhex(found))
             known = self.home.state.outcome(self.channel.channel_id, found)
             return parse_message(raw) if known in (None, "waiting") else None
-        except InputError:
+        except InputError as error:
             self.result.foreign += 1
+            if len(self.result.unread) < MAX_UNREAD:
+                self.result.unread.append(f"{object_id}: {error.message}")
         except VerificationError as error:
             self.result.refused += 1
             self._alarm(object_id, f"{object_id}: {error.message}")

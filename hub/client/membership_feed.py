@@ -63,7 +63,7 @@ def _fetched(desk: Desk, channel: ChannelRow) -> Iterator[bytes]:
         for each in page.objects:
             with contextlib.suppress(InputError, VerificationError):
                 if is_artifact(each):
-                    yield from_artifact(each)
+                    yield from_artifact(each, strict=False)
 
 
 def _sorted(messages: Iterable[bytes]) -> tuple[dict[int, bytes], dict[str, bytes]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from hub.errors import StillwatchError
 from hub.model.codec import Json
+
+MAX_UNREAD: Final = 20
 
 
 @dataclasses.dataclass
@@ -24,6 +27,7 @@ class Pulled:
         refused: messages that failed a check.
         waiting: messages that wait for what they build on.
         foreign: objects in the collection that are no messages.
+        unread: why some of these look like messages and are none, up to 20.
         requests: organisations that ask an owner to be let in.
         standing: `owner`, `joining`, `member` or `removed`, after the pull.
         alarms: texts of new alarms.
@@ -42,6 +46,7 @@ class Pulled:
     refused: int = 0
     waiting: int = 0
     foreign: int = 0
+    unread: list[str] = dataclasses.field(default_factory=list)
     sent: int = 0
     requests: list[str] = dataclasses.field(default_factory=list)
     standing: str = "member"

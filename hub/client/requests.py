@@ -80,7 +80,7 @@ def candidates(
             try:
                 if not is_artifact(each):
                     raise InputError("not a join request")
-                raw = from_artifact(each)
+                raw = from_artifact(each, strict=False)
                 found[object_id] = _candidate(home, channel, raw, object_id, desk.clock())
             except (InputError, VerificationError, ConflictError) as error:
                 spent = isinstance(error, ConflictError)

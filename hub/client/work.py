@@ -308,7 +308,7 @@ def _holds(collection: TaxiiCollection, object_id: str, raw: bytes) -> bool:
         return False
     stored = collection.get(object_id)
     try:
-        return stored is not None and from_artifact(stored) == raw
+        return stored is not None and from_artifact(stored, strict=False) == raw
     except (InputError, VerificationError):
         return False
 

@@ -246,6 +246,34 @@ def test_a_changed_artifact_is_refused(change: dict[str, object], error: type[Ex
         from_artifact(to_artifact(b"message") | change)
 
 
+def test_what_other_clients_add_is_ignored_where_messages_are_read() -> None:
+    added = {"x_opencti_score": 50, "defanged": False, "hashes": {"MD5": "ab" * 16}}
+    carried = to_artifact(b"message")
+    carried |= added | {"hashes": {**carried["hashes"], "MD5": "ab" * 16}}
+    assert from_artifact(carried, strict=False) == b"message"
+    with pytest.raises(InputError, match="more fields"):
+        from_artifact(carried)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"id": "artifact--00000000-0000-4000-8000-000000000000"}, "squatted"),
+        ({"hashes": {"SHA-256": "ab" * 32}}, "not that of the message"),
+        ({"hashes": {"SHA-256": "AB" * 32}}, "lower-case hex"),
+        ({"payload_bin": "bWVz\nc2FnZQ=="}, "not base64"),
+        ({"payload_bin": "bWVzc2FnZR=="}, "not canonical base64"),
+        ({"payload_bin": "bWVzc2FnZQ"}, "not base64"),
+        ({"mime_type": "text/plain"}, "`mime_type` is `application/octet-stream`"),
+    ],
+)
+def test_what_does_not_keep_the_payload_is_told_exactly(
+    change: dict[str, object], said: str
+) -> None:
+    with pytest.raises((InputError, VerificationError), match=said):
+        from_artifact(to_artifact(b"message") | change, strict=False)
+
+
 def test_the_greatest_epoch_fits_into_a_message() -> None:
     readers = MAX_BODY // (2 * (WRAPPED_SIZE + 32))
     assert readers >= 1_000

@@ -39,14 +39,20 @@ class Roster:
     Args:
         channel_id: of the channel that the collection carries.
         members: (member id, root id) of the manifest in force.
+        owners: those of them who own the channel.
     """
 
     channel_id: str
     members: frozenset[tuple[str, str]]
+    owners: frozenset[tuple[str, str]]
 
     def holds(self, bindings: Iterable[Binding]) -> bool:
         """Whether one of an organisation's proven identities is a member."""
         return any((binding.member, binding.root_id) in self.members for binding in bindings)
+
+    def owned_by(self, bindings: Iterable[Binding]) -> bool:
+        """Whether one of an organisation's proven identities is an owner."""
+        return any((binding.member, binding.root_id) in self.owners for binding in bindings)
 
 
 class Admission:
@@ -143,7 +149,8 @@ class Admission:
 
 def _roster(channel: TrustedChannel) -> Roster:
     members = frozenset((member.member, member.root) for member in channel.manifest.members)
-    return Roster(channel.channel, members)
+    owners = frozenset(row for row in members if row[1] in channel.manifest.owners)
+    return Roster(channel.channel, members, owners)
 
 
 class ChannelScreen:

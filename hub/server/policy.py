@@ -64,7 +64,8 @@ class Standing:
 
     Args:
         kind: plain, channel or inbox.
-        owner: the principal's organisation owns the collection.
+        owner: the principal's organisation owns the collection or, of an inbox, is bound to an
+            owner in the channel's present manifest.
         can_read: granted by the owner; plain collections only.
         can_write: likewise.
         bound: a channel's genesis manifest has been accepted.
@@ -102,8 +103,9 @@ def rights(standing: Standing) -> Rights:
     """The rights that a standing gives.
 
     A plain collection follows its grants. An inbox takes letters from every organisation and shows
-    them to its owner only. A channel belongs to its owner until a genesis manifest is accepted, and
-    to the manifest's members after that; the owner keeps reading, which shows it ciphertext only.
+    them to its owner and the channel's owners only. A channel belongs to its owner until a genesis
+    manifest is accepted, and to the manifest's members after that; the owner keeps reading, which
+    shows it ciphertext only.
     Protocol messages form hash chains, so of a channel only that may be deleted which a tombstone
     names; whether one does is asked of the channel, not here.
     """

@@ -128,6 +128,11 @@ class HubService:
         self, principal: Principal, collection: Collection, grant: Grant | None
     ) -> Standing:
         owner = collection.owner_org == principal.org_id
+        if collection.kind is Kind.INBOX and not owner and collection.inbox_of is not None:
+            # Whoever owns the channel answers those who ask to join it.
+            asked = self._admission.roster(collection.inbox_of)
+            bindings = self._store.bindings(principal.org_id)
+            owner = asked is not None and asked.owned_by(bindings)
         if collection.kind is not Kind.CHANNEL:
             return Standing(
                 kind=collection.kind,

@@ -428,3 +428,21 @@ def test_about_tells_software_protocol_and_clock(town: Town) -> None:
     assert answer.json["protocol"] == 1
     assert abs(answer.json["time"] - time.time()) < 5
     assert json.loads(answer.body).keys() == {"software", "protocol", "time"}
+
+
+def test_every_owner_of_the_channel_reads_its_inbox(town: Town) -> None:
+    channel = town.open()
+    town.send(*channel.messages)
+    assert town.bind(town.provider, "provider").status == 200
+    assert town.ask("GET", objects(town.inbox), who="provider").status == 403
+    roots = [town.lab.root, town.provider.root]
+    second = next_version(
+        channel.manifest,
+        created=int(time.time()),
+        expires=int(time.time()) + DAY,
+        members=[town.lab.row, town.provider.row],
+        owners=[each.public.id for each in roots],
+    )
+    assert fates(town.send(sign_manifest(second, roots)))[0] == 1
+    assert town.ask("GET", objects(town.inbox), who="provider").status == 200
+    assert town.ask("GET", objects(town.inbox), who="outsider").status == 403

@@ -105,6 +105,23 @@ def test_publish_pull_report_retract(work: Work) -> None:
     assert pulled["revoked"] == [target]
 
 
+
+def test_the_log_of_the_hub_is_pinned_and_shown(work: Work) -> None:
+    work.run("lab", "pull")
+    work.run("provider", "pull")
+    seen = work.json("provider", "channel", "log", "circle")
+    assert seen["origin"].startswith(f"127.0.0.1:{work.port}/")
+    assert seen["verifier_key"].startswith(seen["origin"] + "+")
+    assert seen["size"] >= 8
+    assert (seen["missing"], seen["quorum"]) == (0, 0)
+    shown = work.run("provider", "channel", "log", "circle")
+    assert f"{seen['size']} entries" in shown
+    assert seen["root"] in shown
+    refused = work.run("lab", "channel", "log", "circle", "--accept", code=5)
+    assert "names this log already" in refused
+    assert "add --accept" in work.run("lab", "channel", "log", "circle", "--quorum", "1", code=2)
+
+
 def test_members_and_an_invitation_that_was_used(work: Work) -> None:
     members = work.json("provider", "channel", "members", "circle")["members"]
     assert sorted(each["roles"] for each in members) == [

@@ -147,7 +147,9 @@ def test_custodians_see_neither_values_nor_twice_the_same(scene: Scene) -> None:
     other = scene.circle.admit("other", "publish")
     scene.ask(EMAILS, other)
     assert scene.known().token(EMAILS[0]) == scene.known(other).token(EMAILS[0]) is not None
-    for each in scene.pair.custodians.values():
+    first, second = scene.pair.custodians.values()
+    assert first.elements == second.elements, "one blinding serves both"
+    for each in (first, second):
         blinded = b"".join(each.elements)
         chunks = [blinded[at : at + 32] for at in range(0, len(blinded), 32)]
         assert len(set(chunks)) == 6
@@ -337,34 +339,38 @@ def test_only_owners_state_custodians(scene: Scene) -> None:
         state_custodians(other, "circle", _rows(scene))
 
 
+def _with_bucket(indicator: Json, name: str, bits: int) -> Json:
+    """The same indicator under another id, with a bucket of so many bits."""
+    old = indicator["extensions"][INDICATOR_CONTROLS]
+    controls = old | {"bucket_bits": bits, "bucket": 2**bits - 1}
+    return indicator | {"id": name, "extensions": {INDICATOR_CONTROLS: controls}}
+
+
 def test_buckets_grow_with_the_live_tags_and_never_shrink(scene: Scene) -> None:
     now = datetime.fromtimestamp(scene.circle.clock(), UTC)
     scene.ask(EMAILS)
-    publish(scene.lab, scene.channel, scene.prepare())
-    rows = scene.lab.home.state.objects(scene.channel.channel_id, types=("indicator",))
-    own = {row.id: row.body for row in rows}
+    one = scene.emails(scene.prepare())[0]
 
-    def fitted(pending: int, held: dict[str, Json]) -> set[int]:
-        prepared = uncut(scene)
-        fit_buckets(prepared, held.values(), own, pending={"email": pending}, now=now)
-        return {place.bits for each in prepared if (place := bucket_of(each)) is not None}
+    def fitted(others: int, *, pending: int = 0, before: int | None = None, **held: object) -> int:
+        made = _with_bucket(one, "indicator--mine", 20)
+        rest = [_with_bucket(one, f"indicator--{n}", 4) | held for n in range(others)]
+        old = _with_bucket(one, "indicator--mine", before) if before else None
+        own = {"indicator--mine": old} if old else {}
+        fit_buckets([made], [*own.values(), *rest], own, pending={"email": pending}, now=now)
+        place = bucket_of(made)
+        assert place is not None
+        assert place.number == 2**place.bits - 1
+        return place.bits
 
-    assert fitted(0, own) == {6}
-    assert fitted(1_000, own) == {14}
-    assert fitted(65_533, own) == {20}
+    assert fitted(0) == 4
+    assert fitted(999) == 14
+    assert fitted(999, revoked=True) == 4
+    assert fitted(999, valid_until="2026-01-01T00:00:00Z") == 4
+    assert fitted(1, before=9) == 9
+    assert fitted(999, before=9) == 14
+    assert fitted(1, pending=65_534) == 20
     with pytest.raises(InputError, match="buckets bear at most 65,536"):
-        fitted(65_534, own)
-
-
-def uncut(scene: Scene) -> list[Json]:
-    """The e-mail indicators as they are before their buckets are cut."""
-    place = {"bucket_bits": 20}
-    found = []
-    for row in scene.lab.home.state.objects(scene.channel.channel_id, types=("indicator",)):
-        if bucket_of(row.body) is not None:
-            controls = row.body["extensions"][INDICATOR_CONTROLS] | place
-            found.append(row.body | {"extensions": {INDICATOR_CONTROLS: controls}})
-    return found
+        fitted(1, pending=65_535)
 
 
 def test_forms_keep_what_nobody_can_guess_keyed() -> None:

@@ -29,6 +29,7 @@ _PARTS: Final = tuple(
         "cluster",
         "hunt",
         "hub",
+        "hublog",
         "channel",
         "sealing",
         "model",

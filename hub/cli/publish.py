@@ -32,7 +32,7 @@ from hub.client.rows import ChannelRow
 from hub.client.stated import read_stated
 from hub.client.subscriber import Pulled, refresh
 from hub.client.values import choose_reissue
-from hub.errors import InputError
+from hub.errors import ConflictError, InputError
 from hub.model.bundle import bundle
 from hub.model.codec import dumps
 from hub.model.markings import TLP
@@ -217,6 +217,12 @@ def _run(
             with progress("Asking custodians", len(prepared.unasked)) as advance:
                 evaluate(desk, channel, prepared.oblivious, prepared.unasked, advance=advance)
             prepared = prepared_now()
+            if prepared.unasked:
+                raise ConflictError(
+                    "the files changed while custodians were asked",
+                    where=", ".join(path.name for path in files),
+                    hint="run it again",
+                )
         total = len(prepared.aggregate) + len(prepared.detail)
         with progress("Sealing and sending", total or None) as advance:
             published = publish(desk, channel, prepared, terms=terms, advance=advance)

@@ -105,7 +105,6 @@ def test_publish_pull_report_retract(work: Work) -> None:
     assert pulled["revoked"] == [target]
 
 
-
 def test_the_log_of_the_hub_is_pinned_and_shown(work: Work) -> None:
     work.run("lab", "pull")
     work.run("provider", "pull")

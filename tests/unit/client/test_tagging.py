@@ -11,12 +11,14 @@ import pytest
 
 from hub.client.custodians import Custodians
 from hub.client.evaluations import Value
+from hub.client.forms import known_tokens
 from hub.client.known_tokens import KnownTokens
+from hub.client.membership import remove
 from hub.client.oblivious import evaluate
 from hub.client.stating import state_custodians
 from hub.client.tagging import Tagging
 from hub.client.work import Desk
-from hub.errors import TransportError, VerificationError
+from hub.errors import StillwatchError, TransportError, VerificationError
 from hub.fingerprint.oblivious import bucket
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.buckets import Bucket, Buckets
@@ -190,6 +192,42 @@ def test_a_key_without_custodians_here_leaves_tokens(scene: Scene) -> None:
     tokens, tagging = scene.run()
     assert (tokens, tagging.asked.left) == (set(), len(_in_buckets(scene)))
     assert "no custodians of" in tagging.asked.reasons[0]
+
+
+def test_after_a_new_key_old_tags_match_and_new_ones_need_new_custodians(scene: Scene) -> None:
+    first, _ = scene.run()
+    lab, clock = scene.circle.desks["lab"], scene.circle.clock
+    channel = lab.home.state.channel("circle")
+    leaver = scene.circle.admit("leaver", "read")
+    remove(lab, "circle", leaver.home.member_id)
+    scene.circle.pull("provider")
+    fresh = lab.home.fingerprint_keys()[-1]
+    assert fresh.key_id != scene.key.key_id
+    assert known_tokens(lab.home, channel) is None
+    # The old custodians serve the old key as long as its indicators live.
+    again, tagging = scene.run()
+    assert (again, tagging.asked.asked) == (first, 0)
+
+    pair = Pair.of(channel.channel_id, fresh.key_id, clock)
+    for name, each in pair.custodians.items():
+        each.seed = f"{name} anew".encode().ljust(32, b".")
+    rows = [each.row() for each in pair.custodians.values()]
+    assert state_custodians(lab, "circle", rows) == fresh.key_id
+    channel = lab.home.state.channel("circle")
+    known = known_tokens(lab.home, channel)
+    assert known is not None
+    assert known.missing(PLANTED) == list(PLANTED)
+    evaluate(lab, channel, known, PLANTED, reach=pair.reach)
+    token = known.token(PLANTED[0])
+    assert token is not None
+    assert token.startswith(f"email:{fresh.key_id}:")
+    assert token not in first
+
+    # What was kept goes with its key.
+    clock.now += lab.home.settings.fingerprint_key_lifetime_s + 1
+    with pytest.raises(StillwatchError):
+        evaluate(lab, channel, known, EMAILS[:1], reach=pair.reach)
+    assert not lab.home.state.rows("SELECT 1 FROM evaluation")
 
 
 def test_indicators_of_another_channel_ask_nothing(scene: Scene) -> None:

@@ -92,6 +92,7 @@ class Intake:
         """Write the verified state back."""
         if self.trusted is None:
             return
+        self._signed.trim()
         for alarm in self.trusted.alarms:
             about = "split-view" if alarm.kind == "split-view" else alarm.where
             self._alarm(alarm.digest, f"{about}: {alarm.message}")

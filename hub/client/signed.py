@@ -54,10 +54,10 @@ class SignedMessages:
         self._put(message, _FORGED)
         self._trim("type=?", (_FORGED,), MAX_FORGED)
 
-    def trim(self) -> None:
-        """Forget the oldest beyond the bound."""
+    def trim(self, most: int = MAX_SIGNED) -> None:
+        """Forget the oldest beyond the bound; manifests and cards stay."""
         bounded = ",".join(f"'{each}'" for each in (*ROOT_SIGNED, _FORGED))
-        self._trim(f"type NOT IN ({bounded})", (), MAX_SIGNED)
+        self._trim(f"type NOT IN ({bounded})", (), most)
 
     def item(self, digest_: str) -> SignedHeader | None:
         """A message by its digest."""

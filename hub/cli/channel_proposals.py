@@ -99,17 +99,29 @@ def proposals_command(
 @click.command("propose")
 @click.argument("name", shell_complete=channel_names)
 @click.argument("proposal_id")
+@words_options
 @home_options
 @json_option
 def propose_command(
-    name: str, proposal_id: str, home: Path, passphrase_file: Path | None, as_json: bool
+    name: str,
+    proposal_id: str,
+    words: tuple[str, ...],
+    yes_words_match: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
 ) -> None:
-    """Make a stale proposal anew, on top of the manifest in force; the owners sign again."""
+    """Make a stale proposal anew, on top of the manifest in force; the owners sign again.
+
+    Words of new roots are compared by who did not sign it before.
+    """
     with load_home(home, passphrase_file) as opened:
         desk = desk_of(opened)
         channel = opened.state.channel(name)
-        old = find(opened, channel, proposal_id, desk.clock()).proposal
-        outcome = propose_again(desk, channel, old)
+        old = find(opened, channel, proposal_id, desk.clock())
+        if not old.signed:
+            compare(_roots(old.proposal), words, yes=yes_words_match)
+        outcome = propose_again(desk, channel, old.proposal)
         if not as_json:
             show_changes(changes_of(outcome.proposal))
         show_outcome(outcome, name, "It is in force now.", as_json=as_json)
@@ -204,10 +216,16 @@ def _consider(
         click.echo(f"  {each.text}", err=as_json)
     if dry_run:
         return
-    roots = list(dict.fromkeys(each.root for each in found if each.root is not None))
+    roots = _roots(proposal)
     compare(roots, words, yes=yes_words_match)
     if not roots:
         confirm("Sign this?", yes=yes)
+
+
+def _roots(proposal: Proposal) -> list[str]:
+    """The roots that people compare by voice, each once."""
+    found = changes_of(proposal)
+    return list(dict.fromkeys(each.root for each in found if each.root is not None))
 
 
 def _sign_offline(

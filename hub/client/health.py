@@ -214,8 +214,9 @@ def _look_at_proposals(home: Home, channel: ChannelRow, found: ChannelHealth, no
         text = (
             f"proposal {each.proposal.id[:16]} waits for {max(each.proposal.missing)} more owners"
         )
-        act = "sign" if each.may_sign else "proposals"
-        _raise(found, ATTENTION, f"{text}: stillwatch channel {act} {channel.name}")
+        act = f"sign {channel.name} {each.proposal.id[:16]}"
+        act = act if each.may_sign else f"proposals {channel.name}"
+        _raise(found, ATTENTION, f"{text}: stillwatch channel {act}")
     names = member_names(home, channel)
     for member in asking(home, channel) if channel.standing == "owner" else ():
         text = f"{names.get(member, member)} asks to leave"

@@ -181,6 +181,12 @@ def refresh(desk: Desk, channel: ChannelRow, news: Pulled | None = None) -> Chan
     Raises:
         TransportError, AccessError: the hub is not there, or refuses.
     """
+    if channel.standing == "left":
+        raise ConflictError(
+            "this organisation left the channel",
+            where=channel.name,
+            hint="an invitation brings it back: stillwatch join",
+        )
     pull_channel(desk, channel, news or Pulled(channel.name))
     return desk.home.state.channel(channel.channel_id)
 
@@ -218,7 +224,11 @@ def _heartbeat(desk: Desk, channel: ChannelRow) -> None:
     if entry is None or Role.PUBLISH not in entry.roles:
         return
     last = home.state.last_sent(channel.channel_id, home.member_id)
-    if last is not None and now - last < trusted.manifest.policy.heartbeat:
+    period = trusted.manifest.policy.heartbeat
+    if trusted.manifest.threshold > 1 and trusted.pending_card(home.member_id) is not None:
+        # Owners may be signing the end of the old key: a heartbeat would make them begin again.
+        period *= 2
+    if last is not None and now - last < period:
         return
     keys = next((k for k in home.keyring.cards if k.card.hash == entry.card), None)
     if keys is None or restored.silent(home, channel, keys):

@@ -16,6 +16,7 @@ from hub.client.keyring import Unlock
 from hub.client.leaving import asking, leave
 from hub.client.membership import approve, remove
 from hub.client.proposals import sign
+from hub.client.renewal import renew
 from hub.client.requests import candidates
 from hub.client.root_file import attach_root, detach_root, export_root, read_root_file
 from hub.client.subscriber import pull
@@ -188,7 +189,7 @@ def test_a_root_lies_elsewhere_and_still_decides(circle: Circle) -> None:
     lab, second, third = council(circle)
     path = circle.folder / "second.root"
     detach_root(second.home, path, SECRET)
-    assert second.home.keyring.root is None
+    assert _detached(second)
     change_policy(lab, "circle", {"history": "all"})
     circle.pull("second")
     with pytest.raises(AccessError, match="not in this home"):
@@ -202,9 +203,13 @@ def test_a_root_lies_elsewhere_and_still_decides(circle: Circle) -> None:
     circle.pull("third")
     assert max(only(third).proposal.missing) == 2
     attach_root(second.home, file, SECRET)
-    assert second.home.keyring.root is not None
+    assert not _detached(second)
     with Home.open(circle.folder / "second", Unlock.key_file(), settings=SETTINGS) as again:
         assert again.keyring.root_id == file.root_id
+
+
+def _detached(desk: Desk) -> bool:
+    return desk.home.keyring.root is None
 
 
 def test_a_root_file_opens_for_its_owner_alone(circle: Circle) -> None:
@@ -229,3 +234,22 @@ def test_a_root_file_opens_for_its_owner_alone(circle: Circle) -> None:
         read_root_file(circle.folder / "no.root")
     with pytest.raises(AccessError, match="not in this home"):
         other.home.keyring.without_root().with_next_card(now=1, card_lifetime_s=1)
+
+
+def test_the_heartbeat_follows_the_policy(circle: Circle) -> None:
+    lab = circle.open_channel(Policy(heartbeat=3600))
+    for wait, sent in ((3000, 0), (601, 1), (3599, 0), (1, 1)):
+        circle.clock.now += wait
+        assert circle.pull("lab").sent == sent
+    assert change_policy(lab, "circle", {"heartbeat": 86_400}).in_force
+    circle.clock.now += 3601
+    assert circle.pull("lab").sent == 0
+
+
+def test_who_left_does_not_come_back_by_a_renewal(circle: Circle) -> None:
+    circle.open_channel()
+    provider = circle.admit("provider", "report")
+    leave(provider, "circle", "")
+    with pytest.raises(ConflictError, match="left the channel"):
+        renew(provider, "circle")
+    assert row_of(provider).standing == "left"

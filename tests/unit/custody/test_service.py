@@ -13,6 +13,7 @@ import pytest
 from hub.channel.card import card_message
 from hub.channel.custodians import CLOCK_SKEW, frame_messages, parse_answer
 from hub.channel.manifest import DAY, next_version, sign_manifest
+from hub.channel.primitives.hash import digest, label, lp
 from hub.custody import audit
 from hub.custody.channels import BehindError, NotAReaderError, UnknownError
 from hub.custody.folder import DATABASE, KEY_FILE, Folder, Unlock
@@ -82,6 +83,11 @@ def test_two_custodians_make_tokens_that_neither_can_make(tmp_path: Path, circle
 def test_only_readers_may_ask(stand: Stand, who: Person, text: str) -> None:
     refused(lambda: stand.ask(who, blinding_of(1)), NotAReaderError, text)
     assert usage_of(stand.folder, stand.channel, NOW) == []
+
+
+def test_a_card_serves_in_its_time_only(stand: Stand) -> None:
+    stand.now = NOW - 2 * DAY
+    refused(lambda: stand.ask(LAB, blinding_of(1)), NotAReaderError, "the card is not valid now")
 
 
 def test_a_removed_member_is_refused_from_the_manifest_on(stand: Stand) -> None:
@@ -347,7 +353,13 @@ def test_an_altered_audit_is_found(stand: Stand) -> None:
     row = stand.folder.rows("SELECT row FROM audit WHERE position=4")[0][0]
     assert isinstance(row, bytes)
     less = row.replace(b'"count":1', b'"count":0')
-    stand.folder.run("UPDATE audit SET row=? WHERE position=4", (less,))
+    before = audit.head_at(stand.folder, 3)
+    assert before is not None
+    # Even with the hash that the altered row would have.
+    own = digest(label("custodian audit") + lp(bytes.fromhex(before)) + lp(less))
+    stand.folder.run("UPDATE audit SET row=?, hash=? WHERE position=4", (less, own))
+    refused(lambda: audit.verify(stand.folder), VerificationError, "audit row 5: was altered")
+    stand.folder.run("UPDATE audit SET hash=? WHERE position=4", (head,))
     refused(lambda: audit.verify(stand.folder), VerificationError, "audit row 4: was altered")
     stand.folder.run("DELETE FROM audit WHERE position=4")
     refused(lambda: audit.verify(stand.folder), VerificationError, "audit row 4: is not there")
@@ -401,6 +413,19 @@ def test_a_key_destroyed_by_another_process_is_gone_at_once(stand: Stand) -> Non
     other.close()
     refused(lambda: stand.ask(LAB, blinding), GoneError, "was destroyed")
     assert [each.state(NOW) for each in keys_of(stand.folder)] == ["destroyed"]
+
+
+def test_what_is_deleted_is_overwritten(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = [
+        stand.folder.rows(f"PRAGMA {name}")[0][0]
+        for name in ("secure_delete", "synchronous", "journal_mode")
+    ]
+    assert settings == [1, 2, "truncate"]
+    written: list[Folder] = []
+    real = Folder.vacuum
+    monkeypatch.setattr(Folder, "vacuum", lambda folder: (written.append(folder), real(folder)))
+    destroy_key(stand.folder, stand.channel, stand.key_id, now=NOW, why="")
+    assert written == [stand.folder]
 
 
 def test_a_crash_while_a_key_is_destroyed_leaves_it_destroyed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -199,7 +200,8 @@ def _run(
 
     def prepared_now() -> Preparation:
         if repeat:
-            return again(home, channel, now=desk.clock())
+            found = again(home, channel, now=desk.clock())
+            return dataclasses.replace(found, aggregate=[]) if wanted.to else found
         with progress("Reading") as advance:
             return prepare(home, channel, files, options, now=desk.clock(), advance=advance)
 

@@ -22,6 +22,7 @@ from hub.channel.header import Audience
 from hub.channel.manifest import Role
 from hub.client import guards
 from hub.client.aggregate import changed, day_of
+from hub.client.direct import Terms, seal_directly
 from hub.client.home import Home
 from hub.client.publisher import Published, seal_objects
 from hub.client.rows import ChannelRow, ObjectRow
@@ -50,20 +51,19 @@ class Reporting:
     """What a report would send, by channel.
 
     Attributes:
+        direct: channel and publisher to what it alone is told: reports on what it released
+            directly, of which the others know nothing.
         skipped: indicator id to why it is not reported.
     """
 
     channels: dict[str, dict[Audience, list[Json]]] = dataclasses.field(default_factory=dict)
+    direct: dict[tuple[str, str], list[Json]] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def objects(self) -> list[Json]:
         """Everything that would leave the machine."""
-        return [
-            each
-            for parts in self.channels.values()
-            for content in parts.values()
-            for each in content
-        ]
+        for_all = [content for parts in self.channels.values() for content in parts.values()]
+        return [each for content in (*for_all, *self.direct.values()) for each in content]
 
 
 def read_matches(path: Path) -> list[Seen]:
@@ -132,7 +132,9 @@ def prepare_sightings(
             created_by=home.member_id,
             created=moment,
         )
-        _add(home, result, row.channel_id, Audience.DETAIL, made, moment)
+        _add(home, result, row.channel_id, _way_back(row), made, moment)
+        if row.audience == Audience.DIRECT:
+            continue
         if row.channel_id not in indicated:
             indicated[row.channel_id] = _campaigns(home, row.channel_id)
         for campaign in indicated[row.channel_id].get((row.id, row.member), ()):
@@ -176,7 +178,7 @@ def prepare_false_positive(home: Home, indicator_id: str, reason: str, *, now: i
             created_by=home.member_id,
             created=moment,
         )
-        _add(home, result, row.channel_id, Audience.DETAIL, made, moment)
+        _add(home, result, row.channel_id, _way_back(row), made, moment)
         _introduce(home, result)
     return result
 
@@ -192,12 +194,21 @@ def send(desk: Desk, reporting: Reporting) -> Published:
     with home.locked():
         for channel_id, parts in reporting.channels.items():
             channel = home.state.channel(channel_id)
-            entry = home.trusted(channel).manifest.member(home.member_id)
-            role = Role.PUBLISH if entry and Role.PUBLISH in entry.roles else Role.REPORT
-            made, held = seal_objects(desk, channel, parts, role=role)
+            made, held = seal_objects(desk, channel, parts, role=_role(home, channel))
             messages, objects = messages + made, objects + held
             size += flush(desk, home.state.channel(channel_id)).bytes
+        for (channel_id, member), content in reporting.direct.items():
+            channel = home.state.channel(channel_id)
+            terms = Terms((member,), "report on what was released directly")
+            messages += seal_directly(desk, channel, content, terms, role=_role(home, channel))
+            objects += len(content)
+            size += flush(desk, home.state.channel(channel_id)).bytes
     return Published(messages=messages, objects=objects, bytes=size)
+
+
+def _role(home: Home, channel: ChannelRow) -> Role:
+    entry = home.trusted(channel).manifest.member(home.member_id)
+    return Role.PUBLISH if entry and Role.PUBLISH in entry.roles else Role.REPORT
 
 
 def _known(home: Home, indicator_id: str, result: Reporting) -> ObjectRow | None:
@@ -219,7 +230,8 @@ def _campaigns(home: Home, channel_id: str) -> dict[tuple[str, str], list[str]]:
     """(indicator, member) -> campaigns that this member relates the indicator to."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in home.state.objects(channel_id, types=("relationship",)):
-        if row.body.get("relationship_type") == "indicates" and not row.revoked:
+        told = row.audience != Audience.DIRECT and not row.revoked
+        if told and row.body.get("relationship_type") == "indicates":
             key = (str(row.body.get("source_ref")), row.member)
             found.setdefault(key, []).append(str(row.body.get("target_ref")))
     return found
@@ -229,17 +241,26 @@ def _add(
     home: Home,
     result: Reporting,
     channel_id: str,
-    audience: Audience,
+    way: Audience | str,
     made: Json,
     now: datetime,
 ) -> None:
+    """Take an object to send to an audience, or to one member alone."""
     old = home.state.object(str(made["id"]), channel_id)
     version = changed(made, {old.id: old.body} if old else {}, now)
     if version is None:
         subject = str(made.get("sighting_of_ref") or made["object_refs"][0])
         result.skipped.setdefault(subject, "reported before, unchanged")
         return
-    result.channels.setdefault(channel_id, {}).setdefault(audience, []).append(version)
+    if isinstance(way, Audience):
+        result.channels.setdefault(channel_id, {}).setdefault(way, []).append(version)
+    else:
+        result.direct.setdefault((channel_id, way), []).append(version)
+
+
+def _way_back(row: ObjectRow) -> Audience | str:
+    """Whom a report on an object may reach: all who read, or its publisher alone."""
+    return row.member if row.audience == Audience.DIRECT else Audience.DETAIL
 
 
 def _introduce(home: Home, result: Reporting) -> None:

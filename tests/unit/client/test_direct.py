@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hub.client.preparing import Options, again, prepare
 from hub.client.publisher import Published, publish, retract
 from hub.client.recipients import terms
 from hub.client.releases import Releases
+from hub.client.reporter import Seen, prepare_false_positive, prepare_sightings, send
 from hub.errors import InputError, VerificationError
 from hub.model.codec import Json
 from hub.model.markings import TLP
@@ -274,3 +276,23 @@ def test_a_liaison_sees_the_ground_beside_the_campaign(four: Circle, tmp_path: P
     assert [each.basis for each in view.direct] == [BASIS]
     four.pull("other")
     assert campaigns(four.desks["other"].home) == []
+
+
+def test_reports_on_it_reach_its_publisher_alone(four: Circle, tmp_path: Path) -> None:
+    release(four, ["Provider", "Observer"], proxies(tmp_path, "203.0.113.7"))
+    for name in ("provider", "observer"):
+        four.pull(name)
+    provider = four.desks["provider"]
+    (made,) = own_indicators(provider.home)
+    seen = Seen(str(made["id"]), 3, *(datetime.fromtimestamp(four.clock(), UTC),) * 2)
+    prepared = prepare_sightings(provider.home, [seen], now=four.clock())
+    assert not prepared.channels
+    assert [each["type"] for each in prepared.objects()] == ["sighting"]
+    assert send(provider, prepared).messages == 1
+    assert four.pull("lab").reports == 1
+    for name in ("other", "observer"):
+        assert four.pull(name).objects == {}, name
+    opinion = prepare_false_positive(provider.home, str(made["id"]), "shared", now=four.clock())
+    send(provider, opinion)
+    assert four.pull("lab").objects["opinion"] == 1
+    assert four.pull("other").objects == {}

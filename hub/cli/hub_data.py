@@ -157,6 +157,7 @@ witness_option: Final = click.option(
     "witnesses",
     multiple=True,
     metavar="URL",
+    envvar="STILLWATCH_HUB_WITNESS",
     help="Ask this witness to cosign the logs of channels that name witnesses; repeatable.",
 )
 

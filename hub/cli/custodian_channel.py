@@ -49,11 +49,12 @@ def add(channel_id: str, owner_roots: tuple[str, ...], data: Path, as_json: bool
 @data_option
 @json_option
 def list_command(data: Path, as_json: bool) -> None:
-    """List the channels, the manifest that each is at, and what is missing."""
+    """List the channels, the manifest that each is at, what is missing, and alarms."""
     with opened(data) as folder:
         channels = Channels(folder)
         now = int(time.time())
         found = [channels.standing(each, now) for each in channels.ids()]
+        alarms = {each: channels.alarms(each) for each in channels.ids()}
     document = {
         "channels": [
             {
@@ -62,6 +63,7 @@ def list_command(data: Path, as_json: bool) -> None:
                 "manifest": each.manifest,
                 "missing_cards": len(each.missing),
                 "live_keys": [row.key_id for row in each.rows],
+                "alarms": list(alarms[each.channel]),
             }
             for each in found
         ]
@@ -71,4 +73,5 @@ def list_command(data: Path, as_json: bool) -> None:
         f"  cards missing {len(each.missing)}  live keys {len(each.rows)}"
         for each in found
     ]
+    lines += [f"ALARM {each[:16]}…  {text}" for each in alarms for text in alarms[each]]
     show(document, lines or ["No channel is served."], as_json=as_json)

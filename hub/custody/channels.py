@@ -89,6 +89,16 @@ class Channels:
         missing = tuple(sorted({row.card for row in manifest.members} - arrived))
         return Standing(channel, manifest.version, manifest.hash, missing, rows)
 
+    def alarms(self, channel: str) -> tuple[str, ...]:
+        """Contradictions that the channel's own owners or members signed, oldest first.
+
+        Raises:
+            UnknownError: it is not served here.
+        """
+        known = self._known(channel)
+        found = () if known is None else known.trusted.alarms
+        return tuple(f"{each.where}: {each.message}" for each in found)
+
     def take(self, channel: str, messages: Sequence[bytes], *, now: int) -> None:
         """Verify manifests and cards, and remember what they prove.
 

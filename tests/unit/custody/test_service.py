@@ -123,6 +123,9 @@ def test_the_custodian_cannot_be_led_back(stand: Stand) -> None:
         VerificationError,
         "owners signed a second manifest of this version",
     )
+    stand.reopen()
+    alarms = stand.custodian.channels.alarms(stand.channel)
+    assert [each.split(":")[0] for each in alarms] == ["manifest 3"]
     refused(lambda: stand.ask(LEAVER, blinding), NotAReaderError, "was removed")
 
 
@@ -422,8 +425,7 @@ def test_what_is_deleted_is_overwritten(stand: Stand, monkeypatch: pytest.Monkey
     ]
     assert settings == [1, 2, "truncate"]
     written: list[Folder] = []
-    real = Folder.vacuum
-    monkeypatch.setattr(Folder, "vacuum", lambda folder: (written.append(folder), real(folder)))
+    monkeypatch.setattr(Folder, "vacuum", lambda folder: written.append(folder))
     destroy_key(stand.folder, stand.channel, stand.key_id, now=NOW, why="")
     assert written == [stand.folder]
 

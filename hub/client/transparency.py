@@ -141,6 +141,9 @@ class Watch:
     def _signed(self, log: Log, trusted: TrustedChannel) -> SignedCheckpoint | None:
         """The checkpoint if its signature holds; its age and its witnesses are looked at too."""
         now, today = self._desk.clock(), str(self._desk.clock() // DAY)
+        if self._raw is None and self._channel.trusted is None:
+            # The request came before the owner's approval, and the messages after it.
+            return None
         if self._raw is None:
             self._tell(BAD, "the hub shows no log, and the manifest names one", log.origin, today)
             return None
@@ -159,7 +162,7 @@ class Watch:
             text = f"the checkpoint is dated {ahead} s in the future; compare the clocks"
             self._tell(BAD, text, log.origin, today)
             return None
-        if -ahead > policy.staleness:
+        if -ahead > policy.staleness + CLOCK_SKEW:
             text = f"the newest checkpoint of the hub is {-ahead} s old"
             if self._tell(STALE, text, log.origin, str(checkpoint.time)):
                 self._show(self._proofs.stale(self._key, signed.raw))
@@ -170,7 +173,7 @@ class Watch:
                     signed,
                     witnesses.verifier_keys,
                     witnesses.quorum,
-                    since=now - policy.staleness,
+                    since=now - policy.staleness - CLOCK_SKEW,
                     until=now + CLOCK_SKEW,
                 )
             except VerificationError as error:

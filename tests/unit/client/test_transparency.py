@@ -10,6 +10,7 @@ import pytest
 
 from hub.channel.carriage import artifact_id, from_artifact
 from hub.channel.header import parse_message
+from hub.channel.ledger import CLOCK_SKEW
 from hub.channel.log.checkpoint import parse_checkpoint
 from hub.channel.log.note import KeyType, VerifierKey
 from hub.channel.manifest import Policy
@@ -263,11 +264,11 @@ def test_a_checkpoint_that_proves_nothing(
 def test_an_old_checkpoint_is_stale(logged: Circle) -> None:
     old = logged.hub.log.note(logged.hub.log.digests, logged.clock())
     logged.hub.log.sign = lambda account, note: old
-    logged.clock.now += Policy().staleness
+    logged.clock.now += Policy().staleness + CLOCK_SKEW
     assert logged.pull("provider").alarms == []
     logged.clock.now += 1
     stale, unlisted = logged.pull("provider").alarms
-    assert stale.startswith("circle: stale-checkpoint: the newest checkpoint of the hub is 86401 s")
+    assert stale.startswith("circle: stale-checkpoint: the newest checkpoint of the hub is 87001 s")
     # The provider's own heartbeat of the pull before.
     assert unlisted.startswith("circle: unlisted: ")
     assert _proofs(logged, "provider") == ["stale-checkpoint", "unlisted"]
@@ -348,6 +349,15 @@ def test_a_choice_that_no_log_fits(circle: Circle) -> None:
     key = VerifierKey("witness.example", KeyType.WITNESS, WITNESS.public).text
     with pytest.raises(InputError, match="an integer from 1 to 1"):
         create(lab, "circle", account, C1, Policy(), LogChoice(witnesses=[key], quorum=2))
+
+
+def test_a_joiner_that_is_approved_meanwhile_raises_nothing(logged: Circle) -> None:
+    """The checkpoint was denied a moment before the messages were shown."""
+    logged.hub.log.sign = lambda account, note: None if account == "token-of-late" else note
+    logged.admit("late", "read")
+    assert logged.desks["late"].home.state.alarms() == []
+    (alarm,) = logged.pull("late").alarms
+    assert alarm.startswith("circle: bad-checkpoint: the hub shows no log")
 
 
 def test_a_hub_that_fails_is_no_liar(logged: Circle) -> None:

@@ -1,19 +1,22 @@
 """Writes the channel protocol's vectors.
 
 `python -m tests.vectors.channel.generate` rewrites `deterministic.json`; a test runs the same code
-and compares. `--freeze` also records a whole channel anew: signatures, wraps and bodies are
-randomised, so recorded scenarios are kept and only ever opened and verified.
+and compares. `--freeze` also records the scenarios that have no file yet: signatures, wraps and
+bodies are randomised, so what is recorded is kept and only ever opened and verified. All begin
+with the channel in `opening.txt`; without that file it is made anew, and all others with it.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hub.channel.card import card_message, fingerprint_text, fingerprint_words
 from hub.channel.carriage import artifact_id
+from hub.channel.epoch import unwrap
 from hub.channel.fields import to_base64
 from hub.channel.header import (
     Audience,
@@ -32,6 +35,7 @@ from hub.channel.notices import Deleted, Heartbeat
 from hub.channel.padding import pad, padme
 from hub.channel.primitives.hash import digest, expand, hmac_sha256, label, lp, sha256, u64
 from hub.channel.seal import FingerprintSecret, seal_heartbeat, seal_keys, seal_tombstone
+from hub.channel.verify import TrustedChannel
 from hub.channel.wraps import commitment, message_key, wrap_info
 from hub.model.codec import Json, canonical
 from tests.unit.channel.cast import (
@@ -45,6 +49,9 @@ from tests.unit.channel.cast import (
     stix,
 )
 from tests.unit.channel.forgery import epoch_body, epoch_message
+from tests.vectors.channel import later_scenarios
+from tests.vectors.channel.later_scenarios import Record
+from tests.vectors.channel.parts import parts
 
 HERE = Path(__file__).resolve().parent
 PADDED = (0, 1, 8, 9, 100, 255, 256, 1000, 4097, 65537, 1_000_000)
@@ -142,10 +149,8 @@ def deterministic() -> Json:
             label("join") + bytes.fromhex(first.channel) + bytes.fromhex(lab.card.hash)
         ).hex(),
         "artifact id of SHA-256(abc)": artifact_id(sha256(b"abc").hex()),
+        **parts(first, lab),
     }
-
-
-Record = tuple[list[bytes], str]
 
 
 def _good(scene: Scene) -> Record:
@@ -283,12 +288,27 @@ SCENARIOS: dict[str, Callable[[Scene], Record]] = {
     "refused-indicator-by-reporter": _reporter,
     "refused-other-channel": _misaddressed,
     "waits-for-manifest-of-card": _unnamed_card,
+    **later_scenarios.SCENARIOS,
 }
 
 
 def base(scene: Scene) -> str:
     """The file that every scenario begins with: one message a line, base64."""
     return "\n".join([f"now: {scene.now}", "", *map(to_base64, scene.wire)]) + "\n"
+
+
+def recorded(raws: Sequence[bytes], now: int) -> Scene:
+    """The channel that recorded messages made, with the keys of its owner."""
+    scene, lab, _, _ = opening_scene()
+    trusted = TrustedChannel.from_genesis(raws[0], owner_roots=None, now=now)
+    for raw in raws[1:]:
+        trusted.accept(raw, now=now)
+    epochs = [raw for raw in raws if parse_message(raw).header.t is MessageType.EPOCH]
+    scene.trusted, scene.wire, scene.epochs = trusted, list(raws), epochs
+    scene.secrets = {
+        number: unwrap(trusted, raw, lab.kem) for number, raw in enumerate(epochs, start=1)
+    }
+    return scene
 
 
 def record(name: str, opening: Scene) -> str:
@@ -318,10 +338,17 @@ def main(arguments: list[str]) -> None:
     text = json.dumps(deterministic(), indent=1, ensure_ascii=False) + "\n"
     (HERE / "deterministic.json").write_text(text, encoding="utf-8")
     if "--freeze" in arguments:
-        scene, _, _, _ = opening_scene()
-        (HERE / "opening.txt").write_text(base(scene), encoding="ascii")
+        opening = HERE / "opening.txt"
+        begins = not opening.exists()
+        if begins:
+            opening.write_text(base(opening_scene()[0]), encoding="ascii")
+        head, _, body = opening.read_text(encoding="ascii").partition("\n\n")
+        raws = [base64.b64decode(line) for line in body.split()]
+        scene = recorded(raws, int(head.removeprefix("now: ")))
         for name in SCENARIOS:
-            (HERE / f"{name}.txt").write_text(record(name, scene), encoding="ascii")
+            path = HERE / f"{name}.txt"
+            if begins or not path.exists():
+                path.write_text(record(name, scene), encoding="ascii")
 
 
 if __name__ == "__main__":

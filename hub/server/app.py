@@ -79,7 +79,7 @@ def create_app(
     admission = Admission(store, now=now)
     logbook = Logbook(settings, store, log_key)
     ask = submit or HttpSubmit(settings.witnesses.request_seconds)
-    cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask)
+    cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask, pool)
     service = HubService(settings, store, writer, admission, logbook, cosigner, pool, now=now)
     authenticator = Authenticator(store, settings.limits, now=now)
 

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,7 +34,7 @@ from hub.store.interface import Store
 from hub.store.records import Kind
 
 _logger = logging.getLogger("stillwatch.cosigning")
-_THREADS: Final = 8
+_THREADS: Final = 4
 _LONGEST_PAUSE: Final = 60.0
 
 
@@ -57,10 +57,17 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class _Cosigned:
-    """A checkpoint with the cosignatures that verify, and whether they are a quorum."""
+    """A checkpoint with the cosignatures that verify.
+
+    Args:
+        signed: with them in `raw`.
+        quorum: whether they are as many as the manifest asks for.
+        began: when the checkpoint was signed, on the monotonic clock.
+    """
 
     signed: Signed
     quorum: bool
+    began: float
 
 
 class _Pause:
@@ -71,6 +78,9 @@ class _Pause:
         self._length = 0.0
 
     def failed(self, now: float) -> None:
+        if now < self.until:
+            # Several exchanges were under way: that is one failure.
+            return
         self._length = min(max(1.0, 2 * self._length), _LONGEST_PAUSE)
         self.until = now + self._length
 
@@ -87,6 +97,7 @@ class Cosigner:
         logbook: checkpoints and proofs.
         admission: the manifests in force.
         submit: one exchange with one witness; blocks.
+        pool: threads for looking at the store.
         monotonic: clock in seconds.
     """
 
@@ -97,6 +108,7 @@ class Cosigner:
         logbook: Logbook,
         admission: Admission,
         submit: Submit,
+        pool: Executor,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -111,7 +123,12 @@ class Cosigner:
         self._seen: dict[tuple[str, str], int] = {}
         self._pauses = {url: _Pause() for url in settings.urls}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="stillwatch-cosign")
+        self._pool = pool
+        # Each has its own threads: one that does not answer must not keep the others waiting.
+        self._callers = {
+            url: ThreadPoolExecutor(_THREADS, thread_name_prefix="stillwatch-cosign")
+            for url in settings.urls
+        }
 
     async def checkpoint(self, collection_id: str) -> Signed:
         """What to give a member: with a quorum, if witnesses give one within the bounded wait.
@@ -122,15 +139,17 @@ class Cosigner:
         newest = await self._newest(collection_id)
         if self._asked(collection_id) is None:
             return newest
-        if not self._has_quorum(collection_id, newest.size) and self._is_due(
-            collection_id, newest.size
-        ):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.answer_seconds):
+        # What was shown to anybody before now must be covered; a busy log may be ahead already.
+        needed = newest.size
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.answer_seconds):
+                while not self._has_quorum(collection_id, needed):
+                    if not self._is_due(collection_id, needed):
+                        break
+                    # One that runs may have begun before that.
                     await asyncio.shield(self._begin(collection_id))
-            # It may have grown meanwhile, and must cover what was given out since.
-            newest = await self._newest(collection_id)
-        return self._best(collection_id, newest)
+        best = self._best(collection_id, needed)
+        return best or await self._newest(collection_id)
 
     async def run(self) -> None:
         """Cosign whatever grew, until cancelled."""
@@ -145,7 +164,8 @@ class Cosigner:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for caller in self._callers.values():
+            caller.shutdown(wait=True, cancel_futures=True)
 
     async def _newest(self, collection_id: str) -> Signed:
         loop = asyncio.get_running_loop()
@@ -181,9 +201,9 @@ class Cosigner:
         return any(current is None or url not in current.answered for url in self._ready())
 
     def _current(self, collection_id: str, size: int) -> _Round | None:
-        """The round that a log of this size is in, unless its checkpoint has become old."""
+        """The last round, if its checkpoint covers so much and has not become old."""
         found = self._rounds.get(collection_id)
-        if found is None or found.signed.size != size:
+        if found is None or found.signed.size < size:
             return None
         age = self._monotonic() - found.began
         return found if age < self._settings.refresh_seconds else None
@@ -194,16 +214,17 @@ class Cosigner:
 
     def _has_quorum(self, collection_id: str, size: int) -> bool:
         found = self._cosigned.get(collection_id)
-        if found is None or not found.quorum or found.signed.size != size:
+        if found is None or not found.quorum or found.signed.size < size:
             return False
-        return self._current(collection_id, size) is not None
+        return self._monotonic() - found.began < self._settings.refresh_seconds
 
-    def _best(self, collection_id: str, newest: Signed) -> Signed:
+    def _best(self, collection_id: str, size: int) -> Signed | None:
+        """The checkpoint with cosignatures, if it covers so much and members still take it."""
         found, manifest = self._cosigned.get(collection_id), self._manifest(collection_id)
-        if found is None or manifest is None or found.signed.size != newest.size:
-            return newest
-        age = newest.time - found.signed.time
-        return found.signed if age < manifest.policy.staleness else newest
+        if found is None or manifest is None or found.signed.size < size:
+            return None
+        age = self._monotonic() - found.began
+        return found.signed if age < manifest.policy.staleness else None
 
     def _begin(self, collection_id: str) -> asyncio.Task[None]:
         """Cosign one log; at one time it is done once."""
@@ -228,7 +249,7 @@ class Cosigner:
         loop = asyncio.get_running_loop()
         missing = [url for url in self._ready() if url not in current.answered]
         asking = [
-            loop.run_in_executor(self._pool, self._ask, url, collection_id, current.signed)
+            loop.run_in_executor(self._callers[url], self._ask, url, collection_id, current.signed)
             for url in missing
         ]
         for answer in asyncio.as_completed(asking):
@@ -254,12 +275,15 @@ class Cosigner:
         keeps = before is not None and before.quorum and before.signed.size == current.signed.size
         if count and (quorum or not keeps):
             signed = Signed(raw, current.signed.size, current.signed.time)
-            self._cosigned[collection_id] = _Cosigned(signed, quorum)
+            self._cosigned[collection_id] = _Cosigned(signed, quorum, current.began)
 
     def _ask(
         self, url: str, collection_id: str, signed: Signed
     ) -> tuple[str, Sequence[SignatureLine] | None]:
         """One witness's lines, unverified; None when it does not cosign, which is logged."""
+        if self._pauses[url].until > self._monotonic():
+            # It failed while this exchange waited for a thread.
+            return url, None
         submission = Submission(
             raw=signed.raw,
             size=signed.size,

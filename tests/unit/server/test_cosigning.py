@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hub.channel.card import card_message
+from hub.channel.carriage import to_artifact
 from hub.channel.log import note, tree
 from hub.channel.log.checkpoint import (
     Checkpoint,
@@ -26,8 +27,10 @@ from hub.channel.primitives.sign import NotePrivate
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import TrustedChannel
 from hub.errors import InputError, TransportError, VerificationError
+from hub.model.codec import dumps
 from hub.server.submission import HttpSubmit, Submission
 from hub.settings import HubSettings, WitnessSettings
+from hub.store.objects import new_object
 from hub.witness.service import NotThereError, Witness
 from hub.witness.state import State
 from tests.unit.server.test_admission import DAY, Channel, Town, fates
@@ -192,6 +195,40 @@ def test_without_a_quorum_the_newest_is_given(town: Town, bench: Bench) -> None:
     bench.down = set()
     pass_time(town, 1.5)
     assert served(town, channel) == (2, 3)
+
+
+def test_a_log_that_grows_all_the_time_has_a_quorum(town: Town, bench: Bench) -> None:
+    """Witnesses that are slower than the log grows cosign what was there when they were asked."""
+    channel = opened(town, bench)
+    town.send(*channel.messages)
+    grown = [1]
+
+    def slowly(url: str, submission: Submission, old: int) -> Sequence[SignatureLine]:
+        lines = bench(url, submission, old)
+        if grown[0] < 20:
+            artifact = to_artifact(beat(town, channel))
+            town.store.append(town.collection, [new_object(artifact, dumps(artifact))])
+            grown[0] += 1
+        return lines
+
+    town.submit = slowly
+    town.restart()
+    size, count = served(town, channel)
+    assert count >= 2
+    assert 1 <= size < town.store.log_size(town.collection)
+
+
+def test_a_dead_witness_is_not_asked_all_the_time(town: Town, bench: Bench) -> None:
+    channel = opened(town, bench)
+    bench.down = {URLS[0]}
+    town.send(*channel.messages)
+    for grown in range(2, 12):
+        town.send(beat(town, channel))
+        assert served(town, channel) == (grown, 2)
+    asked = [url for url, _ in bench.asked]
+    assert asked.count(URLS[1]) >= 10
+    # At once, and after a pause of a second or more.
+    assert asked.count(URLS[0]) <= 4
 
 
 def test_one_witness_cannot_spoil_anothers_line(town: Town, bench: Bench) -> None:

@@ -13,6 +13,7 @@ from hub.channel.header import parse_message
 from hub.channel.ledger import CLOCK_SKEW
 from hub.channel.log.checkpoint import parse_checkpoint
 from hub.channel.log.note import KeyType, VerifierKey
+from hub.channel.log.tree import Frontier, leaf_hash, root_of
 from hub.channel.manifest import Policy
 from hub.channel.notices import Deleted
 from hub.channel.primitives.sign import NotePrivate
@@ -20,6 +21,7 @@ from hub.channel.seal import seal_tombstone
 from hub.client.health import ALARM, health
 from hub.client.log_pin import LogChoice, accept, view
 from hub.client.log_state import MARK_EVERY, LogState
+from hub.client.membership import create
 from hub.client.work import Sealed, flush
 from hub.errors import AccessError, ConflictError, InputError, TransportError
 from hub.model.codec import Json
@@ -332,13 +334,28 @@ def test_owners_accept_the_log_of_a_restored_hub(logged: Circle) -> None:
     assert logged.pull("provider").alarms == []
 
 
+def test_what_a_restored_hub_lost_is_not_asked_of_its_new_log(logged: Circle) -> None:
+    logged.pull("provider")
+    lost = logged.hub.log.digests.pop()
+    logged.hub.collections[C1].rows.pop()
+    logged.hub.log.origin = "hub.example/stillwatch/c1/00000000000000e2"
+    # Given before the restore, and still waited for.
+    rows = LogState(logged.desks["provider"].home.state, _channel_id(logged))
+    rows.note_given([lost], 1)
+    assert accept(logged.desks["lab"], "circle").in_force
+    assert logged.pull("provider").alarms == []
+    assert logged.pull("provider").alarms == []
+
+
+def _channel_id(circle: Circle) -> str:
+    return circle.desks["provider"].home.state.channel("circle").channel_id
+
+
 def test_a_choice_that_no_log_fits(circle: Circle) -> None:
     with pytest.raises(ConflictError, match="there is none for this channel"):
         circle.open_channel(log=LogChoice(witnesses=["w"]))
     circle.hub.logged = True
     lab, account = circle.desks["lab"], circle.account("lab")
-    from hub.client.membership import create
-
     for choice, text in (
         (LogChoice(witnesses=["w"]), "not a verifier key"),
         (LogChoice(quorum=1), "a quorum of no witnesses"),
@@ -375,8 +392,6 @@ def test_a_hub_that_fails_is_no_liar(logged: Circle) -> None:
 
 def test_roots_of_earlier_sizes_come_from_marks(logged: Circle) -> None:
     """Compared with trees that are hashed from their beginning."""
-    from hub.channel.log.tree import Frontier, leaf_hash, root_of
-
     rows = LogState(logged.desks["lab"].home.state, "c" * 64)
     digests = [number.to_bytes(32, "big") for number in range(2 * MARK_EVERY + 40)]
     frontier = Frontier()

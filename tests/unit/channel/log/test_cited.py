@@ -124,6 +124,7 @@ def test_two_trees_of_one_size_are_an_alarm() -> None:
     assert alarm.message == (
         f"the log signed two trees of 4 entries: {lab.id} cites another than {provider.id}"
     )
+    scene.post(seal_heartbeat(scene.trusted, lab.signing, now=NOW, checkpoint=_note(3)))
     # Each author's highest is kept, and each distinct one is handed out once.
     assert [each.checkpoint.size for each in scene.trusted.cited] == [4, 4]
     taken = scene.trusted.take_citations()

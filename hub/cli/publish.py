@@ -20,6 +20,7 @@ from hub.cli.pull import announce
 from hub.cli.region import region_option
 from hub.client.detections import DEFAULT_CONFIDENCE, Verdict
 from hub.client.direct import Terms
+from hub.client.forms import forms_of
 from hub.client.home import Home
 from hub.client.ingest import FIELDS
 from hub.client.keyring import write_private
@@ -33,6 +34,7 @@ from hub.client.rows import ChannelRow
 from hub.client.stated import read_stated
 from hub.client.subscriber import Pulled, refresh
 from hub.client.values import choose_reissue
+from hub.client.work import Desk
 from hub.errors import ConflictError, InputError
 from hub.model.bundle import bundle
 from hub.model.codec import dumps
@@ -213,24 +215,31 @@ def _run(
             news = Pulled(channel.name)
             channel = refresh(desk, channel, news)
         announce(news)
+    if files and forms_of(home, channel).asks:
+        # Outside of the lock: it may take minutes, and a pull need not wait for it.
+        _ask_custodians(desk, channel, prepared_now())
+    with home.locked():
+        channel = home.state.channel(channel.channel_id)
         terms = wanted.terms(home, channel, now=desk.clock())
         prepared = prepared_now()
-        if prepared.unasked and prepared.oblivious is not None:
-            with progress("Asking custodians", len(prepared.unasked)) as advance:
-                evaluate(desk, channel, prepared.oblivious, prepared.unasked, advance=advance)
-            prepared = prepared_now()
-            if prepared.unasked:
-                raise ConflictError(
-                    "the files changed while custodians were asked",
-                    where=", ".join(path.name for path in files),
-                    hint="run it again",
-                )
+        if prepared.unasked:
+            raise ConflictError(
+                "the files or the fingerprint key changed while custodians were asked",
+                where=", ".join(path.name for path in files),
+                hint="run it again",
+            )
         total = len(prepared.aggregate) + len(prepared.detail)
         with progress("Sealing and sending", total or None) as advance:
             published = publish(desk, channel, prepared, terms=terms, advance=advance)
         if repeat and terms is None:
             note_again(home, channel, desk.clock())
         return prepared, published, _readers(home, channel, terms)
+
+
+def _ask_custodians(desk: Desk, channel: ChannelRow, prepared: Preparation) -> None:
+    if prepared.unasked and prepared.oblivious is not None:
+        with progress("Asking custodians", len(prepared.unasked)) as advance:
+            evaluate(desk, channel, prepared.oblivious, prepared.unasked, advance=advance)
 
 
 def _readers(home: Home, channel: ChannelRow, terms: Terms | None) -> list[str]:

@@ -101,6 +101,7 @@ class Tagging:
         self._of_kind: dict[str, list[str]] = {}
         self._count = 0
         self.asked = Asked()
+        # Kind and key of what a later run may still get; of a key that is gone nobody will.
         self.incomplete: set[tuple[str, str]] = set()
         self._digest = hashlib.sha256()
         self._find_keys()
@@ -196,17 +197,22 @@ class Tagging:
                 )
         except (QuotaError, GoneError) as error:
             hint = f"; {error.hint}" if error.hint else ""
-            self._leave(key_id, known.missing(missing), f"{error.where}: {error.message}{hint}")
+            left = known.missing(missing)
+            due = isinstance(error, QuotaError)
+            self._leave(key_id, left, f"{error.where}: {error.message}{hint}", due=due)
         except TransportError as error:
             raise _or_offline(error) from error
         self.asked.asked += len(missing) - len(known.missing(missing))
 
-    def _leave(self, key_id: str, values: Sequence[Value], reason: str) -> None:
+    def _leave(
+        self, key_id: str, values: Sequence[Value], reason: str, *, due: bool = True
+    ) -> None:
         if not values:
             return
         self.asked.left += len(values)
         self.asked.reasons.append(reason)
-        self.incomplete |= {(kind, key_id) for kind, _ in values}
+        if due:
+            self.incomplete |= {(kind, key_id) for kind, _ in values}
 
 
 def _or_offline(error: StillwatchError) -> TransportError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -159,6 +160,21 @@ def test_publish_asks_once_and_tells_before(scene: Scene) -> None:
     forms = sorted(each["form"] for each in scene.lab("indicators")["indicators"])
     assert forms == ["hmac", "oblivious", "oblivious", "oblivious"]
     assert "tokens of identifiers: 1 keyed, 3 oblivious" in shell.run("lab", "status").stdout
+
+
+def test_other_commands_need_not_wait_while_custodians_are_asked(scene: Scene) -> None:
+    found, _, _ = scene.tables()
+    scene.lab("channel", "custodians", "circle", *scene.rows())
+    seen: list[bool] = []
+
+    def look(request: object) -> None:
+        with (scene.shell.folder / "lab" / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            seen.append(True)
+
+    scene.pair.custodians["alder"].fail = look
+    assert scene.lab("publish", found)["messages"] == 2
+    assert len(seen) == 2, "refused once, for want of the manifests"
 
 
 def test_nothing_is_half_published(scene: Scene) -> None:

@@ -184,6 +184,7 @@ def test_a_key_that_is_gone_leaves_tokens_and_is_no_error(scene: Scene) -> None:
     tokens, tagging = scene.run()
     assert tokens == set()
     assert "has expired" in tagging.asked.reasons[0]
+    assert (tagging.asked.left, tagging.incomplete) == (len(_in_buckets(scene)), set())
     assert scene.pair.asked == 0
 
 

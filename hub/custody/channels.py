@@ -123,7 +123,7 @@ class Channels:
             else:
                 # A copy: what the database did not take must not stay in memory.
                 trusted = TrustedChannel.restore(known.trusted.state())
-            refused = _accept_all(trusted, waiting, now)
+            refused = _accept_all(trusted, _news(trusted, waiting), now)
             state = trusted.state()
             if known is None or state != known.trusted.state():
                 self._folder.run(
@@ -203,6 +203,19 @@ class Channels:
         if header.ch != channel:
             raise VerificationError("belongs to another channel", where="message")
         return header.t
+
+
+def _news(trusted: TrustedChannel, messages: Sequence[bytes]) -> list[bytes]:
+    """What is not known yet, once each: signatures cost more than sending them does."""
+    cards = {card.raw for card in trusted.cards.values()}
+    found = []
+    for raw in dict.fromkeys(messages):
+        message = parse_message(raw)
+        stated = message.header.man
+        known = stated is not None and trusted.manifest_by_hash(stated) is not None
+        if not known and message.body not in cards:
+            found.append(raw)
+    return found
 
 
 def _accept_all(

@@ -14,6 +14,7 @@ from hub.channel.card import card_message
 from hub.channel.custodians import CLOCK_SKEW, frame_messages, parse_answer
 from hub.channel.manifest import DAY, next_version, sign_manifest
 from hub.channel.primitives.hash import digest, label, lp
+from hub.channel.verify import Accepted, TrustedChannel
 from hub.custody import audit
 from hub.custody.channels import BehindError, NotAReaderError, UnknownError
 from hub.custody.folder import DATABASE, KEY_FILE, Folder, Unlock
@@ -450,11 +451,26 @@ def test_a_crash_while_a_key_is_destroyed_leaves_it_destroyed(
     refused(lambda: stand.ask(LAB, blinding_of(1)), GoneError, "was destroyed")
 
 
-def test_what_is_known_is_not_stored_again(stand: Stand) -> None:
+def test_what_is_known_is_neither_verified_nor_stored_again(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sql = "SELECT revision FROM channel"
     before = stand.folder.rows(sql)
-    stand.custodian.learn(stand.channel, posted(stand.made), NOW)
+    accepted: list[bytes] = []
+    accept = TrustedChannel.accept
+
+    def counted(trusted: TrustedChannel, raw: bytes, *, now: int) -> Accepted:
+        accepted.append(raw)
+        return accept(trusted, raw, now=now)
+
+    monkeypatch.setattr(TrustedChannel, "accept", counted)
+    stand.custodian.learn(stand.channel, posted(stand.made) * 20, NOW)
     assert stand.folder.rows(sql) == before == [(1,)]
+    assert accepted == [], "nobody makes it verify again what it knows"
+    stand.made.admit((Person("late"), READER))
+    accepted.clear()
+    stand.custodian.learn(stand.channel, posted(stand.made) * 20, NOW)
+    assert len(accepted) == 2
 
 
 def test_keys_are_for_a_channel_that_is_served(stand: Stand) -> None:

@@ -15,7 +15,7 @@ from hub.channel.header import MessageType
 from hub.channel.log.checkpoint import Checkpoint, verify_checkpoint
 from hub.channel.log.tree import leaf_hash, root_of, verify_consistency, verify_inclusion
 from hub.channel.notices import parse_heartbeat
-from hub.channel.primitives.hash import digest
+from hub.channel.primitives.hash import HASH_SIZE, digest
 from hub.errors import VerificationError
 
 _SERVER = Accused(Party.SERVER)
@@ -283,12 +283,12 @@ def _complete(case: Case) -> Pinned:
     if len(case.proof.checkpoints) != 1:
         raise VerificationError("one checkpoint is expected", where="checkpoints")
     found = pinned(case, case.proof.checkpoints[0])
-    leaves = case.leaves
-    if len(leaves) != found.checkpoint.size:
+    count = len(case.proof.leaves or b"") // HASH_SIZE
+    if count != found.checkpoint.size:
         raise VerificationError(
-            f"{len(leaves)} digests, but {found.checkpoint.size} in the checkpoint", where="leaves"
+            f"{count} digests, but {found.checkpoint.size} in the checkpoint", where="leaves"
         )
-    if root_of(leaf_hash(each) for each in leaves) != found.checkpoint.root:
+    if root_of(map(leaf_hash, case.leaves)) != found.checkpoint.root:
         raise VerificationError("do not lead to the checkpoint's root", where="leaves")
     return found
 

@@ -41,7 +41,8 @@ def commands(text: str) -> list[list[str]]:
     """Every call of `stillwatch`, as words; shell variables stand for themselves."""
     joined = text.replace("\\\n", " ")
     calls = re.findall(
-        r"(?:^|\s)(?:\S*/)?stillwatch ((?:hub|witness|pull|channel|init|join|status)[^\n]*)", joined
+        r"(?:^|\s)(?:\S*/)?stillwatch ((?:hub|witness|custodian|pull|channel|init|join|status)[^\n]*)",
+        joined,
     )
     return [call.split("#")[0].split() for call in calls]
 
@@ -65,7 +66,13 @@ def check_call(words: list[str]) -> None:
 def test_there_is_a_service_for_each_timer() -> None:
     names = {unit.stem for unit in UNITS}
     assert {timer.stem for timer in TIMERS} <= names
-    assert {"stillwatch-hub", "stillwatch-witness", "stillwatch-pull", "stillwatch-renew"} <= names
+    assert {
+        "stillwatch-hub",
+        "stillwatch-witness",
+        "stillwatch-custodian",
+        "stillwatch-pull",
+        "stillwatch-renew",
+    } <= names
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)

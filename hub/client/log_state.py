@@ -134,15 +134,18 @@ class LogState:
         return [
             (int(r[0]), bytes(r[1]))
             for r in self._state.rows(
-                "SELECT position, digest FROM log_leaf WHERE channel_id=? AND origin=? AND given=0"
-                " ORDER BY position LIMIT ?",
+                "SELECT position, digest FROM log_leaf INDEXED BY log_leaf_missing"
+                " WHERE channel_id=? AND origin=? AND given=0 ORDER BY position LIMIT ?",
                 (self._id, origin, most),
             )
         ]
 
     def count_missing(self, origin: str) -> int:
         """How many there are."""
-        sql = "SELECT count(*) FROM log_leaf WHERE channel_id=? AND origin=? AND given=0"
+        sql = (
+            "SELECT count(*) FROM log_leaf INDEXED BY log_leaf_missing"
+            " WHERE channel_id=? AND origin=? AND given=0"
+        )
         return int(self._state.run(sql, (self._id, origin)).fetchone()[0])
 
     def mark_given(self, origin: str, positions: Iterable[int]) -> None:
@@ -190,9 +193,10 @@ class LogState:
     def settle_given(self, origin: str) -> None:
         """Forget those that are in the log by now."""
         self._state.run(
-            "DELETE FROM log_given WHERE channel_id=? AND digest IN"
-            " (SELECT digest FROM log_leaf WHERE channel_id=? AND origin=?)",
-            (self._id, self._id, origin),
+            "DELETE FROM log_given WHERE channel_id=? AND EXISTS (SELECT 1 FROM log_leaf l"
+            " WHERE l.channel_id=log_given.channel_id AND l.origin=?"
+            " AND l.digest=log_given.digest)",
+            (self._id, origin),
         )
 
     def unlisted(self, pull: int) -> list[bytes]:

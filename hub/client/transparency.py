@@ -47,7 +47,7 @@ STALE: Final = "stale-checkpoint"
 BAD: Final = "bad-checkpoint"
 NO_QUORUM: Final = "no-quorum"
 # A hub could sign any size: what one pull takes of entries, and asks for or tells one by one.
-MAX_NEW: Final = 2_000_000
+MAX_NEW: Final = 1_000_000
 MAX_ASKED: Final = 64
 MAX_TOLD: Final = 20
 

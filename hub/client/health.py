@@ -133,10 +133,7 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         for text in custodian_notes(home, channel, now):
             _raise(found, ATTENTION, text)
         _look_at_own(home, channel, found, now)
-    if channel.pull_problem is not None:
-        _raise(found, FAILED, f"the last pull failed: {channel.pull_problem}")
-    elif found.lag_s is not None and found.lag_s > _STALE_PULL_S:
-        _raise(found, ATTENTION, f"last pull {found.lag_s // 3600} hours ago")
+    _look_at_pulls(channel, found)
     asking = requests.waiting(home, channel)
     if asking:
         text = f"asks to join: {', '.join(asking)}: stillwatch channel requests {channel.name}"
@@ -169,6 +166,15 @@ def _look_at_own(home: Home, channel: ChannelRow, found: ChannelHealth, now: int
     if new:
         text = f"joined after you published, and cannot open it: {', '.join(new)}"
         found.notes.append(f"{text}: stillwatch publish --again")
+
+
+def _look_at_pulls(channel: ChannelRow, found: ChannelHealth) -> None:
+    if channel.pull_problem is not None:
+        _raise(found, FAILED, f"the last pull failed: {channel.pull_problem}")
+    elif channel.standing == "left":
+        found.notes.append(f"you left it: stillwatch channel forget {channel.name} erases the rest")
+    elif found.lag_s is not None and found.lag_s > _STALE_PULL_S:
+        _raise(found, ATTENTION, f"last pull {found.lag_s // 3600} hours ago")
 
 
 def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int) -> None:

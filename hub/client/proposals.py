@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -28,7 +29,7 @@ from hub.client.drafts import Wanted
 from hub.client.home import Home
 from hub.client.issue import owned
 from hub.client.publisher import seal_objects
-from hub.client.rows import ChannelRow
+from hub.client.rows import ChannelRow, ObjectRow
 from hub.client.subscriber import refresh
 from hub.client.work import Desk, Sealed, flush
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
@@ -38,6 +39,8 @@ from hub.model.objects import note
 
 _KEPT: Final = "proposal"
 _SIGNED: Final = "signed-draft"
+_MOST: Final = {PROPOSAL_LABEL: 8, COUNTERSIGNATURE_LABEL: 64}
+"""How many notes of one member are looked at, of each kind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,7 +302,7 @@ def _known(home: Home, channel: ChannelRow, trusted: TrustedChannel) -> dict[str
         kept = parse_proposal(raw)
         found[kept.id] = kept
     loose: list[Countersignature] = []
-    for row in home.state.objects(channel.channel_id, types=("note",)):
+    for row in _notes(home, channel):
         labels, content = row.body.get("labels") or (), str(row.body.get("content", ""))
         # A note is an owner's word, or nothing: what does not hold is passed over.
         with contextlib.suppress(InputError, VerificationError):
@@ -316,6 +319,19 @@ def _known(home: Home, channel: ChannelRow, trusted: TrustedChannel) -> dict[str
                 found[each.manifest] = signed
     least = trusted.manifest.version
     return {key: each for key, each in found.items() if each.after.version >= least}
+
+
+def _notes(home: Home, channel: ChannelRow) -> list[ObjectRow]:
+    """The notes to look at: of each member the newest, so that nobody can make endless work."""
+    counts: Counter[tuple[str, str]] = Counter()
+    found = []
+    rows = home.state.objects(channel.channel_id, types=("note",))
+    for row in sorted(rows, key=lambda each: each.modified, reverse=True):
+        for label in _MOST.keys() & set(row.body.get("labels") or ()):
+            counts[row.member, label] += 1
+            if counts[row.member, label] <= _MOST[label]:
+                found.append(row)
+    return found
 
 
 def _follows(content: str, trusted: TrustedChannel) -> bool:

@@ -319,6 +319,31 @@ def test_insiders_add_no_signature(circle: Circle) -> None:
         sign(insider, row_of(insider), outcome.proposal)
 
 
+def test_an_insider_does_not_bury_a_signature_under_many(circle: Circle) -> None:
+    lab, second, third = council(circle, threshold=3)
+    outcome = change_policy(lab, "circle", {"history": "all"})
+    circle.pull("third")
+    trusted = third.home.trusted(row_of(third))
+    root = third.home.keyring.root_key()
+    # One who may sign sends a flood of signatures that do not hold.
+    forged = [
+        Countersignature(trusted.channel, outcome.proposal.id, root.public, bytes([n]) * 3373)
+        for n in range(100)
+    ]
+    notes = [
+        note_of(third.home, trusted, COUNTERSIGNATURE_LABEL, each.to_bytes().decode(), at)
+        for at, each in enumerate(forged, circle.clock())
+    ]
+    seal_objects(third, row_of(third), {Audience.DETAIL: notes}, role=Role.PUBLISH)
+    flush(third, row_of(third))
+    countersign(circle, second)
+    circle.pull("lab")
+    assert max(only(lab).proposal.missing) == 1
+    # Its true signature still counts, in the file or as its newest note.
+    circle.clock.now += 200
+    assert countersign(circle, third).in_force
+
+
 def test_a_stolen_key_is_cut_before_what_the_thief_said(circle: Circle, tmp_path: Path) -> None:
     lab, second, third = council(circle)
     admit(circle, lab, "robbed", "publish")

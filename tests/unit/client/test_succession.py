@@ -43,6 +43,9 @@ def test_a_member_leaves_at_once_and_is_removed(circle: Circle, tmp_path: Path) 
     with pytest.raises(ConflictError, match="member no more"):
         leave(provider, "circle", "")
     assert circle.pull("provider").standing == "left"
+    circle.clock.now += 100_000
+    found = health(provider.home, now=circle.clock()).channels[0]
+    assert (found.level, found.notes[0][:11]) == ("ok", "you left it")
     circle.pull("lab")
     assert asking(lab.home, row_of(lab)) == {provider.home.member_id: "we stop"}
     notes = health(lab.home, now=circle.clock()).channels[0].notes

@@ -31,7 +31,13 @@ from hub.custody.keys import GoneError
 from hub.custody.quota import QuotaExceededError
 from hub.custody.service import Custodian, ReplayedError
 from hub.errors import InputError, StillwatchError, VerificationError
-from hub.serving import BodyTooLongError, livez, read_capped
+from hub.serving import (
+    BodyBrokenOffError,
+    BodyTooLongError,
+    BodyTooSlowError,
+    livez,
+    read_capped,
+)
 
 logger = logging.getLogger("stillwatch.custodian")
 _SECONDS: Final = 30.0
@@ -41,6 +47,8 @@ _BYTES: Final = "application/octet-stream"
 # The first family that fits; `unavailable` for the rest.
 _CODES: Final[tuple[tuple[type[StillwatchError], str, int], ...]] = (
     (BodyTooLongError, "too-large", 413),
+    (BodyTooSlowError, "bad-request", 408),
+    (BodyBrokenOffError, "bad-request", 400),
     (QuotaExceededError, "quota", 429),
     (ReplayedError, "replayed", 409),
     (BehindError, "behind", 409),

@@ -161,6 +161,18 @@ def test_a_body_of_500_mb_is_refused_after_a_little_of_it(client: Client) -> Non
         assert client.taken <= 5 * most + len(piece)
 
 
+def test_a_body_that_breaks_off_is_no_fault_of_the_custodian(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def gone(self: Client, body: bytes, repeat: int) -> AsyncIterator[Message]:
+        yield {"type": "http.request", "body": body, "more_body": True}
+        yield {"type": "http.disconnect"}
+
+    monkeypatch.setattr(Client, "_pieces", gone)
+    assert client.refusal("/v1/evaluate", SECRET)[1].code == "bad-request"
+    assert caplog.text == ""
+
+
 def test_a_failing_disk_is_not_explained_to_members(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

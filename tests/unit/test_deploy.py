@@ -41,7 +41,8 @@ def commands(text: str) -> list[list[str]]:
     """Every call of `stillwatch`, as words; shell variables stand for themselves."""
     joined = text.replace("\\\n", " ")
     calls = re.findall(
-        r"(?:^|\s)(?:\S*/)?stillwatch ((?:hub|witness|custodian|pull|channel|init|join|status)[^\n]*)",
+        r"(?:^|\s)(?:\S*/)?stillwatch "
+        r"((?:hub|witness|custodian|pull|channel|init|join|status)[^\n]*)",
         joined,
     )
     return [call.split("#")[0].split() for call in calls]

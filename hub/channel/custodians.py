@@ -34,7 +34,8 @@ MAX_ANSWER: Final = MAX_ELEMENTS * ELEMENT_SIZE + MAX_HEAD + PROOF_SIZE + 64
 MAX_POST: Final = 8 * 2**20
 MAX_POSTED: Final = 2_000
 MAX_MISSING: Final = 1_000
-MAX_STANDING: Final = 2**20
+MAX_STANDING: Final = 256 * 1024
+MAX_LIVE_ROWS: Final = 64
 NONCE_SIZE: Final = 32
 CLOCK_SKEW: Final = 600
 """Seconds that a request's `ts` may differ from the custodian's clock, either way."""
@@ -443,7 +444,7 @@ def parse_standing(raw: bytes) -> Standing:
     where = "standing"
     value = loads_canonical(raw, where=where, max_bytes=MAX_STANDING)
     row = Fields(value, where, ("channel", "version", "manifest", "missing", "rows"))
-    rows = row.array("rows", most=MAX_ROWS)
+    rows = row.array("rows", most=MAX_LIVE_ROWS)
     return Standing(
         channel=row.hash("channel"),
         version=row.integer("version"),

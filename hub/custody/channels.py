@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hub.channel.card import Card
-from hub.channel.custodians import Standing
+from hub.channel.custodians import MAX_LIVE_ROWS, Standing
 from hub.channel.header import MessageType, parse_message
 from hub.channel.members import Role
 from hub.channel.verify import NotYetError, TrustedChannel
@@ -81,7 +81,7 @@ class Channels:
             UnknownError: it is not served here.
         """
         known = self._known(channel)
-        rows = rows_of(self._folder, channel, now)
+        rows = rows_of(self._folder, channel, now)[-MAX_LIVE_ROWS:]
         if known is None:
             return Standing(channel, 0, None, (), rows)
         manifest = known.trusted.manifest

@@ -39,6 +39,9 @@ from hub.model.codec import Json, canonical, loads_canonical
 
 PROPOSAL_LABEL: Final = "stillwatch:proposal"
 COUNTERSIGNATURE_LABEL: Final = "stillwatch:countersignature"
+LEAVE_LABEL: Final = "stillwatch:leave"
+GOVERNING_LABELS: Final = frozenset({PROPOSAL_LABEL, COUNTERSIGNATURE_LABEL, LEAVE_LABEL})
+"""Notes about the channel itself: said once, to who is in it at the time."""
 MAX_PROPOSAL: Final = 8 * 2**20
 MAX_COUNTERSIGNATURE: Final = 16 * 1024
 MAX_NAMES: Final = 64

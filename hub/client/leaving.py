@@ -6,6 +6,7 @@ from typing import Final
 
 from hub.channel.header import Audience
 from hub.channel.manifest import Role
+from hub.channel.proposal import LEAVE_LABEL
 from hub.client.home import Home
 from hub.client.proposals import note_of
 from hub.client.publisher import seal_objects
@@ -15,7 +16,6 @@ from hub.client.work import Desk, flush
 from hub.errors import ConflictError, StillwatchError
 from hub.model.codec import canonical, loads_canonical
 
-LEAVE_LABEL: Final = "stillwatch:leave"
 LEFT: Final = "left"
 _SECRETS: Final = ("epoch", "fingerprint", "request", "invitation")
 

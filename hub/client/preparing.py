@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hub.channel.header import Audience
+from hub.channel.proposal import GOVERNING_LABELS
 from hub.client.aggregate import Facts, aggregate_objects, campaign_id, changed, kind_of
 from hub.client.detections import Author, Detection, RowReport, Verdict, detect
 from hub.client.evaluations import Value
@@ -350,8 +351,8 @@ def again(home: Home, channel: ChannelRow, *, now: int) -> Preparation:
     moment = moment_of(now)
     for row in home.state.objects(channel.channel_id, member=home.member_id):
         until = row.body.get("valid_until")
-        if row.audience == Audience.DIRECT:
-            # For named members only, who have it.
+        if row.audience == Audience.DIRECT or GOVERNING_LABELS & set(row.body.get("labels") or ()):
+            # For named members only, who have it; or about the channel as it was then.
             continue
         if row.revoked or (isinstance(until, str) and parse_timestamp(until) <= moment):
             continue

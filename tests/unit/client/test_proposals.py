@@ -13,6 +13,7 @@ from hub.client.drafts import Wanted, checked
 from hub.client.governance import change_policy, remove_owner, set_threshold
 from hub.client.health import health
 from hub.client.membership import remove
+from hub.client.preparing import again
 from hub.client.proposals import (
     find,
     note_of,
@@ -65,16 +66,19 @@ def test_three_of_three_collect_signatures_in_the_channel(circle: Circle) -> Non
     assert max(only(third).proposal.missing) == 1
     assert countersign(circle, third).in_force
     circle.pull("lab")
-    assert lab.home.trusted(row_of(lab)).manifest.policy.history == "all"
+    assert _manifest(lab).policy.history == "all"
+    # What was said about it is not published again with the indicators.
+    assert again(lab.home, row_of(lab), now=circle.clock()).detail == []
+    assert again(second.home, row_of(second), now=circle.clock()).detail == []
 
 
 def test_a_signature_is_not_asked_for_twice(circle: Circle) -> None:
     lab, second, _ = council(circle, threshold=3)
     change_policy(lab, "circle", {"history": "all"})
-    again = sign(lab, row_of(lab), only(lab).proposal)
-    assert not again.in_force
-    assert max(again.proposal.missing) == 2
-    assert len(again.proposal.signatures) == 1
+    twice = sign(lab, row_of(lab), only(lab).proposal)
+    assert not twice.in_force
+    assert max(twice.proposal.missing) == 2
+    assert len(twice.proposal.signatures) == 1
     countersign(circle, second)
     assert len(sign(second, row_of(second), only(second).proposal).proposal.signatures) == 2
 

@@ -35,6 +35,7 @@ class DoubleCustodian:
     Attributes:
         day, burst: its quota for each member.
         fail: called before each evaluation; raises to misbehave.
+        tamper: what it sends instead of its answer.
         asked: the size of each request that it evaluated.
         elements: every blinded element that it was given.
     """
@@ -47,6 +48,7 @@ class DoubleCustodian:
     day: int = 10_000
     burst: int = 10_000
     fail: Callable[[EvaluationRequest], None] = lambda request: None
+    tamper: Callable[[bytes], bytes] = lambda answer: answer
     asked: list[int] = dataclasses.field(default_factory=list)
     elements: list[bytes] = dataclasses.field(default_factory=list)
     posts: int = 0
@@ -95,7 +97,8 @@ class DoubleCustodian:
         self.asked.append(request.count)
         self.elements.append(request.elements)
         made = self.key.evaluate(request.elements)
-        return make_answer(request, made.elements, made.proof, self._quota(left - request.count))
+        quota = self._quota(left - request.count)
+        return self.tamper(make_answer(request, made.elements, made.proof, quota))
 
     def _quota(self, left: int) -> Quota:
         resets = (self.clock() // DAY + 1) * DAY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -206,6 +207,43 @@ def test_a_custodian_with_another_key_is_refused_and_nothing_is_published(scene:
     birch.seed = seed
     scene.ask(EMAILS)
     assert alder.asked == [3]
+
+
+def _flipped(at: int) -> Callable[[bytes], bytes]:
+    def tamper(answer: bytes) -> bytes:
+        # The elements and the proof; before them stands the quota, which is a word and no proof.
+        place = len(answer) - 1 - at * (len(EMAILS) * 32 + 64) // 40
+        return answer[:place] + bytes([answer[place] ^ 1 << at % 8]) + answer[place + 1 :]
+
+    return tamper
+
+
+def test_altered_answers_are_refused_and_nothing_of_them_is_kept(scene: Scene) -> None:
+    birch = scene.pair.custodians["birch"]
+    earlier: list[bytes] = []
+    scene.ask([("email", "earlier@mail.example")])
+
+    def keep(answer: bytes) -> bytes:
+        earlier.append(answer)
+        return answer
+
+    birch.tamper = keep
+    scene.ask([("email", f"later{n}@mail.example") for n in range(3)])
+    tampers: list[Callable[[bytes], bytes]] = [_flipped(at) for at in range(40)]
+    tampers += [
+        lambda answer: answer[:-1],
+        lambda answer: answer + b"\0",
+        lambda answer: b"",
+        lambda answer: earlier[0],
+    ]
+    for tamper in tampers:
+        birch.tamper = tamper
+        with pytest.raises((InputError, VerificationError)):
+            scene.ask(EMAILS)
+        assert scene.known().missing(EMAILS) == EMAILS
+    assert sum(scene.pair.custodians["alder"].asked) == 7
+    birch.tamper = lambda answer: answer
+    assert scene.ask(EMAILS) == 3
 
 
 def test_a_custodian_that_is_away_costs_the_other_one_nothing(scene: Scene) -> None:

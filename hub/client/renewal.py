@@ -110,6 +110,9 @@ def _renew_as_owner(desk: Desk, name: str, result: Renewed, *, soon: int, force:
     _renew_manifest(desk, channel, result, soon=soon - turn, now=now - turn)
     channel = home.state.channel(name)
     sealed = Sealed(home, channel, home.trusted(channel), now)
+    if now > sealed.trusted.manifest.expires:
+        # Nothing counts that is signed under it; the other owners must sign the next one first.
+        return
     epoch = sealed.trusted.epoch
     fresh = epoch is not None and epoch.number != before
     if fresh and epoch is not None:
@@ -166,7 +169,9 @@ def _renew_manifest(
     if outcome.in_force:
         result.done += [*taken, f"issued manifest {version}"]
         return
-    result.done.append(f"proposed manifest {version} as {outcome.proposal.id[:16]}: others sign it")
+    short = outcome.proposal.id[:16]
+    how = "" if outcome.sent else f"; hand it on: channel proposals {channel.name} {short} --out"
+    result.done.append(f"proposed manifest {version} as {short}: others sign it{how}")
 
 
 def _renew_key(sealed: Sealed, result: Renewed, current: str) -> None:

@@ -15,7 +15,7 @@ from hub.client.joining import join
 from hub.client.keyring import Unlock
 from hub.client.leaving import asking, leave
 from hub.client.membership import approve, remove
-from hub.client.proposals import sign
+from hub.client.proposals import sign, take
 from hub.client.renewal import renew
 from hub.client.requests import candidates
 from hub.client.root_file import attach_root, detach_root, export_root, read_root_file
@@ -237,6 +237,21 @@ def test_a_root_file_opens_for_its_owner_alone(circle: Circle) -> None:
         read_root_file(circle.folder / "no.root")
     with pytest.raises(AccessError, match="not in this home"):
         other.home.keyring.without_root().with_next_card(now=1, card_lifetime_s=1)
+
+
+def test_an_expired_manifest_is_renewed_by_files(circle: Circle) -> None:
+    lab, second, _ = council(circle)
+    circle.clock.now += lab.home.settings.manifest_lifetime_s + 10
+    said = renew(lab, "circle", force=True).done
+    assert any("hand it on: channel proposals circle" in each for each in said)
+    proposal = only(lab).proposal
+    with second.home.locked():
+        found = take(second.home, row_of(second), proposal.raw, circle.clock())
+    assert sign(second, row_of(second), found.proposal).in_force
+    assert circle.pull("lab").alarms == []
+    done = renew(lab, "circle", force=True).done
+    assert any(each.startswith("issued epoch") for each in done)
+    assert health(lab.home, now=circle.clock()).channels[0].level != "expired"
 
 
 def test_the_heartbeat_follows_the_policy(circle: Circle) -> None:

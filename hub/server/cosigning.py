@@ -197,6 +197,9 @@ class Cosigner:
 
     def _is_due(self, collection_id: str, size: int) -> bool:
         """Whether some witness that is not paused should see a checkpoint of this size."""
+        if not size:
+            # The genesis is known a moment before it is stored.
+            return False
         current = self._current(collection_id, size)
         return any(current is None or url not in current.answered for url in self._ready())
 

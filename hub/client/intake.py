@@ -92,7 +92,7 @@ class Intake:
         """Write the verified state back."""
         if self.trusted is None:
             return
-        self._signed.trim()
+        self._signed.finish()
         for alarm in self.trusted.alarms:
             about = "split-view" if alarm.kind == "split-view" else alarm.where
             self._alarm(alarm.digest, f"{about}: {alarm.message}")
@@ -336,11 +336,14 @@ class Intake:
 
     def _prove(self, message: Message) -> None:
         """Write the proofs of what a message contradicts."""
-        if self.trusted is not None:
+        if self.trusted is None:
+            return
+        alarms = [each for each in self.trusted.alarms if each.digest == message.digest]
+        if alarms:
+            self._signed.finish()
+        for alarm in alarms:
             evidence = Evidence(self.home, self.channel, self.trusted, self.now)
-            for alarm in self.trusted.alarms:
-                if alarm.digest == message.digest:
-                    evidence.of_alarm(alarm, message)
+            evidence.of_alarm(alarm, message)
 
     def _prove_forged(self, message: Message) -> None:
         """Keep some of what failed a check: the log may hold it."""

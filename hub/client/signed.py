@@ -35,23 +35,37 @@ class SignedMessages:
     def __init__(self, state: State, channel_id: str) -> None:
         self._state = state
         self._channel = channel_id
+        self._newest: dict[str, Message] = {}
 
     def keep(self, message: Message) -> None:
-        """Keep an accepted message; inside a transaction."""
+        """Keep an accepted message; inside a transaction, which `finish` must end."""
         header = message.header
-        self._put(message, str(header.t))
-        if header.t in ROOT_SIGNED:
-            return
-        # Whether a next message follows the newest one can only be shown with its body.
-        self._state.run(
-            "UPDATE signed SET body=NULL WHERE channel_id=? AND publisher=? AND seq<?"
-            " AND length(body)>?",
-            (self._channel, header.pub, header.seq, SMALL_BODY),
-        )
+        small = header.t in ROOT_SIGNED or len(message.body) <= SMALL_BODY
+        self._put(message, str(header.t), message.body if small else None)
+        if header.pub is not None:
+            self._newest[header.pub] = message
+
+    def finish(self) -> None:
+        """Store the bodies of each key's newest message, drop the older ones, keep the bounds.
+
+        Whether a next message follows the newest one can only be shown with its body.
+        """
+        for pub, message in self._newest.items():
+            self._state.run(
+                "UPDATE signed SET body=NULL WHERE channel_id=? AND publisher=? AND seq<?"
+                " AND length(body)>?",
+                (self._channel, pub, message.header.seq, SMALL_BODY),
+            )
+            self._state.run(
+                "UPDATE signed SET body=? WHERE channel_id=? AND digest=? AND body IS NULL",
+                (message.body, self._channel, message.digest),
+            )
+        self._newest.clear()
+        self.trim()
 
     def keep_forged(self, message: Message) -> None:
         """Keep bytes that failed a check, until the log says whether it holds them."""
-        self._put(message, _FORGED)
+        self._put(message, _FORGED, message.body)
         self._trim("type=?", (_FORGED,), MAX_FORGED)
 
     def trim(self, most: int = MAX_SIGNED) -> None:
@@ -122,7 +136,7 @@ class SignedMessages:
         )
         return _item(rows[0]) if rows else None
 
-    def _put(self, message: Message, kind: str) -> None:
+    def _put(self, message: Message, kind: str, body: bytes | None) -> None:
         header = message.header
         self._state.run(
             "INSERT OR IGNORE INTO signed"
@@ -138,7 +152,7 @@ class SignedMessages:
                 message.header_raw,
                 digest(message.body),
                 message.signature,
-                message.body,
+                body,
             ),
         )
 

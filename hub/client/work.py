@@ -107,11 +107,13 @@ class Sealed:
         """Write messages to the outbox and the new state beside them; inside a transaction."""
         tlp = self.trusted.manifest.policy.tlp
         state = self.home.state
+        signed = SignedMessages(state, self.channel.channel_id)
         with state.transaction():
             for raw, accepted in self._messages:
                 state.enqueue(self.channel.channel_id, CHANNEL, digest(raw), raw, tlp, self.now)
                 state.put_message(message_row(self.channel, accepted, self.now))
-                SignedMessages(state, self.channel.channel_id).keep(accepted.message)
+                signed.keep(accepted.message)
+            signed.finish()
             for row in self._objects:
                 if row.revoked:
                     Purges(state).take(row)

@@ -16,6 +16,7 @@ from hub.channel.receipt import RECEIPT_LABEL, Receipt
 from hub.client.choices import RECEIPTS, Choices
 from hub.client.direct import Terms, seal_directly
 from hub.client.home import Home
+from hub.client.plan import PlanFile
 from hub.client.publisher import seal_objects
 from hub.client.purges import Purged, Purges, clean
 from hub.client.releases import Releases
@@ -40,7 +41,9 @@ def settle(desk: Desk, channel: ChannelRow) -> int:
     """
     home = desk.home
     with home.state.transaction():
-        Releases(home.state).lapse(channel.channel_id, home.member_id, desk.clock())
+        ended = Releases(home.state).lapse(channel.channel_id, home.member_id, desk.clock())
+    if ended:
+        PlanFile(home.path).drop()
     clean(home, channel.channel_id)
     if channel.trusted is None or not Choices(home.state).get(RECEIPTS):
         return 0

@@ -12,6 +12,7 @@ from hub.client.health import health
 from hub.client.home import Home
 from hub.client.latecomers import note_again
 from hub.client.liaison import campaigns
+from hub.client.plan import PlanFile
 from hub.client.preparing import Options, again, prepare
 from hub.client.publisher import Published, publish, retract
 from hub.client.recipients import terms
@@ -142,7 +143,10 @@ def test_recipients_stop_using_it_when_its_release_ends(four: Circle, tmp_path: 
     assert not patterns(observer, ends)
     assert patterns(lab, ends)
     four.clock.now = ends
+    plan = PlanFile(observer.path)
+    plan.write(b"d" * 32, b"compiled with it")
     four.pull("observer")
+    assert plan.read(b"d" * 32) is None
     (row,) = observer.state.objects(types=("indicator",))
     assert "pattern" not in row.body
     assert not patterns(observer, ends - 1)

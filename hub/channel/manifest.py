@@ -58,6 +58,8 @@ __all__ = [
 ]
 
 MAX_MANIFEST: Final = 2 * 2**20
+# The most members and removed keys need two thirds of it.
+MAX_MANIFEST_ITEMS: Final = 65_536
 _ENTRY_SIZE: Final = PUBLIC_SIZE + SIGNATURE_SIZE
 _COMMON: Final = (
     "v",
@@ -370,7 +372,7 @@ def parse_manifest(data: bytes) -> Manifest:
         VerificationError: the version or suite of the protocol is unknown.
     """
     where = "manifest"
-    value = loads_canonical(data, where=where, max_bytes=MAX_MANIFEST)
+    value = loads_canonical(data, where=where, max_bytes=MAX_MANIFEST, max_items=MAX_MANIFEST_ITEMS)
     is_genesis = "channel" not in value
     fields = Fields(value, where, _GENESIS if is_genesis else _LATER)
     if fields.raw("v") != VERSION or type(fields.raw("v")) is not int:

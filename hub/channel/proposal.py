@@ -24,7 +24,13 @@ from hub.channel.fields import (
     to_base64,
 )
 from hub.channel.ledger import needed
-from hub.channel.manifest import Manifest, manifest_message, parse_manifest, signed_bytes
+from hub.channel.manifest import (
+    MAX_MANIFEST_ITEMS,
+    Manifest,
+    manifest_message,
+    parse_manifest,
+    signed_bytes,
+)
 from hub.channel.policy import MAX_OWNERS
 from hub.channel.primitives.hash import label, sha256
 from hub.channel.primitives.sign import (
@@ -45,6 +51,8 @@ GOVERNING_LABELS: Final = frozenset({PROPOSAL_LABEL, COUNTERSIGNATURE_LABEL, LEA
 MAX_PROPOSAL: Final = 8 * 2**20
 MAX_COUNTERSIGNATURE: Final = 16 * 1024
 MAX_NAMES: Final = 64
+# Two manifests, and commas in words.
+_MAX_ITEMS: Final = 2 * MAX_MANIFEST_ITEMS + 32_768
 MAX_CARDS: Final = 64
 _CORE: Final = (
     "v",
@@ -282,7 +290,9 @@ def parse_proposal(raw: bytes) -> Proposal:
             somebody who is no owner.
     """
     where = "proposal"
-    fields = Fields(loads_canonical(raw, where=where, max_bytes=MAX_PROPOSAL), where, _ALL)
+    fields = Fields(
+        loads_canonical(raw, where=where, max_bytes=MAX_PROPOSAL, max_items=_MAX_ITEMS), where, _ALL
+    )
     _check_suite(fields)
     before, after = (_manifest(fields, name) for name in ("before", "after"))
     _check_follows(before, after)

@@ -28,6 +28,7 @@ MAX_MESSAGES: Final = 4
 MAX_INCLUSIONS: Final = 64
 MAX_PATH: Final = 50
 MAX_STATEMENT: Final = 1_000
+_MAX_ITEMS: Final = 20_000
 _MAX_LEAVES: Final = MAX_PROOF * 3 // 4
 _NAMES: Final = frozenset(
     {
@@ -224,7 +225,11 @@ def parse_proof(data: bytes) -> Proof:
         InputError: the form is wrong anywhere.
         VerificationError: a version unknown here.
     """
-    fields = Fields(loads_canonical(data, where="proof", max_bytes=MAX_PROOF), "proof", _NAMES)
+    fields = Fields(
+        loads_canonical(data, where="proof", max_bytes=MAX_PROOF, max_items=_MAX_ITEMS),
+        "proof",
+        _NAMES,
+    )
     if fields.raw("proof") != FORMAT:
         raise InputError(f"not a {FORMAT}", where="proof.proof")
     if fields.raw("v") != PROOF_VERSION or type(fields.raw("v")) is not int:

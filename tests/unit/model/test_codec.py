@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -216,3 +217,23 @@ def test_bytes_that_are_not_canonical_are_refused(data: bytes) -> None:
     assert codec.loads(data)
     with pytest.raises(InputError):
         codec.loads_canonical(data)
+
+
+def test_a_repeated_name_beside_a_long_string_takes_little_memory() -> None:
+    text = b'{"a":"' + b"A" * 2**21 + b'","a":1}'
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="a name occurs twice in one object at line 1"):
+            codec.loads(text)
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(text)
+    finally:
+        tracemalloc.stop()
+
+
+def test_values_are_counted_before_they_are_made() -> None:
+    text = b'{"a":[' + b",".join([b"[]"] * 1_000) + b"]}"
+    assert codec.loads_canonical(text, max_items=2_001)["a"][999] == []
+    with pytest.raises(InputError, match=r"^x: more than 2000 values$"):
+        codec.loads_canonical(text, where="x", max_items=2_000)
+    with pytest.raises(InputError, match="exceed the limit of 10"):
+        codec.loads_canonical(text, max_bytes=10, max_items=2_000)

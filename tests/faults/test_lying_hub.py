@@ -6,6 +6,7 @@ home, lies to it, and verifies the proof file in an empty folder without any hom
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -36,15 +37,20 @@ def pulled(scene: Stage, home: Path, code: int = OK) -> Any:
     return channel
 
 
-def verdicts(scene: Stage, home: Path, empty: Path, code: int) -> Any:
-    """Verify the proof files of a home elsewhere: what each one proves."""
+def elsewhere(scene: Stage, home: Path, empty: Path) -> tuple[int, Any]:
+    """Verify the proof files of a home in a folder that holds nothing else."""
     files = sorted((home / "proofs").glob("*.json"))
     assert files
     for file in files:
         assert file.stat().st_mode & 0o777 == 0o600
         shutil.copy(file, empty)
     names = [file.name for file in files]
-    done, document = scene.command(empty / "nobody", "channel", "audit", "--verify", *names)
+    return scene.command(empty / "nobody", "channel", "audit", "--verify", *names)
+
+
+def verdicts(scene: Stage, home: Path, empty: Path, code: int) -> Any:
+    """What each proof file of a home proves to somebody else."""
+    done, document = elsewhere(scene, home, empty)
     assert done == code, document
     return document["files"]
 
@@ -219,3 +225,43 @@ def test_a_card_swapped_in_a_join_is_not_let_in(scene: Stage) -> None:
     assert done != OK, said
     done, document = scene.command(lab, "channel", "members", "circle")
     assert (done, len(document["members"])) == (OK, 3)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(1800)
+def test_random_lies_are_found_out_and_random_delays_are_not_held_against_the_hub(
+    scene: Stage, tmp_path: Path
+) -> None:
+    spread = random.Random(4)
+    for number in range(24):
+        home, known = scene.victim(), scene.leaves()
+        sent = [*scene.publish(), *scene.publish()]
+        lie = spread.choice(("none", "shuffle", "late", "drop", "cut", "swap"))
+        chosen = spread.choice(sent)
+        with scene.lying() as lies:
+            if lie == "shuffle":
+                lies.arrange = lambda objects: spread.sample(objects, len(objects))
+            elif lie == "late":
+                lies.hidden, lies.log = {each.digest for each in sent}, scene.forged_log(known)
+                assert pulled(scene, home)["alarms"] == []
+                lies.release()
+                lies.log = None
+            elif lie == "drop":
+                lies.hidden = {chosen.digest}
+            elif lie == "cut":
+                pulled(scene, home)
+                cut = spread.randrange(1, len(known))
+                lies.log = scene.forged_log(known[:cut], int(time.time()) + 60)
+            elif lie == "swap":
+                leaves = scene.leaves()
+                leaves[spread.randrange(len(known))] = sha256(b"never said")
+                lies.log = scene.forged_log(leaves)
+            honest = lie in ("none", "shuffle", "late")
+            found = pulled(scene, home, OK if honest else ALARM)
+        assert bool(found["alarms"]) != honest, (number, lie, found)
+        assert (home / "proofs").exists() != honest, (number, lie)
+        if not honest:
+            empty = tmp_path / str(number)
+            empty.mkdir()
+            done, document = elsewhere(scene, home, empty)
+            assert done in (OK, ATTENTION), (number, lie, document)

@@ -235,7 +235,8 @@ class Watch:
             part = self._port().entries(at, min(end, at + MAX_ENTRIES))
             if not part:
                 text = f"the hub signs a log of {end} entries, and shows {at} of them"
-                self._tell(WITHHELD, text, self._channel.channel_id, str(end))
+                if self._tell(WITHHELD, text, self._channel.channel_id, str(end)):
+                    self._show(self._proofs.withheld(self._key, self._raw or "", (), ()))
                 return None
             found += part
         return found
@@ -260,7 +261,8 @@ class Watch:
                 self._show(self._proofs.split_view(self._key, notes, leaves))
             return
         text = f"the hub shows other entries {size} to {new.size} than its log has"
-        self._tell(WITHHELD, text, *key)
+        if self._tell(WITHHELD, text, *key):
+            self._show(self._proofs.withheld(self._key, signed.raw, (), ()))
 
     def _compare_cited(self, signed: SignedCheckpoint) -> None:
         """Hold what members cite against the verified tree."""

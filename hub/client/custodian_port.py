@@ -15,15 +15,14 @@ from typing import Final, Protocol
 import requests
 import requests.auth
 
-from hub.channel.custodians import (
-    MAX_ANSWER,
+from hub.channel.custodian_replies import (
     MAX_STANDING,
-    Custodian,
     Refusal,
     Standing,
     parse_refusal,
     parse_standing,
 )
+from hub.channel.custodians import MAX_ANSWER, Custodian
 from hub.client.custodians import Way
 from hub.client.session import GuardedSession
 from hub.client.transport import checked_url

@@ -11,7 +11,12 @@ from typing import Final
 
 from hub.channel.card import parse_card
 from hub.channel.carriage import from_artifact, is_artifact
-from hub.channel.custodians import MAX_POST, MAX_POSTED, Standing, frame_messages
+from hub.channel.custodian_replies import (
+    MAX_POST,
+    MAX_POSTED,
+    Standing,
+    frame_messages,
+)
 from hub.channel.header import MessageType, parse_message
 from hub.channel.manifest import manifest_of
 from hub.client.rows import ChannelRow

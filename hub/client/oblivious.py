@@ -12,7 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from hub.channel.custodians import Custodian, Quota, Refusal, make_request, parse_answer
+from hub.channel.custodian_replies import Refusal
+from hub.channel.custodians import (
+    Custodian,
+    Quota,
+    make_request,
+    parse_answer,
+)
 from hub.client import evaluations
 from hub.client.custodian_port import CustodianPort, Reach, RefusedError, reach
 from hub.client.custodians import Custodians

@@ -24,7 +24,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hub.channel.custodians import MAX_POST, MAX_REQUEST, Refusal
+from hub.channel.custodian_replies import MAX_POST, Refusal
+from hub.channel.custodians import MAX_REQUEST
 from hub.channel.primitives.hash import is_hash
 from hub.custody.channels import BehindError, NotAReaderError, UnknownError
 from hub.custody.keys import GoneError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hub.channel.card import Card
-from hub.channel.custodians import MAX_LIVE_ROWS, Standing
+from hub.channel.custodian_replies import MAX_LIVE_ROWS, Standing
 from hub.channel.header import MessageType, parse_message
 from hub.channel.members import Role
 from hub.channel.verify import NotYetError, TrustedChannel

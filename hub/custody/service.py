@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub.channel.card import Card
+from hub.channel.custodian_replies import Standing, unframe_messages
 from hub.channel.custodians import (
     CLOCK_SKEW,
     EvaluationRequest,
     Quota,
-    Standing,
     make_answer,
     parse_request,
-    unframe_messages,
 )
 from hub.custody import audit
 from hub.custody.channels import Channels, UnknownError

@@ -22,14 +22,13 @@ from typing import Final
 
 import pytest
 
+from hub.channel.custodian_replies import parse_refusal, parse_standing
 from hub.channel.custodians import (
     Custodian,
     key_info,
     make_request,
     parse_answer,
-    parse_refusal,
     parse_row_text,
-    parse_standing,
 )
 from hub.custody.folder import DATABASE, Folder, Unlock
 from hub.errors import VerificationError

@@ -8,22 +8,24 @@ from typing import Any
 
 import pytest
 
+from hub.channel.custodian_replies import (
+    Refusal,
+    Standing,
+    frame_messages,
+    parse_refusal,
+    parse_standing,
+    unframe_messages,
+)
 from hub.channel.custodians import (
     MAX_ELEMENTS,
     Custodian,
     EvaluationRequest,
     Quota,
-    Refusal,
-    Standing,
-    frame_messages,
     make_answer,
     make_request,
     parse_answer,
-    parse_refusal,
     parse_request,
     parse_row_text,
-    parse_standing,
-    unframe_messages,
 )
 from hub.channel.fingerprint_keys import FingerprintSecret, key_set_from_bytes, keys_to_bytes
 from hub.channel.open import open_key_set

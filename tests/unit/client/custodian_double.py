@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from hub.channel.custodian_replies import Refusal, Standing, unframe_messages
 from hub.channel.custodians import (
     Custodian,
     EvaluationRequest,
     Quota,
-    Refusal,
-    Standing,
     key_info,
     make_answer,
     parse_request,
-    unframe_messages,
 )
 from hub.channel.header import MessageType, parse_message
 from hub.channel.manifest import Role

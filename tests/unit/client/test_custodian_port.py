@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.channel.custodians import MAX_ANSWER, Custodian, Refusal, Standing
+from hub.channel.custodian_replies import Refusal, Standing
+from hub.channel.custodians import MAX_ANSWER, Custodian
 from hub.client.custodian_port import CustodianPort, RefusedError, reach
 from hub.client.custodians import Way
 from hub.errors import InputError, TransportError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.channel.custodians import Custodian, EvaluationRequest, Refusal
+from hub.channel.custodian_replies import Refusal
+from hub.channel.custodians import Custodian, EvaluationRequest
 from hub.channel.policy import Policy
 from hub.client import evaluations
 from hub.client.custodian_port import RefusedError

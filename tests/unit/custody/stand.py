@@ -6,15 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hub.channel.custodians import (
-    Custodian as Row,
-)
-from hub.channel.custodians import (
-    EvaluationRequest,
-    frame_messages,
-    make_request,
-    parse_answer,
-)
+from hub.channel.custodian_replies import frame_messages
+from hub.channel.custodians import Custodian as Row
+from hub.channel.custodians import EvaluationRequest, make_request, parse_answer
 from hub.channel.header import MessageType, parse_message
 from hub.custody.folder import Folder, Unlock
 from hub.custody.keys import new_key

@@ -12,13 +12,8 @@ from typing import Final
 import pytest
 from starlette.types import Message, Scope
 
-from hub.channel.custodians import (
-    MAX_REQUEST,
-    Refusal,
-    parse_answer,
-    parse_refusal,
-    parse_standing,
-)
+from hub.channel.custodian_replies import Refusal, parse_refusal, parse_standing
+from hub.channel.custodians import MAX_REQUEST, parse_answer
 from hub.custody.app import create_app
 from hub.custody.keys import destroy_key
 from hub.custody.quota import Rule

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hub.channel.card import card_message
-from hub.channel.custodians import CLOCK_SKEW, frame_messages, parse_answer
+from hub.channel.custodian_replies import frame_messages
+from hub.channel.custodians import CLOCK_SKEW, parse_answer
 from hub.channel.manifest import DAY, next_version, sign_manifest
 from hub.channel.primitives.hash import digest, label, lp
 from hub.channel.verify import Accepted, TrustedChannel

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from hub.channel.custodian_replies import Refusal, Standing
 from hub.channel.custodians import (
     Custodian,
     Quota,
-    Refusal,
-    Standing,
     key_info,
     make_answer,
     make_request,

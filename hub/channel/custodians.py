@@ -115,7 +115,7 @@ def parse_row_text(text: str) -> Custodian:
     Raises:
         InputError: the form is wrong.
     """
-    data = text.strip().encode()
+    data = text.strip().encode(errors="surrogatepass")
     return parse_row(loads_canonical(data, where="row", max_bytes=MAX_HEAD), "row")
 
 

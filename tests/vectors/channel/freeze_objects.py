@@ -112,7 +112,8 @@ def _join_without_secret() -> Frozen:
 # -- owners --------------------------------------------------------------------------------------
 
 
-def _council() -> tuple[Manifest, Manifest]:
+def council() -> tuple[Manifest, Manifest]:
+    """A channel of two owners, and its next version, which both must sign."""
     first = genesis(
         owners=[LAB.root.public.id, SECOND.root.public.id],
         members=[LAB.row(PUBLISHER), SECOND.row(PUBLISHER)],
@@ -139,7 +140,7 @@ def _proposal(before: Manifest, after: Manifest) -> Proposal:
 
 
 def _countersigned(*signers: Person) -> Frozen:
-    before, after = _council()
+    before, after = council()
     half = _proposal(before, after).signed_by(LAB.root)
     words = [half.signed_by(each.root).countersignature(each.root.public.id) for each in signers]
     missing = "complete" if signers else "1 and 1 more"
@@ -147,7 +148,7 @@ def _countersigned(*signers: Person) -> Frozen:
 
 
 def _countersignature_of_another() -> Frozen:
-    before, after = _council()
+    before, after = council()
     rival = next_version(before, created=NOW, expires=NOW + 70 * DAY)
     other = propose(
         before, rival, proposer=SECOND.card, signing=SECOND.signing, reason="r", created=NOW

@@ -228,7 +228,7 @@ class Demo:
         """The lab withdraws the mistake; the next pull drops it."""
         with self.stage.step(
             "9. The lab retracts its mistake",
-            "A signed revocation; the provider's next pull drops the indicator.",
+            "A signed revocation; the provider's next pull drops the indicator and signs a receipt.",
         ):
             self.stage.run("pull", "--home", "lab")
             self.stage.run(
@@ -250,6 +250,8 @@ class Demo:
             )
             if found.unknown or found.missed or found.excess:
                 raise DemoError("the retracted indicator still matches", where=str(after))
+            self.stage.run("pull", "--home", "lab", shown=0)
+            self.stage.run("retract", "--status", "--home", "lab")
 
     def watch(self) -> None:
         """The liaison sees aggregates, and nothing else."""
@@ -267,12 +269,14 @@ class Demo:
         with self.stage.step(
             "11. What the hub knows",
             "A search for every value that was published, in the hub's files, log and memory, "
-            "also under base64, zlib, gzip and zstd.",
+            "also under base64, zlib, gzip and zstd. And an audit: all that the hub showed to the "
+            "provider stands in the log that it signed.",
         ):
             self.stage.run(
                 *("hub", "search", *(f"samples/lab/{name}" for name in _LAB_FILES)),
                 *("--data", "hub", "--log", "hub.log", "--process", "$HUB"),
             )
+            self.stage.run("channel", "audit", _CHANNEL, "--home", "provider")
 
     def close(self) -> None:
         """Leave the script and say where everything is."""

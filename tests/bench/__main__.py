@@ -32,6 +32,8 @@ _PARTS: Final = tuple(
         "hublog",
         "channel",
         "sealing",
+        "log",
+        "oblivious",
         "model",
     )
     if importlib.util.find_spec(f"tests.bench.{part}")

@@ -30,6 +30,11 @@ from hub.client.membership import member_names
     help="With --accept: verifier key of a witness that must cosign; in place of those before.",
 )
 @click.option("--quorum", type=click.IntRange(1, 32), help="With --witness: how many of them.")
+@click.option(
+    "--no-witness",
+    is_flag=True,
+    help="With --accept: require no cosignatures any more, as when a witness is gone for good.",
+)
 @home_options
 @json_option
 def log_command(
@@ -37,6 +42,7 @@ def log_command(
     accepting: bool,
     witnesses: tuple[str, ...],
     quorum: int | None,
+    no_witness: bool,
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
@@ -45,11 +51,15 @@ def log_command(
 
     Every pull holds the hub's messages against this log; what does not fit is an alarm.
     """
-    if (witnesses or quorum is not None) and not accepting:
-        raise click.UsageError("--witness and --quorum change the manifest: add --accept.")
+    if (witnesses or quorum is not None or no_witness) and not accepting:
+        raise click.UsageError(
+            "--witness, --quorum and --no-witness change the manifest: add --accept."
+        )
+    if no_witness and (witnesses or quorum is not None):
+        raise click.UsageError("--no-witness goes with neither --witness nor --quorum.")
     with load_home(home, passphrase_file) as opened:
         if accepting:
-            choice = _choice(witnesses, quorum)
+            choice = LogChoice() if no_witness else _choice(witnesses, quorum)
             outcome = accept(desk_of(opened), name, choice)
             text = "the manifest names the hub's log now"
             if not outcome.in_force:

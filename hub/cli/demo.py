@@ -228,7 +228,7 @@ class Demo:
         """The lab withdraws the mistake; the next pull drops it."""
         with self.stage.step(
             "9. The lab retracts its mistake",
-            "A signed revocation; the provider's next pull drops the indicator and signs a receipt.",
+            "A signed revocation; the provider drops the indicator at its pull, with a receipt.",
         ):
             self.stage.run("pull", "--home", "lab")
             self.stage.run(

@@ -66,7 +66,7 @@ def accept(desk: Desk, name: str, choice: LogChoice | None = None) -> Outcome:
     Args:
         desk: the home, the network and the clock.
         name: the channel.
-        choice: other witnesses than the manifest names; the same ones if None.
+        choice: other witnesses than the manifest names, or none; the same ones if None.
     Raises:
         AccessError: only an owner may.
         ConflictError: the hub offers no log, or the manifest pins this one already.
@@ -84,9 +84,19 @@ def accept(desk: Desk, name: str, choice: LogChoice | None = None) -> Outcome:
         if log is None:
             raise ConflictError("the hub offers no log of this channel", where=channel.name)
         if (log, witnesses) == (manifest.log, manifest.witnesses):
-            raise ConflictError("the manifest names this log already", where=channel.name)
+            raise ConflictError(
+                f"the manifest names this log already, and {_required(witnesses)}",
+                where=channel.name,
+                hint="--witness KEY names other witnesses, --no-witness none",
+            )
         reason = f"{desk.home.organisation[:200]} accepts the log {log.origin}"
         return enact(desk, channel, Wanted(reason=reason, log=log, witnesses=witnesses))
+
+
+def _required(witnesses: Witnesses | None) -> str:
+    if witnesses is None:
+        return "no witness"
+    return f"{witnesses.quorum} of {len(witnesses.verifier_keys)} witnesses"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -298,6 +298,27 @@ def test_witnesses_must_cosign(circle: Circle, tmp_path: Path) -> None:
     assert any(each == f"circle: no-quorum: {text}" for each in alarms)
 
 
+def test_owners_stop_requiring_a_witness_that_is_gone(circle: Circle, tmp_path: Path) -> None:
+    circle.hub.logged = True
+    circle.hub.log.witnesses = {"witness.example/w1": WITNESS}
+    key = VerifierKey("witness.example/w1", KeyType.WITNESS, WITNESS.public).text
+    lab = circle.open_channel(log=LogChoice(witnesses=[key]))
+    circle.admit("provider", "report")
+    circle.hub.log.witnesses.clear()
+    assert any("no-quorum" in each for each in circle.pull("provider").alarms)
+    with pytest.raises(ConflictError, match="1 of 1 witnesses") as caught:
+        accept(lab, "circle")
+    assert "--no-witness" in (caught.value.hint or "")
+    assert accept(lab, "circle", LogChoice()).in_force
+    found = view(lab.home, lab.home.state.channel("circle"))
+    assert (found.quorum, found.cosigned) == (0, {})
+    assert found.origin is not None
+    circle.clock.now += 2 * 86_400
+    assert circle.pull("provider").alarms == []
+    with pytest.raises(ConflictError, match="no witness"):
+        accept(lab, "circle", LogChoice())
+
+
 def test_a_deleted_message_is_not_withheld(logged: Circle) -> None:
     lab = logged.desks["lab"]
     channel = lab.home.state.channel("circle")

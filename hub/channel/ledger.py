@@ -340,6 +340,9 @@ class Ledger:
                 raise VerificationError("deletes somebody else's message", where=where)
             if self.chains.at(row.pub, row.seq) not in (None, row.digest):
                 raise VerificationError("names another message than was accepted", where=where)
+            # Else a chain could skip a message that only some are ever given.
+            if row.pub == message.header.pub and row.seq >= (message.header.seq or 0):
+                raise VerificationError("deletes a message that is not before it", where=where)
 
         def apply() -> None:
             for row in tombstone.messages:

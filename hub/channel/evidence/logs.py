@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.channel.evidence.case import Case, Signed, is_forged
+from hub.channel.evidence.case import Case, Signed, is_foreign, is_forged
 from hub.channel.evidence.finding import Shown
 from hub.channel.evidence.proof import Accused, Party
 from hub.channel.header import MessageType
@@ -132,10 +132,11 @@ def gap(case: Case) -> Shown:
         "The complete log does not hold that message.",
     ]
     own = _own_digest(case, signed)
-    if own is not None and bytes.fromhex(own) in case.leaves:
-        proven.append("The log does hold the one that follows it, which no honest hub had taken.")
-        return Shown(found.accused, found.against, tuple(proven))
     claimed = ("That the hub had been given the missing message.",)
+    if own is not None and bytes.fromhex(own) in case.leaves:
+        proven.append("The log does hold the one that follows it.")
+        # With an owner's help a key that ended can skip what it never posted.
+        claimed = ("That no tombstone of its publisher stands for the missing message.",)
     return Shown(found.accused, found.against, tuple(proven), claimed)
 
 
@@ -204,7 +205,12 @@ def forged(case: Case) -> Shown:
         if each.digest == digest(raw):
             _included(found, each.index, each.digest, each.path)
             also = f"The log holds it as entry {each.index}."
-            return Shown(found.accused, found.against, (found.said, said, also))
+            proven = (found.said, said, also)
+            # Owners can have a manifest name the log of another channel.
+            if is_foreign(case, raw):
+                claimed = ("That this log is the channel's own.",)
+                return Shown(found.accused, found.against, proven, claimed)
+            return Shown(found.accused, found.against, proven)
     raise VerificationError("nothing shows that the log holds it", where="inclusions")
 
 

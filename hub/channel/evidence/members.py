@@ -128,13 +128,17 @@ def after_final(case: Case) -> Shown:
         f"{removed}message {final.seq}.",
         f"The same key signed {'another message' if replaced else 'message'} {seq}.",
     ]
-    late = signed.header.ts - manifest.created
     accused = Accused(Party.ROOT, signed.card.root_id)
-    if late > CLOCK_SKEW:
-        proven.append(f"By its own date that was {late} s after the removal.")
+    held = case.by_hash.get(signed.header.man or "")
+    if held is not None and held.version >= manifest.version:
+        proven.append(f"It names manifest {held.version}: its signer knew of the removal.")
         return Shown(accused, who, tuple(proven))
-    claimed = "That it was made after the removal: it may be one that the owners left out, or were "
-    return Shown(accused, who, tuple(proven), (f"{claimed}not shown.",))
+    late = signed.header.ts - manifest.created
+    if late > CLOCK_SKEW:
+        proven.append(f"By its own date that was {late} s after the removal, as owners dated it.")
+    # Owners choose date and position, and who was not shown the removal publishes on in good faith.
+    claimed = "That its signer knew of the removal: owners may have left the message out, or dated "
+    return Shown(accused, who, tuple(proven), (f"{claimed}the manifest back.",))
 
 
 def _removal(case: Case, signed: Signed) -> tuple[Manifest, Removed]:

@@ -74,6 +74,19 @@ def test_a_tombstone_of_another_channel_deletes_nothing() -> None:
     assert scene.trusted.state() == before
 
 
+def test_a_tombstone_names_no_message_that_comes_after_it() -> None:
+    scene, lab, _, _ = opening_scene()
+    position, _ = scene.trusted.position(lab.pub)
+    for ahead in (position, position + 1):
+        rows = [Deleted(lab.pub, ahead, "ab" * 32)]
+        raw = seal_tombstone(scene.trusted, lab.signing, rows, reason="error", now=NOW)
+        with pytest.raises(VerificationError, match="not before it"):
+            scene.post(raw)
+        with pytest.raises(VerificationError, match="not before it"):
+            scene.trusted.note_deletion(raw, now=NOW)
+    assert scene.trusted.deleted == frozenset()
+
+
 def test_a_removed_key_deletes_nothing_any_more() -> None:
     scene, _, _, _ = opening_scene()
     other = Person("other lab")

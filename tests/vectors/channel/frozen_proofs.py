@@ -57,7 +57,7 @@ def _gap() -> Made:
     second = world.message(2, parse_message(world.message()).digest)
     leaves = [*some(4), *digests(second)]
     proof = build.gap(world.facts, KEY, note(leaves), leaves, [item(second)])
-    return _made(proof, "accept: gap log proven")
+    return _made(proof, "accept: gap log claimed")
 
 
 def _withheld() -> Made:
@@ -129,7 +129,7 @@ def _after_final() -> Made:
     rows = tuple(row for row in world.chain[0].members if row.member == LAB.id)
     gone = (Removed(PROVIDER.pub, 4, "22" * 32),)
     world.follow(dataclasses.replace(world.next(), members=rows, removed=gone))
-    return _made(build.after_final(world.facts, item(late)), "accept: after-final root proven")
+    return _made(build.after_final(world.facts, item(late)), "accept: after-final root claimed")
 
 
 def _another_channel() -> Made:

@@ -100,14 +100,14 @@ def test_a_log_without_the_predecessor_of_what_it_holds_is_a_gap() -> None:
     third = world.message(3, parse_message(second).digest)
     leaves = [*some(4), *digests(second)]
     found = shown(build.gap(world.facts, KEY, note(leaves), leaves, [item(second)]))
-    assert found.conclusive
+    assert found.claimed == ("That no tombstone of its publisher stands for the missing message.",)
     # The digest of a message whose body is gone is what the next one names.
     pair = [item(second, with_body=False), item(third, with_body=False)]
     found = shown(build.gap(world.facts, KEY, note(leaves), leaves, pair))
-    assert found.conclusive
+    assert "does hold the one that follows" in found.proven[-1]
     # Alone it is a message that names another: the hub may never have been given it.
     found = shown(build.gap(world.facts, KEY, note(leaves), leaves, pair[:1]))
-    assert not found.conclusive
+    assert found.claimed == ("That the hub had been given the missing message.",)
     whole = [*some(4), *digests(first, second)]
     with pytest.raises(VerificationError, match="does hold the message before it"):
         build.finish(build.gap(world.facts, KEY, note(whole), whole, [item(second)]))
@@ -312,10 +312,13 @@ def test_a_message_after_the_final_one() -> None:
         removed=(Removed(PROVIDER.pub, 4, "22" * 32),),
     )
     world.follow(final)
-    found = shown(build.after_final(world.facts, item(late)))
+    found = shown(build.after_final(world.facts, item(world.message(5, "11" * 32))))
     assert found.conclusive
     found = shown(build.after_final(world.facts, item(early)))
-    assert not found.conclusive
+    assert (len(found.proven), found.conclusive) == (2, False)
+    # Owners date a manifest, and decide where a key ends: a late message alone convicts nobody.
+    found = shown(build.after_final(world.facts, item(late)))
+    assert (len(found.proven), found.conclusive) == (3, False)
     with pytest.raises(VerificationError, match="not beyond"):
         build.finish(
             build.after_final(world.facts, item(world.message(4, "33" * 32), with_body=False))

@@ -81,6 +81,36 @@ def test_forged_bytes_that_the_log_does_not_hold_convict_nobody() -> None:
     refused(proof, "nothing shows that the log holds it")
 
 
+def test_a_log_with_the_other_branch_of_an_owners_fork_is_not_forged() -> None:
+    world, public = World(), World()
+    handed = dataclasses.replace(public.next(after=5), owners=(PROVIDER.root.public.id,))
+    second = sign_manifest(handed, [LAB.root, PROVIDER.root])
+    third = next_version(handed, created=handed.created + 1, expires=handed.expires)
+    logged = sign_manifest(third, [PROVIDER.root])
+    world.follow(world.next(after=2))
+    leaves = [*some(2), *digests(second, logged)]
+    proof = build.forged(world.facts, logged, logged=(KEY, note(leaves), leaves, 3))
+    refused(proof, "nothing in the file says that it is forged")
+
+
+def test_a_log_of_another_channel_that_a_manifest_names_convicts_nobody() -> None:
+    theirs, mine = World(), World()
+    first = genesis(
+        owners=[EVE.root.public.id],
+        members=[EVE.row(PUBLISHER)],
+        created=NOW,
+        expires=NOW + 90 * DAY,
+        nonce=seed("mine", 16),
+    )
+    first = dataclasses.replace(first, log=theirs.chain[0].log)
+    mine.chain, mine.raw = [first], [sign_manifest(first, [EVE.root])]
+    good = theirs.message()
+    leaves = [*some(2), *digests(good)]
+    proof = build.forged(mine.facts, good, logged=(KEY, note(leaves), leaves, 2))
+    found = verify(proof.to_bytes())
+    assert found.claimed == ("That this log is the channel's own.",)
+
+
 def test_checkpoints_of_two_logs_do_not_contradict_each_other() -> None:
     world = World()
     private, origin = NotePrivate(seed("next log", 32)), "hub.example/stillwatch/c1/ffff"

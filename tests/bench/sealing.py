@@ -22,6 +22,7 @@ from hub.channel.seal import seal_data
 from hub.channel.verify import Accepted, TrustedChannel
 from hub.channel.wraps import message_key
 from hub.model.codec import dumps
+from tests.bench import direct
 from tests.bench.table import Row
 from tests.unit.channel.cast import PUBLISHER, READER, Person, Scene, as_bundle, indicator
 
@@ -36,7 +37,7 @@ _REPEATS: Final = 5
 def measure() -> list[Row]:
     """Rows: seal and open, removal, growth with members, indicators and epochs."""
     scenes = {members: _circle(members) for members in _MEMBERS}
-    rows = _sealing(scenes[100])
+    rows = _sealing(scenes[100]) + direct.rows(scenes[100])
     rows += _removals(scenes)
     rows.append(_by_indicators(scenes[100]))
     rows.append(_by_members(scenes))

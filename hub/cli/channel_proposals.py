@@ -58,7 +58,12 @@ _OUT = click.option(
 @click.argument("name", shell_complete=channel_names)
 @click.argument("proposal_id", required=False)
 @_OUT
-@click.option("--drop", "dropped", is_flag=True, help="Forget the proposal here.")
+@click.option(
+    "--drop",
+    "dropped",
+    is_flag=True,
+    help="Count it no more here, so that you may propose or sign something else.",
+)
 @home_options
 @json_option
 def proposals_command(
@@ -85,7 +90,7 @@ def proposals_command(
             write_private(out, found.proposal.raw)
         if dropped:
             with opened.locked():
-                drop(opened, channel, found.proposal)
+                drop(opened, channel, found.proposal, now)
         if as_json:
             print_json(_row(found) | {"file": str(out) if out else None, "dropped": dropped})
             return
@@ -93,7 +98,10 @@ def proposals_command(
         if out is not None:
             click.echo(f"Wrote {out}.")
         if dropped:
-            click.echo("Forgotten here; who holds enough signatures can still put it in force.")
+            click.echo(
+                "Dropped here; who holds enough signatures can still put it in force. Tell the "
+                "other owners not to sign it."
+            )
 
 
 @click.command("propose")

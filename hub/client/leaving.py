@@ -8,7 +8,7 @@ from hub.channel.header import Audience
 from hub.channel.manifest import Role
 from hub.channel.proposal import LEAVE_LABEL
 from hub.client.home import Home
-from hub.client.proposals import note_of
+from hub.client.notes import note_of
 from hub.client.publisher import seal_objects
 from hub.client.rows import ChannelRow
 from hub.client.subscriber import refresh

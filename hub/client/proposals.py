@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from hub.channel.header import Audience
@@ -28,17 +27,16 @@ from hub.client import drafts
 from hub.client.drafts import Wanted
 from hub.client.home import Home
 from hub.client.issue import owned
+from hub.client.notes import note_of
 from hub.client.publisher import seal_objects
 from hub.client.rows import ChannelRow, ObjectRow
 from hub.client.subscriber import refresh
 from hub.client.work import Desk, Sealed, flush
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
-from hub.model.codec import Json
-from hub.model.markings import TLP
-from hub.model.objects import note
 
 _KEPT: Final = "proposal"
 _SIGNED: Final = "signed-draft"
+_DROPPED: Final = "dropped-proposal"
 _MOST: Final = {PROPOSAL_LABEL: 8, COUNTERSIGNATURE_LABEL: 64}
 """How many notes of one member are looked at, of each kind."""
 
@@ -107,13 +105,20 @@ def enact(
     return _offer(desk, channel, proposal)
 
 
-def standings(home: Home, channel: ChannelRow, now: int) -> list[Standing]:
-    """The proposals that are known here and not in force, the oldest first."""
+def standings(
+    home: Home, channel: ChannelRow, now: int, *, dropped: bool = False
+) -> list[Standing]:
+    """The proposals that are known here and not in force, the oldest first.
+
+    Args:
+        dropped: those too that were dropped here.
+    """
     trusted = home.trusted(channel)
+    hidden = set() if dropped else home.state.secrets(channel.channel_id, _DROPPED).keys()
     found = [
         _standing(home, trusted, each, now)
         for each in _known(home, channel, trusted).values()
-        if trusted.manifest_by_hash(each.id) is None
+        if trusted.manifest_by_hash(each.id) is None and each.id not in hidden
     ]
     return sorted(found, key=lambda each: (each.proposal.created, each.proposal.id))
 
@@ -129,7 +134,7 @@ def find(home: Home, channel: ChannelRow, wanted: str, now: int) -> Standing:
     Raises:
         InputError: there is none, or several fit.
     """
-    known = standings(home, channel, now)
+    known = standings(home, channel, now, dropped=True)
     found = [each for each in known if len(wanted) >= 4 and each.proposal.id.startswith(wanted)]
     if len(found) != 1:
         names = ", ".join(each.proposal.id[:16] for each in known) or "none"
@@ -231,11 +236,20 @@ def propose_again(desk: Desk, channel: ChannelRow, proposal: Proposal) -> Outcom
                 hint=f"stillwatch channel sign {channel.name} {proposal.id[:16]}",
             )
         wanted = drafts.again(trusted, proposal)
-        return enact(desk, channel, wanted, also=lambda: drop(desk.home, channel, proposal))
+        return enact(desk, channel, wanted, also=lambda: _forget(desk.home, channel, proposal))
 
 
-def drop(home: Home, channel: ChannelRow, proposal: Proposal) -> None:
-    """Forget a proposal here; who has it with enough signatures may still put it in force."""
+def drop(home: Home, channel: ChannelRow, proposal: Proposal, now: int) -> None:
+    """Count a proposal no more here, so that this owner may make or sign another one.
+
+    Who has it with enough signatures may still put it in force.
+    """
+    with home.state.transaction():
+        _forget(home, channel, proposal)
+        home.put_secret(channel.channel_id, _DROPPED, proposal.id, _version(proposal).encode(), now)
+
+
+def _forget(home: Home, channel: ChannelRow, proposal: Proposal) -> None:
     home.state.drop_secret(channel.channel_id, _KEPT, proposal.id)
     name = _version(proposal)
     if home.secrets(channel.channel_id, _SIGNED).get(name) == proposal.id.encode():
@@ -257,8 +271,8 @@ def check_no_other(home: Home, channel: ChannelRow, now: int, *, beside: str | N
                 f"this owner signed another draft of version {each.proposal.after.version}, "
                 "which may still come into force",
                 where=f"proposal {each.proposal.id[:16]}",
-                hint=f"wait until it is complete or stale: stillwatch channel proposals "
-                f"{channel.name}; or channel sign --despite-other",
+                hint="wait until it is complete or stale; or, once no owner will sign it: "
+                f"stillwatch channel proposals {channel.name} {each.proposal.id[:16]} --drop",
             )
 
 
@@ -345,6 +359,7 @@ def _follows(content: str, trusted: TrustedChannel) -> bool:
 def _keep(home: Home, channel: ChannelRow, proposal: Proposal, now: int) -> None:
     with home.state.transaction():
         home.put_secret(channel.channel_id, _KEPT, proposal.id, proposal.raw, now)
+        home.state.drop_secret(channel.channel_id, _DROPPED, proposal.id)
         if home.keyring.root_id in proposal.signatures:
             home.put_secret(
                 channel.channel_id, _SIGNED, _version(proposal), proposal.id.encode(), now
@@ -365,7 +380,7 @@ def _post(
     with home.state.transaction():
         drafts.finish(sealed, proposal)
         sealed.store()
-        drop(home, channel, proposal)
+        _forget(home, channel, proposal)
         _prune(home, channel, trusted.manifest.version)
         also()
     flush(desk, home.state.channel(channel.channel_id))
@@ -376,6 +391,9 @@ def _prune(home: Home, channel: ChannelRow, version: int) -> None:
     for name, raw in home.secrets(channel.channel_id, _KEPT).items():
         if parse_proposal(raw).after.version < version:
             home.state.drop_secret(channel.channel_id, _KEPT, name)
+    for name, at in home.secrets(channel.channel_id, _DROPPED).items():
+        if int(at) < version:
+            home.state.drop_secret(channel.channel_id, _DROPPED, name)
     for name in home.state.secrets(channel.channel_id, _SIGNED):
         if int(name) < version:
             home.state.drop_secret(channel.channel_id, _SIGNED, name)
@@ -421,16 +439,3 @@ def _tell(desk: Desk, channel: ChannelRow, proposal: Proposal, label: str, conte
 def ended(proposal: Proposal) -> Sequence[str]:
     """The signing keys that a proposal ends."""
     return [key for key in proposal.after.finals if key not in proposal.before.finals]
-
-
-def note_of(home: Home, trusted: TrustedChannel, label: str, content: str, now: int) -> Json:
-    """A note of this member about itself, marked as far as the channel's policy lets it go."""
-    ceiling = TLP.from_label(trusted.manifest.policy.tlp) or TLP.AMBER
-    made = note(
-        [home.member_id],
-        content,
-        created_by=home.member_id,
-        created=datetime.fromtimestamp(now, UTC),
-        tlp=min(TLP.AMBER, ceiling),
-    )
-    return made | {"labels": [label]}

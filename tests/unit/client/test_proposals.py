@@ -13,10 +13,11 @@ from hub.client.drafts import Wanted, checked
 from hub.client.governance import change_policy, remove_owner, set_threshold
 from hub.client.health import health
 from hub.client.membership import remove
+from hub.client.notes import note_of
 from hub.client.preparing import again
 from hub.client.proposals import (
+    drop,
     find,
-    note_of,
     open_ones,
     propose_again,
     sign,
@@ -125,6 +126,39 @@ def test_an_owner_signs_one_draft_of_a_version(circle: Circle) -> None:
     with pytest.raises(ConflictError, match="signed another draft of version"):
         change_policy(second, "circle", {"tlp": "TLP:GREEN"})
     assert sign(second, row_of(second), other.proposal, despite=True).sent
+
+
+def test_what_is_urgent_goes_before_a_proposal_that_waits(circle: Circle) -> None:
+    lab, second, third = council(circle)
+    waits = admit(circle, lab, "joiner").proposal
+    with pytest.raises(ConflictError, match="signed another draft") as caught:
+        remove(lab, "circle", third.home.member_id)
+    assert f"circle {waits.id[:16]} --drop" in str(caught.value.hint)
+    drop(lab.home, row_of(lab), waits, circle.clock())
+    assert standings(lab.home, row_of(lab), circle.clock()) == []
+    urgent = remove(lab, "circle", third.home.member_id)
+    assert urgent.sent
+    # The note that carries it comes back with no pull.
+    circle.pull("lab")
+    assert only(lab).proposal.id == urgent.proposal.id
+    circle.pull("second")
+    assert sign(second, row_of(second), urgent.proposal).in_force
+    assert circle.pull("lab").alarms == []
+    # What was set aside is found by its id, and made anew.
+    found = find(lab.home, row_of(lab), waits.id[:8], circle.clock())
+    assert "another manifest" in str(found.stale)
+    assert propose_again(lab, row_of(lab), found.proposal).sent
+    assert countersign(circle, second).in_force
+
+
+def test_a_dropped_proposal_counts_again_when_it_is_signed(circle: Circle) -> None:
+    lab, second, _ = council(circle, threshold=3)
+    waits = change_policy(lab, "circle", {"history": "all"}).proposal
+    circle.pull("second")
+    drop(second.home, row_of(second), waits, circle.clock())
+    assert open_ones(second.home, row_of(second), circle.clock()) == []
+    assert sign(second, row_of(second), waits).sent
+    assert only(second).signed
 
 
 def test_a_removed_member_that_speaks_makes_the_proposal_stale(

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 from starlette.types import Message, Scope
 
-from hub.channel.custodians import (
-    MAX_ANSWER,
+from hub.channel.custodian_replies import (
     MAX_POST,
-    MAX_REQUEST,
     MAX_STANDING,
-    parse_answer,
-    parse_request,
     parse_standing,
     unframe_messages,
+)
+from hub.channel.custodians import (
+    MAX_ANSWER,
+    MAX_REQUEST,
+    parse_answer,
+    parse_request,
 )
 from hub.channel.evidence.proof import MAX_PROOF, parse_proof
 from hub.channel.fields import to_base64

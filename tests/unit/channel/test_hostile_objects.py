@@ -10,12 +10,11 @@ from functools import cache
 
 import pytest
 
+from hub.channel.custodian_replies import parse_refusal, parse_standing
 from hub.channel.custodians import (
     parse_answer,
-    parse_refusal,
     parse_request,
     parse_row_text,
-    parse_standing,
 )
 from hub.channel.direct import parse_release
 from hub.channel.evidence.proof import parse_proof

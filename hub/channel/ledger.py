@@ -391,9 +391,18 @@ class Ledger:
 
 
 def needed(old: Manifest, new: Manifest) -> int:
-    """How many of the old owners must sign: the threshold, or the approvals that joiners need."""
-    joins = any(old.member(member.member) is None for member in new.members)
-    approvals = old.policy.approvals if joins else 1
+    """How many of the old owners must sign: the threshold, or the approvals that joiners need.
+
+    Else one owner would get round them: by another root for a member, other owners, or fewer
+    approvals first.
+    """
+    roots = {member.member: member.root for member in old.members}
+    eased = (
+        any(roots.get(member.member) != member.root for member in new.members)
+        or set(new.owners) != set(old.owners)
+        or new.policy.approvals < old.policy.approvals
+    )
+    approvals = old.policy.approvals if eased else 1
     return max(old.threshold, min(approvals, len(old.owners)))
 
 

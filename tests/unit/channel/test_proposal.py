@@ -6,12 +6,14 @@ import base64
 import dataclasses
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from hub.channel.card import card_message
 from hub.channel.changes import changes
 from hub.channel.header import parse_message
+from hub.channel.ledger import needed
 from hub.channel.manifest import (
     DAY,
     Manifest,
@@ -202,6 +204,22 @@ def test_approvals_bind_joiners_and_nothing_else() -> None:
     proposal = _proposal(trusted.manifest, joiner).signed_by(A.root)
     assert proposal.missing == (2, 0)
     trusted.accept(sign_manifest(_plain(trusted.manifest), [B.root]), now=NOW)
+
+
+def test_one_owner_does_not_get_round_the_approvals() -> None:
+    before = _genesis(1, Policy(approvals=2))
+    c = next(row for row in before.members if row.member == C.id)
+    others = [row for row in before.members if row.member != C.id]
+    ways: list[dict[str, Any]] = [
+        {"members": (*others, dataclasses.replace(OUTSIDER.row(c.roles), member=C.id))},
+        {"owners": (A.root.public.id,)},
+        {"owners": tuple(sorted([*before.owners, OUTSIDER.root.public.id]))},
+        {"policy": Policy(approvals=1)},
+    ]
+    for way in ways:
+        assert needed(before, dataclasses.replace(_plain(before), **way)) == 2, way
+    assert needed(before, _plain(before)) == 1
+    assert needed(before, dataclasses.replace(_plain(before), policy=Policy(approvals=3))) == 1
 
 
 def test_a_removed_publisher_does_not_backdate_with_the_hubs_help() -> None:

@@ -69,7 +69,7 @@ def erase(home: Home, channel: ChannelRow, *, now: int) -> None:
     with home.state.transaction():
         for number in _ended(trusted, now):
             gone = _erase_epoch(home, channel, number, now) or gone
-        for key_id in _expired_keys(home, channel, now - after):
+        for key_id in expired_keys(home, channel, now - after):
             home.state.drop_secret(channel.channel_id, FINGERPRINT, key_id)
             home.state.run(
                 "DELETE FROM evaluation WHERE channel_id=? AND key_id=?",
@@ -108,7 +108,7 @@ def _erase_epoch(home: Home, channel: ChannelRow, number: int, now: int) -> bool
     return True
 
 
-def _expired_keys(home: Home, channel: ChannelRow, before: int) -> list[str]:
+def expired_keys(home: Home, channel: ChannelRow, before: int) -> list[str]:
     """Fingerprint keys that expired before a time, and that no live indicator needs."""
     expired = [
         each.key_id

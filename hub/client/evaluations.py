@@ -1,7 +1,8 @@
 """What custodians evaluated for this member, sealed at rest, so that nothing is asked twice.
 
 One row holds a batch: for each value a name, which is a keyed hash of it, and the output. Neither
-values nor outputs lie on the disk in clear. Outputs are kept as long as the fingerprint key.
+values nor outputs lie on the disk in clear. Outputs are kept until the fingerprint key has expired
+and no live indicator needs them.
 Source: schemas/channel-v1.md, "Oblivious tokens".
 """
 

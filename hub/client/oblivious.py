@@ -22,6 +22,7 @@ from hub.channel.custodians import (
 from hub.client import evaluations
 from hub.client.custodian_port import CustodianPort, Reach, RefusedError, reach
 from hub.client.custodians import Custodians
+from hub.client.erasure import expired_keys
 from hub.client.evaluations import Value
 from hub.client.known_tokens import KnownTokens
 from hub.client.membership_feed import feed
@@ -68,12 +69,10 @@ def evaluate(
         What was evaluated until then is kept in any case.
     """
     home = desk.home
-    keep = [
-        each.key_id
-        for each in home.fingerprint_secrets(channel.channel_id)
-        if each.expires is None or each.expires > desk.clock()
-    ]
-    evaluations.forget(home, channel.channel_id, keep=keep)
+    held = {each.key_id for each in home.fingerprint_secrets(channel.channel_id)}
+    # An indicator may outlive its key, and its custodians' keys: it matches by what is kept.
+    held.difference_update(expired_keys(home, channel, desk.clock()))
+    evaluations.forget(home, channel.channel_id, keep=held)
     todo = known.missing(values)
     if not todo:
         return 0

@@ -339,6 +339,21 @@ def test_what_is_kept_is_sealed_and_goes_with_its_key(scene: Scene) -> None:
     assert scene.known().token(EMAILS[0]) is None
 
 
+def test_what_live_indicators_need_outlives_the_fingerprint_key(scene: Scene) -> None:
+    scene.ask(EMAILS)
+    publish(scene.lab, scene.channel, scene.prepare())
+    home, channel_id = scene.lab.home, scene.channel.channel_id
+    (key,) = home.fingerprint_secrets(channel_id)
+    early = dataclasses.replace(key, expires=scene.circle.clock() + 60)
+    home.put_fingerprint_secret(channel_id, early, scene.circle.clock())
+    scene.circle.clock.now += 2 * 60
+    scene.ask([("email", "new@mailbox-farm.example")])
+    assert scene.known().missing(EMAILS) == []
+    home.state.run("UPDATE object SET revoked=1 WHERE type='indicator'")
+    scene.ask([("email", "newer@mailbox-farm.example")])
+    assert scene.known().missing(EMAILS) == EMAILS
+
+
 def test_without_custodians_oblivious_rows_are_refused_with_the_reason(
     circle: Circle, tmp_path: Path
 ) -> None:

@@ -153,7 +153,7 @@ def test_countersignatures() -> None:
 
 
 def test_join_requests_with_several_cards() -> None:
-    all_refused(parse_join, frozen("join-accepted-two-cards").items[0], FLIPS // 2)
+    all_refused(parse_join, frozen("join-accepted-two-cards").items[0])
 
 
 def test_custodians_requests() -> None:

@@ -57,7 +57,7 @@ def asking(home: Home, channel: ChannelRow) -> dict[str, str]:
             continue
         member = manifest.member(row.member)
         try:
-            said = loads_canonical(str(row.body["content"]).encode(), where="leave")
+            said = loads_canonical(str(row.body.get("content", "")).encode(), where="leave")
         except StillwatchError:
             continue
         # A request is good for the card that made it: who comes back has another.

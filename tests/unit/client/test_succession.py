@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.channel.manifest import Policy
+from hub.channel.header import Audience
+from hub.channel.manifest import Policy, Role
+from hub.channel.proposal import LEAVE_LABEL
 from hub.client.governance import change_policy, re_enrol
 from hub.client.health import health
 from hub.client.home import Home
@@ -15,13 +17,14 @@ from hub.client.joining import join
 from hub.client.keyring import Unlock
 from hub.client.leaving import asking, leave
 from hub.client.membership import approve, remove
-from hub.client.proposals import sign, take
+from hub.client.proposals import note_of, sign, take
+from hub.client.publisher import seal_objects
 from hub.client.renewal import renew
 from hub.client.requests import candidates
 from hub.client.root_file import attach_root, detach_root, export_root, read_root_file
 from hub.client.subscriber import pull
 from hub.client.succession import succeed, succeeded
-from hub.client.work import Desk
+from hub.client.work import Desk, flush
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
 from tests.unit.client.circle import SETTINGS, Circle, write_files
 from tests.unit.client.council import council, countersign, only, row_of
@@ -57,6 +60,23 @@ def test_a_member_leaves_at_once_and_is_removed(circle: Circle, tmp_path: Path) 
     circle.pull("lab")
     assert asking(lab.home, row_of(lab)) == {}
     assert circle.pull("provider").standing == "member"
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"card":1}', '{"reason":"x"}'])
+def test_a_broken_request_to_leave_is_passed_over(circle: Circle, content: str | None) -> None:
+    lab = circle.open_channel()
+    provider = circle.admit("provider", "report")
+    channel = row_of(provider)
+    trusted = provider.home.trusted(channel)
+    made = note_of(provider.home, trusted, LEAVE_LABEL, content or "", circle.clock())
+    if content is None:
+        del made["content"]
+    with provider.home.locked():
+        seal_objects(provider, channel, {Audience.DETAIL: [made]}, role=Role.REPORT)
+        flush(provider, row_of(provider))
+    circle.pull("lab")
+    assert asking(lab.home, row_of(lab)) == {}
+    assert health(lab.home, now=circle.clock()).channels[0].level == "ok"
 
 
 def test_who_may_not_write_tells_the_owner_itself(circle: Circle) -> None:

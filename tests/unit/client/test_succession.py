@@ -17,7 +17,8 @@ from hub.client.joining import join
 from hub.client.keyring import Unlock
 from hub.client.leaving import asking, leave
 from hub.client.membership import approve, remove
-from hub.client.proposals import note_of, sign, take
+from hub.client.notes import note_of
+from hub.client.proposals import sign, take
 from hub.client.publisher import seal_objects
 from hub.client.renewal import renew
 from hub.client.requests import candidates
@@ -68,9 +69,10 @@ def test_a_broken_request_to_leave_is_passed_over(circle: Circle, content: str |
     provider = circle.admit("provider", "report")
     channel = row_of(provider)
     trusted = provider.home.trusted(channel)
-    made = note_of(provider.home, trusted, LEAVE_LABEL, content or "", circle.clock())
-    if content is None:
-        del made["content"]
+    made = note_of(provider.home, trusted, LEAVE_LABEL, "x", circle.clock())
+    del made["content"]
+    if content is not None:
+        made["content"] = content
     with provider.home.locked():
         seal_objects(provider, channel, {Audience.DETAIL: [made]}, role=Role.REPORT)
         flush(provider, row_of(provider))

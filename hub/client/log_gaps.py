@@ -6,13 +6,14 @@ signatures fail. One that has done so has signed the proof itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from hub.channel.evidence.proof import SignedHeader
-from hub.channel.header import parse_message
+from hub.channel.header import Message, parse_message
 from hub.channel.log.checkpoint import SignedCheckpoint
 from hub.client.evidence import Evidence
 from hub.client.log_state import LogState
@@ -29,13 +30,13 @@ class Strange:
         kind: `gap` or `forged`.
         text: what to tell.
         digest: of the message.
-        proof: the proof file.
+        proof: makes the proof file, which takes a look at the whole log.
     """
 
     kind: str
     text: str
     digest: str
-    proof: Path | None
+    proof: Callable[[], Path | None]
 
 
 def leaves_of(log: LogState, signed: SignedCheckpoint) -> Sequence[bytes]:
@@ -63,10 +64,8 @@ def strange(
             continue
         if prev in evidence.trusted.deleted or log.holds(origin, bytes.fromhex(prev)):
             continue
-        items = [SignedHeader.of(message)]
-        path = evidence.gap(key, signed.raw, leaves_of(log, signed), items)
         text = f"the log has message {message.digest[:16]}, and not the one before it"
-        yield Strange(GAP, text, message.digest, path)
+        yield Strange(GAP, text, message.digest, partial(_gap, evidence, log, key, signed, message))
     for raw in evidence.signed.forged():
         message = parse_message(raw)
         entry = bytes.fromhex(message.digest)
@@ -77,4 +76,15 @@ def strange(
         path = evidence.forged(raw, message.header.pub, logged)
         if path is not None:
             text = f"the log has message {message.digest[:16]}, which is forged"
-            yield Strange(FORGED, text, message.digest, path)
+            yield Strange(FORGED, text, message.digest, partial(_made, path))
+
+
+def _gap(
+    evidence: Evidence, log: LogState, key: str, signed: SignedCheckpoint, message: Message
+) -> Path | None:
+    items = [SignedHeader.of(message)]
+    return evidence.gap(key, signed.raw, leaves_of(log, signed), items)
+
+
+def _made(path: Path) -> Path:
+    return path

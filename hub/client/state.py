@@ -469,10 +469,12 @@ class State:
 
     # Alarms
 
-    def raise_alarm(self, channel_id: str | None, digest: str, text: str, at: int) -> bool:
-        """Add an alarm; False when the same one is there, or too many are open."""
+    def raise_alarm(
+        self, channel_id: str | None, digest: str, text: str, at: int, *, urgent: bool = False
+    ) -> bool:
+        """Add an alarm; False when the same one is there, or too many are open and it can wait."""
         sql = "SELECT count(*) FROM alarm WHERE acknowledged_at IS NULL"
-        if int(self.run(sql).fetchone()[0]) >= MAX_OPEN_ALARMS:
+        if not urgent and int(self.run(sql).fetchone()[0]) >= MAX_OPEN_ALARMS:
             return False
         return (
             self.run(

@@ -72,6 +72,7 @@ class Watch:
         self._early: list[bytes] = []
         self._evidence: Evidence | None = None
         self._key = ""
+        self._told = 0
 
     def begin(self) -> None:
         """Fetch the checkpoint, before any message.
@@ -127,14 +128,18 @@ class Watch:
         if signed is None or not self._progress(signed, channel, trusted):
             return
         self._find_missing(signed, trusted)
-        for each in self._log.unlisted(self._pull):
+        unlisted = self._log.unlisted(self._pull)
+        for each in unlisted[:MAX_TOLD]:
             text = f"the hub has shown message {each.hex()[:16]}, and its log does not have it"
             if self._tell(UNLISTED, text, each.hex()):
                 leaves = self._leaves(signed)
                 self._show(self._proofs.unlisted(self._key, signed.raw, leaves, each.hex()))
+        if len(unlisted) > MAX_TOLD:
+            text = f"the hub has shown {len(unlisted)} messages that its log does not have"
+            self._tell(UNLISTED, text, log.origin, str(len(unlisted)))
         for found in strange(self._proofs, self._log, self._key, signed):
             if self._tell(found.kind, found.text, found.kind, found.digest):
-                self._show(found.proof)
+                self._show(found.proof())
 
     # -- the checkpoint --------------------------------------------------------------------------
 
@@ -356,11 +361,19 @@ class Watch:
             self._result.alarms[-1] += f"; proof: {path}"
 
     def _tell(self, kind: str, text: str, *key: str) -> bool:
-        """Raise an alarm, once for each key, a single digest being its own; False if it is old."""
+        """Raise an alarm, once for each key, a single digest being its own.
+
+        Returns:
+            Whether a proof is wanted: the alarm is new, and one of the first of this pull. A hub
+            could give cause for any number, and each proof takes a look at the whole log.
+        """
         name = key[0] if len(key) == 1 else sha256("\n".join((kind, *key)).encode()).hex()
         full = f"{self._channel.name}: {kind}: {text}"
         state, now = self._desk.home.state, self._desk.clock()
-        new = state.raise_alarm(self._channel.channel_id, name, full, now)
+        # A member's flood of broken messages must not drown what the hub does.
+        first = self._told < MAX_TOLD
+        new = state.raise_alarm(self._channel.channel_id, name, full, now, urgent=first)
         if new:
             self._result.alarms.append(full)
-        return new
+            self._told += 1
+        return new and first

@@ -22,6 +22,8 @@ from hub.client.health import ALARM, health
 from hub.client.log_pin import LogChoice, accept, view
 from hub.client.log_state import MARK_EVERY, LogState
 from hub.client.membership import create
+from hub.client.state import MAX_OPEN_ALARMS
+from hub.client.transparency import MAX_TOLD
 from hub.client.work import Sealed, flush
 from hub.errors import AccessError, ConflictError, InputError, TransportError
 from hub.model.codec import Json
@@ -223,6 +225,26 @@ def test_a_message_outside_of_the_log_is_unlisted_by_the_next_pull(logged: Circl
     # Its author, whom the hub told that it holds it, finds the same.
     (alarm,) = logged.pull("lab").alarms
     assert alarm.startswith(f"circle: unlisted: {text}")
+
+
+def test_what_a_log_lacks_in_bulk_is_told_in_sum(logged: Circle) -> None:
+    provider = logged.desks["provider"].home
+    channel_id = provider.state.channel("circle").channel_id
+    strange = [bytes([number]) * 32 for number in range(MAX_TOLD + 5)]
+    LogState(provider.state, channel_id).note_given(strange, 0)
+    alarms = logged.pull("provider").alarms
+    assert len(alarms) == MAX_TOLD + 1
+    assert f"{len(strange)} messages that its log does not have" in alarms[-1]
+
+
+def test_a_flood_of_broken_messages_does_not_drown_the_hubs_rollback(logged: Circle) -> None:
+    provider = logged.desks["provider"].home
+    logged.pull("provider")
+    for number in range(MAX_OPEN_ALARMS + 1):
+        provider.state.raise_alarm(None, f"{number:064x}", "a broken message", logged.clock())
+    _only(logged, "provider", lambda digests: digests[:-1])
+    (alarm,) = logged.pull("provider").alarms
+    assert alarm.startswith("circle: rollback: ")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -62,6 +64,28 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every deliberate error becomes one message and an exit code."""
+    try:
+        _run()
+    except SystemExit as end:
+        if "hub.serving" in sys.modules and isinstance(end.code, int):
+            _leave(end.code)
+        raise
+
+
+def _leave(code: int) -> None:
+    """End without the interpreter's finalisation.
+
+    The server's threads outlive the server, and one that asks for the interpreter while it is being
+    taken down aborts the process. Everything that matters has been closed by now.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def _run() -> None:
     quiet_tracebacks()
     try:
         cli.main(prog_name="stillwatch")

@@ -485,4 +485,4 @@ TestLoggedLife = LoggedLife.TestCase
 @pytest.mark.parametrize("life", [ChannelLife, LoggedLife])
 def test_many_lives(life: type[ChannelLife]) -> None:
     """Others each time."""
-    run_state_machine_as_test(life, settings=_settings(100, 25, repeatable=False))
+    run_state_machine_as_test(life, settings=_settings(30, 25, repeatable=False))

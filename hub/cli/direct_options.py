@@ -13,7 +13,7 @@ from hub.cli.options import count_of, utc
 from hub.client.direct import Terms
 from hub.client.direct_view import DirectView
 from hub.client.home import Home
-from hub.client.recipients import terms
+from hub.client.recipients import resolve, terms
 from hub.client.rows import ChannelRow
 from hub.errors import InputError
 from hub.model.markings import TLP
@@ -43,7 +43,15 @@ class Asked:
         """
         if not self.to:
             return None
-        return terms(home, channel, self.to, self.basis or "", self.valid_until, now=now)
+        for each in self.to:
+            resolve(home, channel, each)
+        if self.basis is None:
+            raise InputError(
+                "who is given something directly must know on what ground",
+                where="--to",
+                hint='--basis "the legal basis, in words"',
+            )
+        return terms(home, channel, self.to, self.basis, self.valid_until, now=now)
 
 
 def direct_options(function: F) -> F:
@@ -74,33 +82,25 @@ def asked(to: tuple[str, ...], basis: str | None, valid_until: str | None) -> As
     """Check the options against each other.
 
     Raises:
-        InputError: one wants another, or the time is none.
+        InputError: a basis or a time without a member, or the time is none.
     """
-    if to and basis is None:
-        raise InputError(
-            "who is given something directly must know on what ground",
-            where="--to",
-            hint='--basis "the legal basis, in words"',
-        )
     if not to and (basis is not None or valid_until is not None):
         raise InputError("names nobody who is released to", where="--basis", hint="--to MEMBER")
     return Asked(to, basis, None if valid_until is None else _moment(valid_until))
 
 
-def check_red(home: Home, channel: ChannelRow, tlp: TLP, wanted: Asked) -> None:
-    """TLP:RED is for named members, unless the channel's ceiling says otherwise.
+def check_red(tlp: TLP, wanted: Asked) -> None:
+    """TLP:RED is for named members, also where the channel's ceiling would admit it for all.
 
     Raises:
         InputError: nobody is named.
     """
     if tlp is TLP.RED and not wanted.to:
-        ceiling = home.trusted(channel).manifest.policy.tlp
-        if ceiling != TLP.RED.label:
-            raise InputError(
-                f"the channel takes at most {ceiling} for all its readers",
-                where="--tlp",
-                hint="--to MEMBER --basis TEXT releases TLP:RED to named members",
-            )
+        raise InputError(
+            "TLP:RED is for named members: not for all who read, and never an aggregate",
+            where="--tlp",
+            hint="--to MEMBER --basis TEXT releases it to named members",
+        )
 
 
 def _moment(text: str) -> int:

@@ -152,6 +152,7 @@ def command(
         )
     level = TLP.from_label(tlp)
     assert level is not None
+    check_red(level, wanted)
     options = Options(
         mapping=table_mapping(maps, FIELDS),
         campaign=campaign,
@@ -198,7 +199,8 @@ def _run(
 ) -> tuple[Preparation, Published | None, list[str]]:
     desk = desk_of(home)
     channel = channel_of(home, channel_name)
-    check_red(home, channel, options.tlp, wanted)
+    # Before anybody is asked anything: a wrong name or no ground should cost nothing.
+    terms = wanted.terms(home, channel, now=desk.clock())
 
     def prepared_now() -> Preparation:
         if repeat:
@@ -208,7 +210,6 @@ def _run(
             return prepare(home, channel, files, options, now=desk.clock(), advance=advance)
 
     if dry_run:
-        terms = wanted.terms(home, channel, now=desk.clock())
         return prepared_now(), None, _readers(home, channel, terms)
     with home.locked():
         with progress("Bringing the channel up to date"):

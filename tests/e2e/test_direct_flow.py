@@ -49,9 +49,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
 def test_direct_release_and_receipts(work: Work) -> None:
     red = ("publish", "secret.csv", "--tlp", "TLP:RED")
     refused = work.run("lab", *red, code=2)
-    assert "at most TLP:AMBER" in refused
+    assert "for named members" in refused
     assert "--to MEMBER" in refused
+    assert "no such member" in work.run("lab", *red, "--to", "Nobody", code=2)
     assert "on what ground" in work.run("lab", *red, "--to", "Liaison", code=2)
+    # A ceiling that admits TLP:RED is no consent to give it to everybody, as an aggregate least.
+    work.run("lab", "channel", "policy", "circle", "--tlp", "TLP:RED", "--yes")
+    assert "for named members" in work.run("lab", *red, code=2)
+    work.run("lab", "channel", "policy", "circle", "--tlp", "TLP:AMBER", "--yes")
     terms = ("--to", "Liaison", "--basis", BASIS, "--valid-until", "2100-01-31")
     dry = work.json("lab", *red, *terms, "--dry-run")
     assert (dry["readers"], dry["messages"], dry["aggregate_objects"]) == (["Liaison"], 0, 0)

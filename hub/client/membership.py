@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub.channel.card import Card, card_message
+from hub.channel.changes import policy_changes
 from hub.channel.invite import Invitation, new_invitation
 from hub.channel.manifest import Member, Policy, Removed, Role, genesis, sign_manifest
 from hub.channel.verify import TrustedChannel
@@ -14,11 +15,18 @@ from hub.client.home import Home
 from hub.client.issue import new_fingerprint_key, next_epoch, owned, send_keys
 from hub.client.log_pin import LogChoice, pinned
 from hub.client.proposals import Outcome, enact
-from hub.client.registration import find_collection, find_inbox, is_uuid, register
+from hub.client.registration import (
+    Entered,
+    enter,
+    find_collection,
+    find_inbox,
+    is_uuid,
+    settle,
+)
 from hub.client.requests import Candidate
 from hub.client.rows import ChannelRow, InvitationRow
 from hub.client.subscriber import refresh
-from hub.client.transport import HubAccount
+from hub.client.transport import HubAccount, TaxiiCollection
 from hub.client.work import INBOX, Desk, Sealed, flush
 from hub.errors import AccessError, ConflictError, InputError, VerificationError
 
@@ -46,7 +54,8 @@ def create(
 ) -> ChannelRow:
     """Open a channel in an empty collection: genesis, card, first epoch, first fingerprint key.
 
-    Cut off anywhere, it is completed by running it again.
+    Cut off anywhere, it is completed by running it again. The account is bound to this member only
+    once the collection is found to be usable.
 
     Args:
         desk: the home, the network and the clock.
@@ -59,43 +68,29 @@ def create(
 
     Raises:
         ConflictError: the collection holds something, or the name is taken, or witnesses are wanted
-            where there is no log.
+            where there is no log; or it was opened before with something else than is asked for.
         InputError: no one collection is called so, or a witness's key is none.
     """
     home, now = desk.home, desk.clock()
     with home.locked():
         known = [each for each in home.state.channels() if each.name == name]
         if known and known[0].collection_id == wanted:
-            flush(desk, known[0])
-            return known[0]
+            return _completed(desk, known[0], policy, log)
         if known and is_uuid(wanted):
             raise ConflictError(
                 "another channel has this name here",
                 where=name,
                 hint=f"choose another NAME, or: stillwatch channel forget {name}",
             )
-        hub, account = register(desk, account)
+        entered = enter(desk, account)
+        hub, account = entered.hub, entered.account
         collection = find_collection(hub, wanted)
         collection_id = collection.collection_id
         if known and known[0].collection_id == collection_id:
-            flush(desk, known[0])
-            return known[0]
-        if not (collection.can_read and collection.can_write):
-            raise AccessError(
-                "this account may not both read and write the collection", where=collection_id
-            )
-        if any(page.objects for page in collection.pages()):
-            raise ConflictError(
-                "the collection is not empty", where=collection_id, hint="use a new collection"
-            )
-        inbox_id = find_inbox(hub, collection)
-        if inbox_id is None and home.is_stillwatch(account.api_root):
-            raise ConflictError(
-                "a plain collection: others may write to it, and nobody can ask to join",
-                where=collection.title,
-                hint="the hub's operator makes one for a channel: stillwatch hub collection add",
-            )
+            return _completed(desk, known[0], policy, log)
+        inbox_id = _usable(entered, collection)
         hub_log, witnesses = pinned(collection, log or LogChoice())
+        settle(desk, entered)
         root, keys = home.keyring.root_key(), home.keyring.current
         manifest = genesis(
             owners=[root.public.id],
@@ -140,6 +135,58 @@ def create(
             sealed.store(standing=OWNER)
         channel = home.state.channel(name)
         flush(desk, channel)
+    return channel
+
+
+def _usable(entered: Entered, collection: TaxiiCollection) -> str | None:
+    """The join inbox beside a collection that can become a channel."""
+    collection_id = collection.collection_id
+    if not (collection.can_read and collection.can_write):
+        raise AccessError(
+            "this account may not both read and write the collection",
+            where=collection_id,
+            hint="--token-file FILE of the organisation that the collection was made for",
+        )
+    if any(page.objects for page in collection.pages()):
+        raise ConflictError(
+            "the collection is not empty", where=collection_id, hint="use a new collection"
+        )
+    inbox_id = find_inbox(entered.hub, collection)
+    if inbox_id is None and entered.stillwatch:
+        raise ConflictError(
+            "a plain collection: others may write to it, and nobody can ask to join",
+            where=collection.title,
+            hint="the hub's operator makes one for a channel: stillwatch hub collection add",
+        )
+    return inbox_id
+
+
+def _completed(
+    desk: Desk, channel: ChannelRow, policy: Policy, log: LogChoice | None
+) -> ChannelRow:
+    """A channel that was opened before, with everything sent.
+
+    Raises:
+        ConflictError: it was opened with another policy, log or witnesses than are asked for now.
+    """
+    first = desk.home.trusted(channel).manifest_by_hash(channel.channel_id)
+    assert first is not None
+    said = [each.text for each in policy_changes(first.policy, policy)]
+    choice = log or LogChoice()
+    if first.log is not None and not choice.wanted:
+        said.append("log: none, instead of the one that the hub keeps")
+    held = () if first.witnesses is None else first.witnesses.verifier_keys
+    if set(choice.witnesses) != set(held):
+        said.append(f"witnesses: {len(set(choice.witnesses))}, instead of {len(held)} others")
+    elif first.witnesses is not None and choice.quorum not in (None, first.witnesses.quorum):
+        said.append(f"quorum: {choice.quorum}, instead of {first.witnesses.quorum}")
+    if said:
+        raise ConflictError(
+            f"this channel was opened before, and is not opened anew; asked were {'; '.join(said)}",
+            where=channel.name,
+            hint="stillwatch channel policy and channel log change what it has",
+        )
+    flush(desk, channel)
     return channel
 
 

@@ -18,24 +18,56 @@ def register(desk: Desk, account: HubAccount) -> tuple[Hub, HubAccount]:
         TransportError, AccessError: the hub is not there, or refuses the token.
         VerificationError: the hub bound the account to somebody else.
     """
+    entered = enter(desk, account)
+    settle(desk, entered)
+    return entered.hub, entered.account
+
+
+@dataclasses.dataclass(frozen=True)
+class Entered:
+    """A hub that takes the account; nothing is bound or stored yet."""
+
+    hub: Hub
+    account: HubAccount
+    stillwatch: bool
+
+
+def enter(desk: Desk, account: HubAccount) -> Entered:
+    """Look whether the hub is there and takes the token; binds and stores nothing.
+
+    Raises:
+        TransportError, AccessError: the hub is not there, or refuses the token.
+        ConflictError: its clock and ours differ.
+    """
     url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
     account = dataclasses.replace(account, api_root=url)
     hub = desk.reach(account)
     about = hub.about()
-    if about is not None:
-        skew = abs(about.time - desk.clock())
-        if skew > desk.home.settings.clock_skew_s:
-            raise ConflictError(
-                f"the hub's clock and this machine's differ by {skew} s",
-                where=url,
-                hint="set the clock; messages from the future are refused",
-            )
-        bind(desk, hub)
-    else:
+    if about is None:
         # A stock server has no binding: any read shows whether it takes the token.
         hub.collections()
-    desk.home.put_account(account, stillwatch=about is not None)
-    return hub, account
+        return Entered(hub, account, stillwatch=False)
+    skew = abs(about.time - desk.clock())
+    if skew > desk.home.settings.clock_skew_s:
+        raise ConflictError(
+            f"the hub's clock and this machine's differ by {skew} s",
+            where=url,
+            hint="set the clock; messages from the future are refused",
+        )
+    return Entered(hub, account, stillwatch=True)
+
+
+def settle(desk: Desk, entered: Entered) -> None:
+    """Bind the account to this member where the hub is a Stillwatch hub, and store it.
+
+    Only the hub's operator undoes a binding: what can fail without one should come before.
+
+    Raises:
+        VerificationError: the hub bound the account to somebody else.
+    """
+    if entered.stillwatch:
+        bind(desk, entered.hub)
+    desk.home.put_account(entered.account, stillwatch=entered.stillwatch)
 
 
 def bind(desk: Desk, hub: Hub) -> None:

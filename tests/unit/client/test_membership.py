@@ -12,6 +12,7 @@ from hub.channel.manifest import Policy
 from hub.client.health import health
 from hub.client.joining import join
 from hub.client.keyring import Keyring
+from hub.client.log_pin import LogChoice
 from hub.client.membership import approve, create, invite, remove
 from hub.client.registration import find_collection, register
 from hub.client.requests import candidates
@@ -81,6 +82,21 @@ def test_a_collection_that_cannot_be_read_is_refused(circle: Circle) -> None:
     circle.hub.readers = lambda account, collection: False
     with pytest.raises(AccessError, match="read and write"):
         create(lab, "circle", circle.account("lab"), C1, Policy())
+    # Only the hub's operator undoes a binding: a wrong token file must not have made one.
+    assert circle.hub.bound == {}
+    assert lab.home.state.hub(circle.account("lab").api_root) is None
+
+
+@pytest.mark.parametrize("wanted", [C1, "Circle"])
+def test_a_channel_is_not_opened_twice_with_another_policy(circle: Circle, wanted: str) -> None:
+    lab, account = circle.open_channel(), circle.account("lab")
+    sent = len(circle.hub.collections[C1].rows)
+    assert create(lab, "circle", account, wanted, Policy()).name == "circle"
+    with pytest.raises(ConflictError, match=r"opened before.*history: all, instead of none"):
+        create(lab, "circle", account, wanted, Policy(history="all"))
+    with pytest.raises(ConflictError, match="witnesses: 1, instead of 0"):
+        create(lab, "circle", account, wanted, Policy(), LogChoice(witnesses=["w"]))
+    assert len(circle.hub.collections[C1].rows) == sent
 
 
 def test_only_an_owner_invites_and_removes(circle: Circle) -> None:

@@ -112,10 +112,13 @@ def command(
 
     Of the traffic nothing leaves this machine: report sightings with `stillwatch report`. Where
     indicators are oblivious, two custodians are asked about those customers' identifiers whose
-    bucket occurs, each blinded so that they learn nothing of it; what they said is kept.
+    bucket occurs, each blinded so that they learn nothing of it; what they said is kept. Without
+    their answer (they are away, the quota is used up) the rest is matched, and the report says how
+    many identifiers were not looked up.
 
     Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input, after
-    the report if a log is damaged or no line of any could be read.
+    the report if a log is damaged or no line of any could be read, 3 if a custodian answers with
+    another key than was stated.
     """
     check_output(out)
     use_lean_allocator()
@@ -145,6 +148,7 @@ def command(
     report = MatchReport(indicators)
     report.unread = unread
     report.customer_table = table is not None
+    report.not_looked_up = 0 if tagging is None else tagging.asked.left
     explained = Explained(index, explain, show_values=show_values) if explain else None
     journal = None
     if resume is not None:

@@ -184,6 +184,8 @@ class MatchReport:
 
     Attributes:
         followed: what following patterns over several exchanges lost.
+        not_looked_up: identifiers of customers that indicators may mean, and whose tokens are not
+            known, as custodians were not asked or did not answer.
     """
 
     def __init__(self, indicators: Indicators) -> None:
@@ -195,6 +197,7 @@ class MatchReport:
         self.span = Span()
         self.matched = 0
         self.followed = StateReport()
+        self.not_looked_up = 0
 
     def add(self, matches: pa.Table) -> int:
         """Take the matches of one batch; each exchange lies in one batch.

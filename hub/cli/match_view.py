@@ -128,7 +128,8 @@ def _layers(report: MatchReport, campaign: Campaign, examples: int) -> Table:
                 Text(plain(publisher), overflow="ellipsis"),
             )
         if len(hits) > examples:
-            table.add_row("", f"and {len(hits) - examples} more", "", "", "", "", "")
+            more = f"and {len(hits) - examples} more" if examples else f"{len(hits)} not shown"
+            table.add_row("" if examples else layer, more, "", "", "", "", "")
     return table
 
 
@@ -172,14 +173,30 @@ def _sources(report: MatchReport) -> Table:
             Text(plain(source.name)),
             source.format,
             f"{source.rows:,}",
-            *("yes" if source.coverage.layers.get(layer) else "no" for layer in LAYERS),
+            *(_shown(report, source, layer) for layer in LAYERS),
             "damaged" if source.reader.damage else counted(left, "line") if left else "-",
         )
     return table
 
 
+def _shown(report: MatchReport, source: SourceReport, layer: str) -> str:
+    if not source.coverage.layers.get(layer):
+        return "no"
+    return "part" if report.not_looked_up and layer == "account" else "yes"
+
+
 def _notes(report: MatchReport, examples: int) -> list[Text]:
     notes = [note for source in report.sources for note in _source_notes(source)]
+    if report.not_looked_up:
+        count = counted(report.not_looked_up, "identifier")
+        notes.insert(
+            0,
+            Text(
+                f"{count} of customers not looked up, though indicators may mean them: "
+                'their custodians\' answers are missing, so "no match" is open there',
+                style="bold red",
+            ),
+        )
     notes += [Text(f"not read: {plain(name)}: {reason}") for name, reason in report.unread]
     lacking = needs(
         report.unanswerable(),

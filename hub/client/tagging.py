@@ -18,7 +18,7 @@ from hub.client.known_tokens import KnownTokens, Remaining, remaining
 from hub.client.oblivious import Advance, GoneError, QuotaError, evaluate
 from hub.client.rows import ChannelRow
 from hub.client.work import Desk
-from hub.errors import ConflictError, StillwatchError, TransportError
+from hub.errors import ConflictError, TransportError
 from hub.fingerprint.oblivious import bucket
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.buckets import Buckets
@@ -156,8 +156,9 @@ class Tagging:
         """The tokens of all places, after the custodians were asked for those not known.
 
         Raises:
-            TransportError, VerificationError, AccessError, ConflictError: a custodian fails; what
-                it evaluated before is kept.
+            VerificationError, AccessError, ConflictError: a custodian answers with another key, or
+                refuses this member; what it evaluated before is kept. One that is away, or whose
+                quota is used up, leaves tokens for a later run.
         """
         found: list[str | None] = [None] * self._count
         for key_id, each in self._keys.items():
@@ -195,13 +196,12 @@ class Tagging:
                     reach=self._reach,
                     sleep=self._sleep,
                 )
-        except (QuotaError, GoneError) as error:
+        except (QuotaError, GoneError, TransportError) as error:
+            # What a foreign service leaves open must not stop an evening's matching of the rest.
             hint = f"; {error.hint}" if error.hint else ""
             left = known.missing(missing)
-            due = isinstance(error, QuotaError)
+            due = not isinstance(error, GoneError)
             self._leave(key_id, left, f"{error.where}: {error.message}{hint}", due=due)
-        except TransportError as error:
-            raise _or_offline(error) from error
         self.asked.asked += len(missing) - len(known.missing(missing))
 
     def _leave(
@@ -213,8 +213,3 @@ class Tagging:
         self.asked.reasons.append(reason)
         if due:
             self.incomplete |= {(kind, key_id) for kind, _ in values}
-
-
-def _or_offline(error: StillwatchError) -> TransportError:
-    hint = f"{error.hint}; --offline goes on with what is kept"
-    return TransportError(error.message, where=error.where, hint=hint)

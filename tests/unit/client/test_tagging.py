@@ -18,7 +18,7 @@ from hub.client.oblivious import evaluate
 from hub.client.stating import state_custodians
 from hub.client.tagging import Tagging
 from hub.client.work import Desk
-from hub.errors import StillwatchError, TransportError, VerificationError
+from hub.errors import StillwatchError, VerificationError
 from hub.fingerprint.oblivious import bucket
 from hub.fingerprint.tokens import FingerprintKey
 from hub.model.buckets import Bucket, Buckets
@@ -152,11 +152,16 @@ def test_quota_leaves_some_and_the_next_day_completes(scene: Scene) -> None:
     assert sum(scene.pair.custodians["alder"].asked) == expected
 
 
-def test_a_custodian_that_is_away_stops_the_run_and_names_a_way_on(scene: Scene) -> None:
-    scene.pair.down.add("alder")
-    with pytest.raises(TransportError, match="cannot be reached") as got:
-        scene.run()
-    assert "--offline" in str(got.value.hint)
+def test_a_custodian_that_is_away_leaves_tokens_for_the_next_run(scene: Scene) -> None:
+    expected = len(_in_buckets(scene))
+    scene.pair.down.add("birch")
+    tokens, tagging = scene.run()
+    assert (tokens, tagging.asked.asked, tagging.asked.left) == (set(), 0, expected)
+    assert "custodian birch: cannot be reached" in tagging.asked.reasons[0]
+    assert tagging.incomplete == {("email", scene.key.key_id)}
+    scene.pair.down.clear()
+    tokens, tagging = scene.run()
+    assert (len(tokens), tagging.asked.left, tagging.incomplete) == (expected, 0, set())
 
 
 def test_a_custodian_with_another_key_stops_the_run(scene: Scene) -> None:

@@ -149,6 +149,14 @@ class TrustedChannel:
             if row.member == member
         )
 
+    def last_root_of(self, member: str) -> str | None:
+        """Root id under which the newest manifest that has a row for a member id named it."""
+        for manifest in reversed(self._ledger.roster.manifests.values()):
+            row = manifest.member(member)
+            if row is not None:
+                return row.root
+        return None
+
     def cards_of(self, member: str) -> list[Card]:
         """Every accepted card of a member, by number."""
         found = [each for each in self._ledger.roster.cards.values() if each.member == member]

@@ -320,7 +320,8 @@ def _former_row(
         )
     if card.root_id in trusted.manifest.owners:
         raise ConflictError("an owner's roles are not changed by an invitation", where=organisation)
-    if enrolled is None and trusted.roots_of(card.member) - {card.root_id}:
+    # Of a member that was enrolled anew the new root counts, also after its card was revoked.
+    if enrolled is None and trusted.last_root_of(card.member) not in (None, card.root_id):
         raise VerificationError(
             "this member id belongs to another root",
             where=organisation,

@@ -118,6 +118,23 @@ def _returns(circle: Circle, sponsor: Desk, name: str, *, member: str) -> Desk:
     return desk
 
 
+def test_who_was_enrolled_anew_comes_back_after_a_removal(circle: Circle) -> None:
+    lab = circle.open_channel()
+    provider = circle.admit("provider", "report")
+    old, member = provider.home, provider.home.member_id
+    again = _returns(circle, lab, "provider", member=member)
+    found, _ = candidates(lab, "circle")
+    approve(lab, "circle", found[0])
+    remove(lab, "circle", member)
+    # The root that the newest manifest had for the member comes back, the lost one does not.
+    circle.admit("provider-2", "report")
+    assert circle.pull("provider-2").standing == "member"
+    assert again.home.keyring.root_id != old.keyring.root_id
+    remove(lab, "circle", member)
+    with pytest.raises(VerificationError, match="belongs to another root"):
+        circle.admit("provider", "report")
+
+
 def test_a_member_that_lost_its_root_is_enrolled_anew(circle: Circle, tmp_path: Path) -> None:
     lab = circle.open_channel()
     old = circle.admit("provider", "publish")

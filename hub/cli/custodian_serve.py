@@ -18,6 +18,7 @@ from hub.cli.custodian_data import (
     unlock_of,
 )
 from hub.cli.hub_data import json_option, show
+from hub.cli.serve_options import serve_options
 from hub.client.hardening import protect_process
 from hub.custody.folder import Folder, Unlock
 from hub.errors import InputError
@@ -75,21 +76,11 @@ def init(
 
 @click.command()
 @data_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8429, show_default=True)
-@click.option("--tls-cert", type=_FILE, help="PEM certificate chain.")
-@click.option("--tls-key", type=_FILE, help="PEM private key (PKCS #8) of the certificate.")
-@click.option("--tls-client-ca", type=_FILE, help="Ask clients for a certificate of these CAs.")
-@click.option("--behind-proxy", is_flag=True, help="A reverse proxy ends TLS in front.")
-@click.option("--access-log/--no-access-log", default=True, help="Log each request (JSON lines).")
+@serve_options(8429)
 @passphrase_option
 def serve(
     data: Path,
-    host: str,
-    port: int,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    tls_client_ca: Path | None,
+    listen: ServeSettings,
     behind_proxy: bool,
     access_log: bool,
     passphrase_file: Path | None,
@@ -103,12 +94,11 @@ def serve(
     from hub.custody.service import Custodian
     from hub.serving import SmallService, check_exposure, run
 
-    listen = ServeSettings(host, port, tls_cert, tls_key, tls_client_ca)
     check_exposure(listen, behind_proxy=behind_proxy)
     logging.basicConfig(format="%(message)s")
     logger.setLevel(logging.INFO if access_log else logging.WARNING)
     with opened(data, unlock_of(data, passphrase_file)) as folder:
-        where = f"{folder.custodian_id} at {host}:{port}"
+        where = f"{folder.custodian_id} at {listen.host}:{listen.port}"
         run(
             create_app(Custodian(folder)),
             listen,

@@ -20,6 +20,7 @@ from hub.cli.hub_data import (
     witness_settings,
 )
 from hub.cli.hub_limits import limit_options
+from hub.cli.serve_options import serve_options
 from hub.errors import InputError
 from hub.settings import HubLimits, HubSettings, ServeSettings
 
@@ -51,17 +52,11 @@ def init(data: Path, as_json: bool) -> None:
 
 @click.command()
 @data_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8427, show_default=True)
-@click.option("--tls-cert", type=_FILE, help="PEM certificate chain.")
-@click.option("--tls-key", type=_FILE, help="PEM private key (PKCS #8) of the certificate.")
-@click.option("--tls-client-ca", type=_FILE, help="Ask clients for a certificate of these CAs.")
-@click.option("--behind-proxy", is_flag=True, help="A reverse proxy ends TLS in front.")
+@serve_options(8427)
 @click.option("--public-url", help="How clients reach the hub, such as https://hub.example.")
 @click.option("--root", default="stillwatch", show_default=True, help="Name of the API root.")
 @click.option("--title", default="Stillwatch hub", show_default=True)
 @click.option("--contact", help="How to reach you; shown to clients.")
-@click.option("--access-log/--no-access-log", default=True, help="Log each request (JSON lines).")
 @click.option(
     "--log-key",
     "key_file",
@@ -73,11 +68,7 @@ def init(data: Path, as_json: bool) -> None:
 @limit_options
 def serve(
     data: Path,
-    host: str,
-    port: int,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    tls_client_ca: Path | None,
+    listen: ServeSettings,
     behind_proxy: bool,
     public_url: str | None,
     root: str,
@@ -97,7 +88,6 @@ def serve(
     Each channel has a Merkle log, whose checkpoints are signed with a key that is made at the first
     start. The log is named after the public URL: another URL is another log to the members.
     """
-    listen = ServeSettings(host, port, tls_cert, tls_key, tls_client_ca)
     url, others = _urls(listen, public_url, behind_proxy=behind_proxy)
     settings = HubSettings(
         root=root,

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from hub.cli.hub_data import json_option, show, sole_server
+from hub.cli.serve_options import serve_options
 from hub.cli.witness_data import create, data_option, opened
 from hub.settings import ServeSettings
 
@@ -42,18 +43,10 @@ def init(data: Path, name: str, as_json: bool) -> None:
 
 @click.command()
 @data_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8428, show_default=True)
-@click.option("--tls-cert", type=_FILE, help="PEM certificate chain.")
-@click.option("--tls-key", type=_FILE, help="PEM private key (PKCS #8) of the certificate.")
-@click.option("--behind-proxy", is_flag=True, help="A reverse proxy ends TLS in front.")
-@click.option("--access-log/--no-access-log", default=True, help="Log each request.")
+@serve_options(8428)
 def serve(
     data: Path,
-    host: str,
-    port: int,
-    tls_cert: Path | None,
-    tls_key: Path | None,
+    listen: ServeSettings,
     behind_proxy: bool,
     access_log: bool,
 ) -> None:
@@ -66,13 +59,12 @@ def serve(
     from hub.witness.app import create_app, logger
     from hub.witness.service import Witness
 
-    listen = ServeSettings(host, port, tls_cert, tls_key)
     check_exposure(listen, behind_proxy=behind_proxy)
     logging.basicConfig(format="%(asctime)s %(message)s")
     logger.setLevel(logging.INFO if access_log else logging.WARNING)
     with opened(data) as (state, key), sole_server(data):
         witness = Witness(state, key, now=lambda: int(time.time()))
-        where = f"{state.name} at {host}:{port}"
+        where = f"{state.name} at {listen.host}:{listen.port}"
         run(
             create_app(witness),
             listen,

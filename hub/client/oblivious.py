@@ -73,23 +73,23 @@ def evaluate(
     # An indicator may outlive its key, and its custodians' keys: it matches by what is kept.
     held.difference_update(expired_keys(home, channel, desk.clock()))
     evaluations.forget(home, channel.channel_id, keep=held)
-    todo = known.missing(values)
-    if not todo:
+    missing = known.missing(values)
+    if not missing:
         return 0
     for custodian in known.custodians:
         if custodian.expires <= desk.clock():
             raise _gone(custodian, "it has expired")
     with _Asking(desk, channel, known, reach, sleep) as asking:
         done, size = 0, MAX_BATCH
-        while done < len(todo):
-            batch = todo[done : done + size]
+        while done < len(missing):
+            batch = missing[done : done + size]
             try:
                 asking.batch(batch)
             except _SmallerError as smaller:
                 size = smaller.size
                 continue
             except StillwatchError as error:
-                raise _telling(error, done, len(todo)) from error
+                raise _telling(error, done, len(missing)) from error
             done += len(batch)
             advance(len(batch))
     return done

@@ -31,6 +31,7 @@ from hub.channel.manifest import (
     parse_manifest,
     signed_bytes,
 )
+from hub.channel.names import NAMES_LABEL
 from hub.channel.policy import MAX_OWNERS
 from hub.channel.primitives.hash import label, sha256
 from hub.channel.primitives.sign import (
@@ -46,8 +47,11 @@ from hub.model.codec import Json, canonical, loads_canonical
 PROPOSAL_LABEL: Final = "stillwatch:proposal"
 COUNTERSIGNATURE_LABEL: Final = "stillwatch:countersignature"
 LEAVE_LABEL: Final = "stillwatch:leave"
-GOVERNING_LABELS: Final = frozenset({PROPOSAL_LABEL, COUNTERSIGNATURE_LABEL, LEAVE_LABEL})
+GOVERNING_LABELS: Final = frozenset(
+    {PROPOSAL_LABEL, COUNTERSIGNATURE_LABEL, LEAVE_LABEL, NAMES_LABEL}
+)
 """Notes about the channel itself: said once, to who is in it at the time."""
+
 MAX_PROPOSAL: Final = 8 * 2**20
 MAX_COUNTERSIGNATURE: Final = 16 * 1024
 MAX_NAMES: Final = 64
@@ -70,6 +74,14 @@ _ALL: Final = (*_CORE, "signature", "signatures")
 _COUNTERSIGNATURE: Final = ("v", "suite", "channel", "manifest", "root", "signature")
 
 Entry = tuple[RootPublic, bytes]
+
+
+def is_governing(obj: Json) -> bool:
+    """Whether an object is a note about the channel itself."""
+    labels = obj.get("labels")
+    if obj.get("type") != "note" or not isinstance(labels, list):
+        return False
+    return any(each in GOVERNING_LABELS for each in labels if isinstance(each, str))
 
 
 @dataclass(frozen=True)

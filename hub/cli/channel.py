@@ -43,7 +43,8 @@ from hub.cli.options import (
 from hub.cli.policy_options import policy_of, policy_options
 from hub.client.keyring import write_private
 from hub.client.log_pin import LogChoice
-from hub.client.membership import ROLE_SETS, create, invite, member_names
+from hub.client.membership import ROLE_SETS, create, invite
+from hub.client.naming import member_names
 from hub.client.succession import succeeded
 from hub.client.transport import discover
 from hub.model.codec import Json

@@ -13,7 +13,8 @@ from hub.cli.init import words_text
 from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, json_option, load_home
 from hub.cli.proposal_view import confirm, member_of, show_outcome
-from hub.client.membership import approve, member_names, remove
+from hub.client.membership import approve, remove
+from hub.client.naming import member_names
 from hub.client.requests import Candidate, PassedOver, candidates, refuse
 from hub.client.work import Desk
 from hub.errors import AccessError, ConflictError, InputError, VerificationError

@@ -11,7 +11,7 @@ import click
 from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, iso, json_option, load_home, print_json, utc
 from hub.client.log_pin import LogChoice, LogView, accept, view
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 
 
 @click.command("log")

@@ -31,7 +31,7 @@ from hub.cli.proposal_view import (
 from hub.client.home import Home
 from hub.client.keyring import write_private
 from hub.client.leaving import asking
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.proposals import (
     Standing,
     check_stands,

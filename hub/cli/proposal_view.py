@@ -15,7 +15,7 @@ from hub.channel.proposal import Proposal
 from hub.cli.init import words_text
 from hub.cli.options import print_json
 from hub.client.home import Home
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.proposals import Outcome
 from hub.client.rows import ChannelRow
 from hub.errors import AccessError, InputError, VerificationError

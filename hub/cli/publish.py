@@ -26,7 +26,7 @@ from hub.client.ingest import FIELDS
 from hub.client.keyring import write_private
 from hub.client.known_tokens import Remaining, remaining
 from hub.client.latecomers import note_again
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.oblivious import evaluate
 from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
 from hub.client.reporter import channel_of

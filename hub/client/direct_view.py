@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 
 from hub.client.home import Home
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.releases import Released, Releases
 from hub.client.rows import ChannelRow
 from hub.model.codec import Json

@@ -179,13 +179,18 @@ def finish(sealed: Sealed, proposal: Proposal) -> None:
         known = trusted.cards.get(card.member)
         if known is None or known.hash != card.hash:
             sealed.add(card_message(trusted.channel, card.raw))
-    joiners = [row.member for row in after.members if _is_new(before, row)]
+    newcomers = joiners(proposal)
     if trusted.needs_epoch(sealed.now) is not None:
-        next_epoch(sealed, joiners=joiners)
+        next_epoch(sealed, joiners=newcomers)
     if any(_reads_no_more(row, after.member(row.member)) for row in before.members):
         change_key(sealed)
-    elif any(Role.READ in row.roles for row in after.members if row.member in joiners):
+    elif any(Role.READ in row.roles for row in after.members if row.member in newcomers):
         send_keys(sealed, live_keys(sealed.home, sealed.channel))
+
+
+def joiners(proposal: Proposal) -> list[str]:
+    """Members who read after a proposal and did not before, or hold another root."""
+    return [row.member for row in proposal.after.members if _is_new(proposal.before, row)]
 
 
 def change_key(sealed: Sealed) -> None:

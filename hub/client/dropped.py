@@ -16,7 +16,7 @@ from hub.channel.manifest import Manifest, Member, Role
 from hub.channel.members import WRITING
 from hub.channel.receipt import Receipt, is_receipt, parse_receipt
 from hub.client.home import Home
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.purges import Purged, Purges
 from hub.client.releases import Releases
 from hub.client.rows import ChannelRow

@@ -14,7 +14,8 @@ from hub.channel.verify import TrustedChannel
 from hub.client.drafts import Wanted
 from hub.client.home import Home
 from hub.client.issue import owned
-from hub.client.membership import REENROL, invite, member_names
+from hub.client.membership import REENROL, invite
+from hub.client.naming import member_names
 from hub.client.proposals import Outcome, enact
 from hub.client.rows import ChannelRow
 from hub.client.subscriber import refresh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
+from hub.channel.proposal import is_governing
 from hub.channel.renewal import due
 from hub.client import evidence, requests, restored
 from hub.client.aggregate import kind_of
@@ -13,7 +14,7 @@ from hub.client.erasure import Erased
 from hub.client.home import Home
 from hub.client.latecomers import latecomers
 from hub.client.leaving import asking
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.proposals import open_ones
 from hub.client.reissue import lagging
 from hub.client.rows import ChannelRow
@@ -122,7 +123,7 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
         epoch=None,
         manifest=None,
         manifest_expires=None,
-        objects=home.state.count_objects(channel.channel_id),
+        objects=_objects(home, channel),
         reports=_reports(home, channel),
         tokens=token_forms(home, channel, now),
     )
@@ -232,6 +233,14 @@ def _look_at_proposals(home: Home, channel: ChannelRow, found: ChannelHealth, no
 def _raise(found: ChannelHealth, level: str, text: str) -> None:
     found.notes.append(text)
     found.level = max(found.level, level, key=_RANK.index)
+
+
+def _objects(home: Home, channel: ChannelRow) -> dict[str, int]:
+    """Live objects by type; what is about the channel itself is no material."""
+    counts = home.state.count_objects(channel.channel_id)
+    notes = home.state.objects(channel.channel_id, types=("note",)) if "note" in counts else ()
+    counts["note"] = sum(not (row.revoked or is_governing(row.body)) for row in notes)
+    return {kind: number for kind, number in counts.items() if number}
 
 
 def _reports(home: Home, channel: ChannelRow) -> Json:

@@ -16,18 +16,21 @@ from hub.channel.direct import parse_direct
 from hub.channel.epoch import EpochSecrets, unwrap, unwrap_history
 from hub.channel.header import ROOT_SIGNED, Audience, Message, MessageType, parse_message
 from hub.channel.manifest import manifest_of
+from hub.channel.names import is_names, parse_names
 from hub.channel.open import Opened, open_data, open_direct, open_key_set
 from hub.channel.primitives.hash import digest
+from hub.channel.proposal import is_governing
 from hub.channel.receipt import is_receipt
 from hub.channel.verify import Accepted, NotYetError, RefusedError, TrustedChannel
 from hub.client.arrival import in_order
 from hub.client.custodians import Custodians
 from hub.client.evidence import Evidence
 from hub.client.home import Home
+from hub.client.naming import learn_names
 from hub.client.pulled import MAX_UNREAD, Pulled
 from hub.client.purges import Purges
 from hub.client.releases import Releases
-from hub.client.rows import ChannelRow, MessageRow
+from hub.client.rows import ChannelRow, MessageRow, ObjectRow
 from hub.client.signed import MAX_FORGED, SignedMessages
 from hub.client.work import message_row, object_row, put_epoch
 from hub.errors import InputError, StillwatchError, VerificationError
@@ -308,10 +311,21 @@ class Intake:
             stored = self.home.state.put_object(row)
             if stored is None:
                 continue
+            if is_governing(row.body):
+                self._learn_names(row)
+                continue
             counts = self.result.objects if stored == "new" else self.result.updated
             counts[row.type] = counts.get(row.type, 0) + 1
             if self._about_us(row.body):
                 self.result.reports += 1
+
+    def _learn_names(self, row: ObjectRow) -> None:
+        """Take what an owner calls the members; what anybody else says of it is passed over."""
+        assert self.trusted is not None
+        if is_names(row.body) and self.trusted.manifest.is_owner(row.member):
+            with contextlib.suppress(InputError):
+                names = parse_names(row.body)
+                learn_names(self.home, self.channel.channel_id, names, self.now)
 
     def _about_us(self, body: Json) -> bool:
         about = [body.get("sighting_of_ref"), *(body.get("object_refs") or ())]

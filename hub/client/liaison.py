@@ -15,7 +15,7 @@ from typing import Any, Final
 from hub.client.aggregate import distillation_of
 from hub.client.direct_view import DirectView, direct_views
 from hub.client.home import Home
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.releases import Releases
 from hub.client.rows import ChannelRow, ObjectRow
 from hub.errors import InputError

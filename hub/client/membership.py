@@ -14,6 +14,7 @@ from hub.client.drafts import Wanted
 from hub.client.home import Home
 from hub.client.issue import new_fingerprint_key, next_epoch, owned, send_keys
 from hub.client.log_pin import LogChoice, pinned
+from hub.client.naming import member_names
 from hub.client.proposals import Outcome, enact
 from hub.client.registration import (
     Entered,
@@ -406,17 +407,3 @@ def forget(desk: Desk, name: str) -> None:
     """
     with desk.home.locked():
         desk.home.state.forget(desk.home.state.channel(name).channel_id)
-
-
-def member_names(home: Home, channel: ChannelRow) -> dict[str, str]:
-    """Member id -> name: from identity objects, from invitations, and one's own."""
-    names = {
-        each.used_by: each.organisation
-        for each in home.state.invitations(channel.channel_id)
-        if each.used_by
-    }
-    for row in home.state.objects(channel.channel_id, types=("identity",)):
-        if row.id == row.member:
-            names[row.id] = str(row.body.get("name", row.id))
-    names[home.member_id] = home.organisation
-    return names

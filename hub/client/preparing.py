@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hub.channel.header import Audience
-from hub.channel.proposal import GOVERNING_LABELS
+from hub.channel.proposal import is_governing
 from hub.client.aggregate import Facts, aggregate_objects, campaign_id, changed, kind_of
 from hub.client.detections import Author, Detection, RowReport, Verdict, detect
 from hub.client.evaluations import Value
@@ -351,7 +351,7 @@ def again(home: Home, channel: ChannelRow, *, now: int) -> Preparation:
     moment = moment_of(now)
     for row in home.state.objects(channel.channel_id, member=home.member_id):
         until = row.body.get("valid_until")
-        if row.audience == Audience.DIRECT or GOVERNING_LABELS & set(row.body.get("labels") or ()):
+        if row.audience == Audience.DIRECT or is_governing(row.body):
             # For named members only, who have it; or about the channel as it was then.
             continue
         if row.revoked or (isinstance(until, str) and parse_timestamp(until) <= moment):

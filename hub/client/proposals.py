@@ -27,7 +27,7 @@ from hub.client import drafts
 from hub.client.drafts import Wanted
 from hub.client.home import Home
 from hub.client.issue import owned
-from hub.client.notes import note_of
+from hub.client.notes import note_of, tell_names
 from hub.client.publisher import seal_objects
 from hub.client.rows import ChannelRow, ObjectRow
 from hub.client.subscriber import refresh
@@ -383,6 +383,9 @@ def _post(
         _forget(home, channel, proposal)
         _prune(home, channel, trusted.manifest.version)
         also()
+    channel = home.state.channel(channel.channel_id)
+    if drafts.joiners(proposal):
+        tell_names(desk, channel, proposal.names)
     flush(desk, home.state.channel(channel.channel_id))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from hub.client import guards
 from hub.client.direct import Terms
 from hub.client.home import Home
-from hub.client.membership import member_names
+from hub.client.naming import member_names
 from hub.client.rows import ChannelRow
 from hub.errors import InputError
 

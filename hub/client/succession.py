@@ -12,7 +12,8 @@ from hub.channel.invite import Invitation
 from hub.channel.policy import Policy
 from hub.client.governance import role_of
 from hub.client.home import Home
-from hub.client.membership import create, invite, member_names
+from hub.client.membership import create, invite
+from hub.client.naming import member_names
 from hub.client.rows import ChannelRow
 from hub.client.transport import HubAccount
 from hub.client.work import Desk

@@ -47,6 +47,25 @@ def keep(home: Home, channel: ChannelRow, now: int) -> None:
     home.put_secret(channel.channel_id, _KIND, _NAME, canonical(note), now)
 
 
+def give_up(home: Home, channel: ChannelRow, now: int) -> int:
+    """Drop what is unsent in a channel and what was verified of it; inside a transaction.
+
+    Of fingerprint keys that did not go out nobody else would know. All others stay: what brought
+    them may open no more, and a key of the same name and another secret would be refused.
+
+    Returns:
+        How many messages were dropped.
+    """
+    keep(home, channel, now)
+    channel_id = channel.channel_id
+    unsent = [row.added_at for row in home.state.unsent(channel_id)]
+    for each in home.fingerprint_secrets(channel_id):
+        # What was sealed after the first message that waits waits too.
+        if unsent and each.created >= min(unsent):
+            home.state.drop_secret(channel_id, "fingerprint", each.key_id)
+    return home.state.abandon(channel_id)
+
+
 def check(home: Home, channel: ChannelRow, now: int) -> None:
     """Compare with the note, and drop it when everything is there again.
 

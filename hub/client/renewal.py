@@ -41,8 +41,7 @@ def renew(
         result = Renewed(channel.name)
         if abandon:
             with home.state.transaction():
-                floor.keep(home, channel, now)
-                count = home.state.abandon(channel.channel_id)
+                count = floor.give_up(home, channel, now)
             result.done.append(
                 f"dropped {count} unsent message{'' if count == 1 else 's'} and verified the "
                 "channel anew; now publish your files again, and withdraw again what you withdrew"

@@ -35,8 +35,7 @@ def mark(home: Home, now: int) -> int:
         if channel.trusted is None:
             continue
         home.put_secret(channel.channel_id, _KIND, _NAME, note, now)
-        floor.keep(home, channel, now)
-        dropped += home.state.abandon(channel.channel_id)
+        dropped += floor.give_up(home, channel, now)
     return dropped
 
 

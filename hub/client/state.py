@@ -325,8 +325,6 @@ class State:
                 "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
             ).rowcount
             self.run("DELETE FROM message WHERE channel_id=?", (channel_id,))
-            # Keys that went out come back with the pull; of the others nobody else would know.
-            self.run("DELETE FROM secret WHERE channel_id=? AND kind='fingerprint'", (channel_id,))
             self.run(
                 "UPDATE channel SET trusted=NULL, cursor=NULL WHERE channel_id=?", (channel_id,)
             )

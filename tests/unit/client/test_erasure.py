@@ -59,6 +59,24 @@ def test_secrets_go_when_the_policy_says(circle: Circle, tmp_path: Path) -> None
     assert held(circle, "lab") == {3}
 
 
+@pytest.mark.parametrize("name", ["lab", "provider"])
+def test_who_verifies_anew_keeps_the_fingerprint_key_of_an_erased_epoch(
+    circle: Circle, name: str
+) -> None:
+    opened(circle)
+    for each in ("provider", "lab"):
+        renew(circle.desks[each], "circle", new_card=True)
+    circle.clock.now += ERASURE
+    for each in ("lab", "provider"):
+        circle.pull(each)
+    home = circle.desks[name].home
+    channel_id = home.state.channel("circle").channel_id
+    before = home.fingerprint_secrets(channel_id)
+    renew(circle.desks[name], "circle", abandon=True)
+    assert home.fingerprint_secrets(channel_id) == before != []
+    assert circle.pull("provider").alarms == []
+
+
 def test_nothing_goes_without_a_policy(circle: Circle) -> None:
     opened(circle, erasure=None)
     turn(circle)

@@ -17,13 +17,15 @@ _RANK: Final = {
 
 def in_order(messages: Sequence[Message]) -> list[Message]:
     """As they were probably made, and those of one sender as it numbered them."""
-    latest: dict[str | None, int] = {}
+    latest: dict[str, tuple[int, int]] = {}
     keys: dict[str, tuple[int, int, int, str]] = {}
     for message in sorted(messages, key=lambda each: each.header.seq or 0):
         header = message.header
-        # A sender's clock may go back; its numbers do not.
-        made = max(header.ts, latest.get(header.pub, 0)) if header.pub else header.ts
-        latest[header.pub] = made
-        rank = _RANK.get(header.t, 9)
+        made, rank = header.ts, _RANK.get(header.t, 9)
+        if header.pub is not None:
+            # A sender's clock may go back, and what ranks first may be said last in a second; its
+            # numbers say in which order.
+            made, rank = max((made, rank), latest.get(header.pub, (0, 0)))
+            latest[header.pub] = made, rank
         keys[message.digest] = (made, rank, header.seq or 0, message.digest)
     return sorted(messages, key=lambda each: keys[each.digest])

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from hub.channel.card import parse_card
 from hub.channel.carriage import from_artifact, is_artifact
 from hub.channel.direct import parse_direct
 from hub.channel.epoch import EpochSecrets, unwrap, unwrap_history
@@ -52,6 +53,7 @@ class Intake:
         self.standing = channel.standing
         self.dropped = False
         self.given: list[bytes] = []
+        self._cards: dict[str, str | None] = {}
         self._secrets = home.epoch_secrets(channel.channel_id)
         self._owners = home.state.owners(channel.channel_id)
         self._signed = SignedMessages(home.state, channel.channel_id)
@@ -75,10 +77,42 @@ class Intake:
         # Rounds are bounded: each verifies anew what waits, and somebody may have made much wait.
         for _ in range(_MAX_ROUNDS):
             before = len(left)
-            left = [each for each in left if not self._take(each)]
+            left = self._round(left)
             if not left or len(left) == before:
                 break
         return left
+
+    def _round(self, ordered: Sequence[Message]) -> list[Message]:
+        """Take what can be taken, in order; a card right after the manifest that names it.
+
+        A card is older than that manifest. If it waited for the next round, later manifests would
+        come before what it signed, and leave it beyond the staleness window.
+        """
+        cards = {name: e for e in ordered if (name := self._card_hash(e)) is not None}
+        done: set[str] = set()
+        left = []
+        for each in ordered:
+            if each.digest in done:
+                continue
+            if not self._take(each):
+                left.append(each)
+            elif each.header.t is MessageType.MANIFEST and self.trusted is not None:
+                for row in self.trusted.manifest.members:
+                    card = cards.get(row.card)
+                    if card is not None and self._take(card):
+                        done.add(cards.pop(row.card).digest)
+        return [each for each in left if each.digest not in done]
+
+    def _card_hash(self, message: Message) -> str | None:
+        """What a manifest would name, of a message that is a card of correct form."""
+        if message.header.t is not MessageType.CARD:
+            return None
+        if message.digest not in self._cards:
+            self._cards[message.digest] = None
+            # One that is wrong is refused with its reason when its turn comes.
+            with contextlib.suppress(InputError, VerificationError):
+                self._cards[message.digest] = parse_card(message.body).hash
+        return self._cards[message.digest]
 
     def _learn_deletions(self, early: Sequence[Message]) -> bool:
         """Let tombstones that wait behind a gap say that what is missing there was deleted."""

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from hub.channel.invite import parse_invitation
-from hub.channel.manifest import Policy
+from hub.channel.manifest import DAY, Policy
 from hub.client.health import health
 from hub.client.joining import join
 from hub.client.keyring import Keyring
 from hub.client.log_pin import LogChoice
 from hub.client.membership import approve, create, invite, remove
 from hub.client.registration import find_collection, register
+from hub.client.renewal import renew
 from hub.client.requests import candidates
 from hub.client.subscriber import pull
 from hub.client.transport import About
@@ -140,6 +141,24 @@ def test_a_request_without_our_invitation_is_refused(circle: Circle) -> None:
         candidates(lab, "circle", made.request)
     with pytest.raises(InputError):
         candidates(lab, "circle", b"nothing of the kind")
+
+
+def test_who_joins_long_after_others_takes_every_epoch(circle: Circle, tmp_path: Path) -> None:
+    lab = circle.open_channel(Policy(history="all"))
+    for number, name in enumerate(("provider", "second")):
+        circle.clock.now += 1
+        circle.admit(name, "publish")
+        circle.pull("lab")
+        circle.publish(name, write_files(tmp_path)[number])
+        circle.clock.now += 3 * DAY
+        renew(lab, "circle", force=True)
+    newcomer = circle.admit("newcomer", "read")
+    assert [each.text for each in newcomer.home.state.alarms()] == []
+    channel = newcomer.home.state.channel("circle")
+    trusted = newcomer.home.trusted(channel)
+    assert trusted.epoch == lab.home.trusted(lab.home.state.channel("circle")).epoch
+    said = {row.member for row in newcomer.home.state.objects(channel.channel_id, ("indicator",))}
+    assert len(said) == 2
 
 
 def test_an_invitation_expires_for_the_owner_too(circle: Circle) -> None:

@@ -10,7 +10,7 @@ import click
 from hub.cli.hub_data import refuse_existing
 from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, iso, json_option, load_home, print_json, utc
-from hub.cli.policy_options import given_fields, policy_options
+from hub.cli.policy_options import field_text, given_fields, policy_options
 from hub.cli.proposal_view import (
     compare,
     confirm,
@@ -28,6 +28,7 @@ from hub.client.governance import (
     set_threshold,
 )
 from hub.client.keyring import write_private
+from hub.client.naming import member_names
 from hub.errors import InputError
 
 _THRESHOLD = click.option(
@@ -68,7 +69,8 @@ def add_command(
         row = opened.trusted(channel).manifest.member(wanted)
         if row is None:
             raise InputError("no such member", where=member, hint=f"channel members {name}")
-        compare([row.root], words, yes=yes_words_match)
+        called = member_names(opened, channel).get(wanted, member)
+        compare({row.root: called}, words, yes=yes_words_match)
         outcome = add_owner(desk_of(opened), name, wanted, threshold=threshold)
         show_outcome(outcome, name, f"{member} is an owner now.", as_json=as_json)
 
@@ -150,7 +152,7 @@ def policy_command(
                 print_json({"channel": channel.name, "policy": policy})
                 return
             for field, value in policy.items():
-                click.echo(f"{field}: {'never' if value is None else value}")
+                click.echo(f"{field}: {field_text(field, value)}")
             return
         found = preview_policy(opened, channel, fields)
         if dry_run:

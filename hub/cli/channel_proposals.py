@@ -195,7 +195,16 @@ def sign_command(
             check_stands(found, channel)
         proposal = found.proposal
         if found.may_sign:
-            _consider(proposal, words, yes_words_match, yes=yes, dry_run=dry_run, as_json=as_json)
+            own = opened.keyring.root_id
+            _consider(
+                proposal,
+                words,
+                yes_words_match,
+                yes=yes,
+                dry_run=dry_run,
+                as_json=as_json,
+                own=own,
+            )
         if dry_run:
             return
         outcome = sign(desk, channel, proposal, despite=despite_other)
@@ -213,6 +222,7 @@ def _consider(
     yes: bool,
     dry_run: bool,
     as_json: bool,
+    own: str | None = None,
 ) -> None:
     """Show what changes, and have the words of every new root compared."""
     found = changes_of(proposal)
@@ -224,16 +234,19 @@ def _consider(
         click.echo(f"  {each.text}", err=as_json)
     if dry_run:
         return
-    roots = _roots(proposal)
+    roots = _roots(proposal, own)
     compare(roots, words, yes=yes_words_match)
     if not roots:
         confirm("Sign this?", yes=yes)
 
 
-def _roots(proposal: Proposal) -> list[str]:
-    """The roots that people compare by voice, each once."""
-    found = changes_of(proposal)
-    return list(dict.fromkeys(each.root for each in found if each.root is not None))
+def _roots(proposal: Proposal, own: str | None = None) -> dict[str, str]:
+    """The roots that people compare by voice, and whose they are; nobody asks for one's own."""
+    return {
+        each.root: proposal.names.get(each.member or "", "the organisation")
+        for each in changes_of(proposal)
+        if each.root is not None and each.root != own
+    }
 
 
 def _sign_offline(
@@ -263,6 +276,14 @@ def _read(path: Path) -> bytes:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if len(content) > MAX_PROPOSAL:
         raise InputError("too long for a proposal", where=str(path))
+    try:
+        parse_proposal(content)
+    except InputError as error:
+        if b'"stillwatch root"' in content:
+            raise InputError(
+                "a root file, and no proposal", where=str(path), hint=f"--root-file {path}"
+            ) from error
+        raise InputError(f"not a proposal: {error}", where=str(path)) from error
     return content
 
 

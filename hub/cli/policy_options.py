@@ -99,6 +99,20 @@ def given_fields(**options: Any) -> Json:
     return fields
 
 
+def field_text(name: str, value: object) -> str:
+    """A field for people: durations in days, as the options take them."""
+    if value is None:
+        return "never"
+    if name == "fingerprints":
+        forms = value if isinstance(value, dict) else {}
+        named = [f"{kind}={form}" for kind, form in sorted(forms.items())]
+        return ", ".join([*named, "all others keyed"]) if named else "keyed"
+    if name in _DAYS and isinstance(value, int):
+        days = value / DAY
+        return f"{days:.6g} day{'' if days == 1 else 's'}"
+    return str(value)
+
+
 def policy_of(**options: Any) -> Policy:
     """The default policy with what was given.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -50,13 +50,17 @@ def changes_of(proposal: Proposal) -> list[Change]:
     return changes(proposal.before, proposal.after, proposal.names)
 
 
-def compare(roots: Sequence[str], words: Collection[str], *, yes: bool) -> None:
+def compare(roots: Mapping[str, str] | Sequence[str], words: Collection[str], *, yes: bool) -> None:
     """Require that somebody heard the words of every root.
+
+    Args:
+        roots: root ids; with the name of each organisation where it is known.
 
     Raises:
         VerificationError: the words that were heard are another root's.
         AccessError: nobody confirmed them.
     """
+    names = roots if isinstance(roots, Mapping) else {}
     said = [tuple(re.findall(r"[a-z]+", each.lower())) for each in words]
     for root in roots:
         expected = tuple(each.lower() for each in fingerprint_words(root))
@@ -65,10 +69,11 @@ def compare(roots: Sequence[str], words: Collection[str], *, yes: bool) -> None:
         if said:
             raise VerificationError(
                 "the words do not match: somebody may be in the middle",
-                where=root[:16],
+                where=names.get(root, root[:16]),
                 hint="do not sign; compare once more by telephone",
             )
-        click.echo("Words that the organisation must read out to you:", err=True)
+        who = names.get(root, "the organisation")
+        click.echo(f"Words that {who} must read out to you:", err=True)
         click.echo(words_text(fingerprint_words(root)), err=True)
         if not sys.stdin.isatty():
             raise AccessError(

@@ -10,6 +10,7 @@ import click
 from hub.channel.log.note import KeyType, VerifierKey
 from hub.cli.hub_data import json_option, moment, show
 from hub.cli.witness_data import data_option, opened
+from hub.errors import InputError
 from hub.witness.state import Log, State
 
 
@@ -81,8 +82,13 @@ def list_(data: Path, as_json: bool) -> None:
 def show_(data: Path, origin: str) -> None:
     """Print the checkpoint of ORIGIN that was cosigned last, then those that contradict it."""
     with opened(data) as (state, _):
-        last = [one.checkpoint for one in state.logs() if one.origin == origin]
-        notes = [*(one for one in last if one is not None), *state.refused(origin)]
+        found = next((one for one in state.logs() if one.origin == origin), None)
+        if found is None:
+            raise InputError("no such log", where=origin, hint="stillwatch witness log list")
+        last = [] if found.checkpoint is None else [found.checkpoint]
+        notes = [*last, *state.refused(origin)]
+    if not notes:
+        click.echo(f"stillwatch: {origin}: nothing is cosigned yet", err=True)
     click.echo("\n".join(notes), nl=False)
 
 

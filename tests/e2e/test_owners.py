@@ -94,7 +94,7 @@ def test_a_joiner_is_compared_by_two_owners(work: Work) -> None:
     assert "words are not confirmed" in unheard
     wrong = " ".join(["abandon"] * 16)
     said = work.run("third", "channel", "sign", "circle", short, "--words", wrong, code=3)
-    assert "do not match" in said
+    assert "Joiner: the words do not match" in said
     assert work.run("joiner", "pull", code=4).count("has not approved") >= 1
     signed = work.json("third", "channel", "sign", "circle", short, "--words", words)
     assert signed["in_force"]
@@ -181,3 +181,12 @@ def test_a_channel_is_succeeded(work: Work) -> None:
     work.run("lab", "pull")
     link = work.json("lab", "channel", "members", "square")["succeeds"]
     assert (link["name"], link["known_owners"]) == ("circle", 1)
+
+
+def test_a_file_that_is_no_proposal_is_named(work: Work) -> None:
+    said = work.run("lab", "channel", "sign", "circle", "second.root", code=2)
+    assert "second.root: a root file, and no proposal" in said
+    (work.folder / "other.file").write_text("{}")
+    said = work.run("lab", "channel", "sign", "circle", "other.file", code=2)
+    assert "other.file: not a proposal" in said
+    assert "staleness: 2 days\n" in work.run("lab", "channel", "policy", "circle")

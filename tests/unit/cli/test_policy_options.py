@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from hub.channel.changes import policy_changes
 from hub.channel.policy import DAY, Policy
-from hub.cli.policy_options import given_fields, policy_of, policy_options
+from hub.cli.policy_options import field_text, given_fields, policy_of, policy_options
 from hub.client.governance import changed_policy
 from hub.errors import InputError
 from hub.model.codec import Json
@@ -96,3 +96,14 @@ def test_a_field_that_is_given_back_is_the_default_again() -> None:
 def test_what_no_member_would_accept_is_refused(options: Json) -> None:
     with pytest.raises(InputError):
         policy_of(**options)
+
+
+def test_fields_are_shown_as_the_options_take_them() -> None:
+    policy = policy_of(erasure="2.5", staleness=1.0).to_json()
+    shown = {name: field_text(name, value) for name, value in policy.items()}
+    assert shown["rotation"] == "30 days"
+    assert (shown["staleness"], shown["erasure"]) == ("1 day", "2.5 days")
+    assert shown["fingerprints"] == "keyed"
+    assert field_text("erasure", None) == "never"
+    assert field_text("fingerprints", {"email": "none"}) == "email=none, all others keyed"
+    assert field_text("approvals", 1) == "1"

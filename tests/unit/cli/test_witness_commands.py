@@ -83,7 +83,9 @@ def test_logs_are_added_listed_and_removed(data: Path, verifier_key: str) -> Non
     (row,) = json.loads(run("witness", "log", "list", *at, "--json"))
     assert (row["origin"], row["active"], row["size"], row["refused"]) == (origin, True, 0, 0)
     assert "cosigned never" in run("witness", "log", "list", *at)
-    assert run("witness", "log", "show", origin, *at) == ""
+    assert "nothing is cosigned yet" in run("witness", "log", "show", origin, *at)
+    unknown = fails(InputError, "witness", "log", "show", "nosuch", *at)
+    assert (unknown.message, unknown.where) == ("no such log", "nosuch")
     run("witness", "log", "remove", origin, *at)
     assert f"{origin}  removed" in run("witness", "log", "list", *at)
     fails(InputError, "witness", "log", "remove", "elsewhere.example", *at)

@@ -120,6 +120,9 @@ class Channels:
             waiting = [raw for raw, _ in kinds]
             if known is None:
                 trusted = self._begin(channel, waiting, now)
+            elif not _news(known.trusted, waiting):
+                # Anybody may post, and a copy of a large channel takes long.
+                return
             else:
                 # A copy: what the database did not take must not stay in memory.
                 trusted = TrustedChannel.restore(known.trusted.state())

@@ -464,10 +464,17 @@ def test_what_is_known_is_neither_verified_nor_stored_again(
         accepted.append(raw)
         return accept(trusted, raw, now=now)
 
-    monkeypatch.setattr(TrustedChannel, "accept", counted)
-    stand.custodian.learn(stand.channel, posted(stand.made) * 20, NOW)
+    def copied(data: bytes) -> TrustedChannel:
+        raise AssertionError("nobody makes it copy the channel for what it knows")
+
+    stand.custodian.standing(stand.channel, NOW)
+    with monkeypatch.context() as known:
+        known.setattr(TrustedChannel, "accept", counted)
+        known.setattr(TrustedChannel, "restore", copied)
+        stand.custodian.learn(stand.channel, posted(stand.made) * 20, NOW)
     assert stand.folder.rows(sql) == before == [(1,)]
     assert accepted == [], "nobody makes it verify again what it knows"
+    monkeypatch.setattr(TrustedChannel, "accept", counted)
     stand.made.admit((Person("late"), READER))
     accepted.clear()
     stand.custodian.learn(stand.channel, posted(stand.made) * 20, NOW)

@@ -25,7 +25,7 @@ from hub.client.home import Home
 from hub.client.ingest import FIELDS
 from hub.client.keyring import write_private
 from hub.client.known_tokens import Remaining, remaining
-from hub.client.latecomers import note_again
+from hub.client.latecomers import note_again, unread
 from hub.client.naming import member_names
 from hub.client.oblivious import evaluate
 from hub.client.publisher import Options, Preparation, Published, again, prepare, publish
@@ -172,12 +172,15 @@ def command(
         if out is not None:
             content = bundle([*prepared.aggregate, *prepared.detail])
             write_private(out, dumps(content))
+        alone = None if dry_run or to else unread(opened, channel_of(opened, channel_name))
         left = (
             remaining(opened, channel_id, prepared.oblivious, now=int(time.time()))
             if prepared.oblivious is not None
             else []
         )
     _show(prepared, published, left, readers, as_json=as_json, verbose=verbose)
+    if alone is not None and published is not None and published.messages:
+        click.echo(f"stillwatch: {alone}", err=True)
     refused = prepared.counts()[str(Verdict.REFUSED)]
     if refused and refused == len(prepared.reports):
         raise InputError(

@@ -21,6 +21,17 @@ def note_again(home: Home, channel: ChannelRow, at: int) -> None:
         home.put_secret(channel.channel_id, _KIND, "epoch", str(epoch.number).encode(), at)
 
 
+def unread(home: Home, channel: ChannelRow) -> str | None:
+    """What to tell a publisher whose channel nobody else reads yet, or None."""
+    manifest = home.trusted(channel).manifest
+    if any(Role.READ in each.roles and each.member != home.member_id for each in manifest.members):
+        return None
+    text = "nobody but you can read it yet"
+    if manifest.policy.history != "none":
+        return f"{text}; who joins later can"
+    return f"{text}; once others have joined: stillwatch publish --again"
+
+
 def latecomers(home: Home, channel: ChannelRow, *, now: int) -> list[str]:
     """STIX ids of present readers who were not in when some of what we published was sealed."""
     trusted = home.trusted(channel)

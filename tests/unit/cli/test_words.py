@@ -56,6 +56,17 @@ def test_publishing_again_counts_no_rows(shell: Shell, tmp_path: Path) -> None:
     assert "Published" in shown
 
 
+def test_what_nobody_else_can_read_is_told(shell: Shell, tmp_path: Path) -> None:
+    shell.create()
+    files = [str(path) for path in write_files(tmp_path)]
+    alone = "nobody but you can read it yet; once others have joined: stillwatch publish --again"
+    assert alone in shell.run("lab", "publish", *files[:2]).stderr
+    assert alone not in shell.run("lab", "publish", *files[:2]).stderr
+    words = " ".join(shell.join()["words"])
+    shell.run("lab", "channel", "approve", "circle", "--words", words)
+    assert "nobody but you" not in shell.run("lab", "publish", files[2]).stderr
+
+
 def test_a_plain_collection_is_no_channel(shell: Shell) -> None:
     shell.init("lab")
     shell.hub.add_channel_collection(C2, inbox=False)

@@ -348,8 +348,9 @@ class Intake:
             if is_governing(row.body):
                 self._learn_names(row)
                 continue
-            counts = self.result.objects if stored == "new" else self.result.updated
-            counts[row.type] = counts.get(row.type, 0) + 1
+            if not _about_channel(row.body):
+                counts = self.result.objects if stored == "new" else self.result.updated
+                counts[row.type] = counts.get(row.type, 0) + 1
             if self._about_us(row.body):
                 self.result.reports += 1
 
@@ -424,3 +425,9 @@ class Intake:
             raw=raw,
             reason=reason,
         )
+
+
+def _about_channel(body: Json) -> bool:
+    """Proposals, signatures, receipts and releases travel as notes, and are no material."""
+    labels = body.get("labels") or ("",)
+    return body["type"] == "note" and str(labels[0]).startswith("stillwatch:")

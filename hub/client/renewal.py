@@ -9,6 +9,7 @@ from hub.channel.verify import TrustedChannel
 from hub.client import floor, lost_card, restored
 from hub.client.drafts import Wanted
 from hub.client.issue import new_fingerprint_key, next_epoch, quarter, send_keys
+from hub.client.outbox import send_again
 from hub.client.proposals import enact, open_ones
 from hub.client.rows import ChannelRow
 from hub.client.subscriber import refresh
@@ -40,6 +41,15 @@ def renew(
         channel = home.state.channel(name)
         result = Renewed(channel.name)
         if abandon:
+            # What a restored hub lost, and can have again, need not be given up.
+            again = send_again(
+                home.state,
+                desk.collection_of(channel),
+                channel.channel_id,
+                home.settings.post_bytes,
+            )
+            if again:
+                result.done.append(f"sent {again} messages again that the hub had lost")
             with home.state.transaction():
                 count = floor.give_up(home, channel, now)
             result.done.append(

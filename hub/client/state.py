@@ -29,6 +29,8 @@ from hub.errors import ConflictError, InputError, StoreError
 from hub.model.codec import dumps, loads
 
 MAX_OPEN_ALARMS: Final = 1_000
+SENT_KEPT_S: Final = 30 * 86_400
+"""How long sealed bytes are kept after they were sent: a hub's back-up is hardly older."""
 LAPSED: Final = "lapsed"
 """The audience of what is left of an object whose direct releases have all ended."""
 _WIDTHS: Final = (LAPSED, "direct", "detail", "aggregate")
@@ -298,12 +300,24 @@ class State:
         ]
 
     def mark_sent(self, digests: Iterable[str], at: int) -> None:
-        """The hub holds these; their bytes are no longer needed."""
+        """The hub holds these; their bytes stay for a while, in case that it loses them."""
         with wrapped():
             self._db.executemany(
-                "UPDATE outbox SET sent_at=?, problem=NULL, raw=x'' WHERE digest=?",
+                "UPDATE outbox SET sent_at=?, problem=NULL WHERE digest=?",
                 [(at, each) for each in digests],
             )
+            self._db.execute("UPDATE outbox SET raw=x'' WHERE sent_at<?", (at - SENT_KEPT_S,))
+
+    def sent(self, channel_id: str, most: int) -> list[OutboxRow]:
+        """What was sent to a channel and is kept, the newest first."""
+        return [
+            OutboxRow(*tuple(r))
+            for r in self.rows(
+                "SELECT * FROM outbox WHERE channel_id=? AND target='channel'"
+                " AND sent_at IS NOT NULL AND raw<>x'' ORDER BY position DESC LIMIT ?",
+                (channel_id, most),
+            )
+        ]
 
     def mark_problem(self, digest: str, problem: str) -> None:
         """The hub refused these bytes; they stay in the outbox."""
@@ -324,6 +338,8 @@ class State:
             dropped = self.run(
                 "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
             ).rowcount
+            # What a hub lost and we gave up must not come back between what is sealed anew.
+            self.run("UPDATE outbox SET raw=x'' WHERE channel_id=?", (channel_id,))
             self.run("DELETE FROM message WHERE channel_id=?", (channel_id,))
             self.run(
                 "UPDATE channel SET trusted=NULL, cursor=NULL WHERE channel_id=?", (channel_id,)
@@ -458,9 +474,12 @@ class State:
         }
 
     def count_objects(self, channel_id: str) -> dict[str, int]:
-        """Number of live objects by type."""
+        """Number of live objects by type; not of what the channel's own business is written in."""
         rows = self.rows(
-            "SELECT type, count(*) FROM object WHERE channel_id=? AND revoked=0 GROUP BY type",
+            "SELECT type, count(*) FROM object WHERE channel_id=? AND revoked=0"
+            " AND NOT (type='note' AND coalesce("
+            "json_extract(CAST(body AS TEXT), '$.labels[0]') LIKE 'stillwatch:%', 0))"
+            " GROUP BY type",
             (channel_id,),
         )
         return {str(r[0]): int(r[1]) for r in rows}

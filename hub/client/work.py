@@ -9,7 +9,7 @@ stored bytes are sent again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hub.channel.card import Card
@@ -20,6 +20,7 @@ from hub.channel.primitives.hash import digest
 from hub.channel.verify import Accepted, TrustedChannel
 from hub.client import restored
 from hub.client.home import Home
+from hub.client.outbox import chunks, send_again, tlp_of
 from hub.client.purges import Purges
 from hub.client.rows import ChannelRow, MessageRow, ObjectRow, OutboxRow
 from hub.client.signed import SignedMessages
@@ -27,7 +28,6 @@ from hub.client.transport import Hub, HubAccount, TaxiiCollection
 from hub.errors import ConflictError, InputError, StillwatchError, VerificationError
 from hub.model.codec import Json
 from hub.model.identifiers import parse_timestamp
-from hub.model.markings import TLP
 from hub.settings import ClientSettings
 
 CHANNEL: Final = "channel"
@@ -249,6 +249,8 @@ def flush(
 ) -> Sent:
     """Send what lies in a channel's outbox, in the order of sealing.
 
+    Where the hub refuses it because it lost what went before, that is sent again first.
+
     Raises:
         TransportError, AccessError: the hub is not there, or refuses this account. What was not
             confirmed stays in the outbox.
@@ -259,12 +261,29 @@ def flush(
     if not rows:
         return Sent()
     collection = desk.collection_of(channel, target)
+    try:
+        return _flush(desk, channel, collection, rows, advance)
+    except ConflictError:
+        limit = desk.home.settings.post_bytes
+        if target != CHANNEL or not send_again(state, collection, channel.channel_id, limit):
+            raise
+    return _flush(desk, channel, collection, state.unsent(channel.channel_id, target), advance)
+
+
+def _flush(
+    desk: Desk,
+    channel: ChannelRow,
+    collection: TaxiiCollection,
+    rows: Sequence[OutboxRow],
+    advance: Callable[[float], None],
+) -> Sent:
+    state = desk.home.state
     sent = size = 0
-    for chunk in _chunks(rows, desk.home.settings.post_bytes):
+    for chunk in chunks(rows, desk.home.settings.post_bytes):
         artifacts = {
             str(artifact["id"]): (row, artifact)
             for row in chunk
-            for artifact in [to_artifact(row.raw, tlp=_tlp(row.tlp))]
+            for artifact in [to_artifact(row.raw, tlp=tlp_of(row.tlp))]
         }
         result = collection.add([artifact for _, artifact in artifacts.values()])
         done = [artifacts[each][0] for each in result.accepted if each in artifacts]
@@ -290,21 +309,6 @@ def flush(
     return Sent(sent=sent, bytes=size, waiting=len(rows) - sent)
 
 
-def _chunks(rows: Sequence[OutboxRow], limit: int) -> Iterator[list[OutboxRow]]:
-    chunk: list[OutboxRow] = []
-    size = 0
-    for row in rows:
-        # Base64 inside JSON.
-        grown = len(row.raw) * 4 // 3 + 1024
-        if chunk and size + grown > limit:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(row)
-        size += grown
-    if chunk:
-        yield chunk
-
-
 def _holds(collection: TaxiiCollection, object_id: str, raw: bytes) -> bool:
     if not collection.can_read:
         return False
@@ -324,8 +328,3 @@ def _refusal(channel: ChannelRow, row: OutboxRow, reason: str) -> ConflictError:
         "messages, or this one waited too long): stillwatch channel renew "
         f"{channel.name} --new-card --abandon-outbox, then publish your files again",
     )
-
-
-def _tlp(label: str) -> TLP:
-    level = TLP.from_label(label)
-    return TLP.AMBER if level is None else level

@@ -19,6 +19,7 @@ from hub.channel.manifest import Role
 from hub.channel.notices import Deleted
 from hub.channel.seal import seal_tombstone
 from hub.channel.verify import TrustedChannel
+from hub.client.governance import change_policy
 from hub.client.home import Home
 from hub.client.keyring import Unlock
 from hub.client.publisher import seal_objects
@@ -370,6 +371,8 @@ def test_what_a_restored_hub_lost_is_published_again(published: Circle, tmp_path
     path.write_text("address,campaign\n198.51.100.7,LANTERN\n")
     published.publish("lab", path)
     published.hub.collections[C1].rows = kept
+    # The back-up is older than what is kept of sent messages.
+    lab.home.state.run("UPDATE outbox SET raw=x''")
     done = renew(lab, "circle", new_card=True, abandon=True).done
     assert any("on the hub no more" in each for each in done)
     renew(lab, "circle")
@@ -382,6 +385,42 @@ def test_what_a_restored_hub_lost_is_published_again(published: Circle, tmp_path
         if row.type == "indicator"
     ]
     assert any("198.51.100.7" in each for each in values)
+
+
+def test_what_a_restored_hub_lost_is_sent_again_with_manifests_and_epochs(
+    published: Circle, tmp_path: Path
+) -> None:
+    lab, rows = published.desks["lab"], published.hub.collections[C1].rows
+    kept = list(rows)
+    change_policy(lab, "circle", {"staleness": 2 * 86_400})
+    renew(lab, "circle", force=True)
+    path = tmp_path / "later.csv"
+    path.write_text("address,campaign\n198.51.100.7,LANTERN\n")
+    published.publish("lab", path)
+    published.pull("provider")
+    lost = [each["id"] for _, each in rows if (_, each) not in kept]
+    published.hub.collections[C1].rows = kept
+    _verifying(published)
+    path.write_text("address,campaign\n198.51.100.8,LANTERN\n")
+    assert published.publish("lab", path).messages == 1
+    held = [each["id"] for _, each in published.hub.collections[C1].rows]
+    assert [each for each in held if each in lost] == lost
+    result = published.pull("provider")
+    assert (result.alarms, result.objects["indicator"]) == ([], 1)
+    assert lab.home.state.unsent(lab.home.state.channel("circle").channel_id) == []
+
+
+def test_what_can_be_sent_again_is_not_abandoned(published: Circle) -> None:
+    lab = published.desks["lab"]
+    kept = list(published.hub.collections[C1].rows)
+    change_policy(lab, "circle", {"staleness": 2 * 86_400})
+    published.hub.collections[C1].rows = kept
+    _verifying(published)
+    done = renew(lab, "circle", new_card=True, abandon=True).done
+    assert any("that the hub had lost" in each for each in done)
+    channel = lab.home.state.channel("circle")
+    assert lab.home.trusted(channel).manifest.policy.staleness == 2 * 86_400
+    assert published.pull("provider").alarms == []
 
 
 def test_a_server_that_calls_a_repetition_a_failure(published: Circle, tmp_path: Path) -> None:

@@ -18,16 +18,36 @@ from hub.channel.policy import (
 )
 from hub.client.governance import changed_policy
 from hub.errors import InputError
+from hub.fingerprint.normalise import TOKEN_KINDS
 from hub.model.codec import Json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_LEAST_DAYS: Final = 60 / DAY
+_MOST_DAYS: Final = 366
 _DAYS: Final = ("rotation", "staleness", "heartbeat", "erasure")
+
+
+class _Days(click.ParamType[float]):
+    """A number of days, of which click would show the least as a fraction of 16 digits."""
+
+    name = "days"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            days = float(value)
+        except ValueError:
+            days = -1.0
+        if not _LEAST_DAYS <= days <= _MOST_DAYS:
+            self.fail(f"{value!r} is not a number of days, from 1 minute to 366 days", param, ctx)
+        return days
 
 
 def policy_options(command: F) -> F:
     """One option for each field; what is not given is None, or empty."""
-    days = click.FloatRange(60 / DAY, 366)
+    days = _Days()
     options = (
         click.option(
             "--tlp",
@@ -35,7 +55,10 @@ def policy_options(command: F) -> F:
             help="The strictest marking that may be published in the channel  [TLP:AMBER].",
         ),
         click.option(
-            "--rotate-days", "rotation", type=days, help="Greatest age of an epoch  [30]."
+            "--rotate-days",
+            "rotation",
+            type=days,
+            help="Greatest age of an epoch, as every time 1 minute to 366 days  [30].",
         ),
         click.option(
             "--staleness-days",
@@ -137,5 +160,11 @@ def _form(text: str) -> tuple[str, str]:
         raise InputError(
             f"KIND=FORM is wanted, FORM one of {', '.join(FINGERPRINT_FORMS)}",
             where="--fingerprint",
+        )
+    if kind not in TOKEN_KINDS:
+        raise InputError(
+            f"{kind[:40]!r} is no kind of identifier that has tokens",
+            where="--fingerprint",
+            hint=f"one of {', '.join(TOKEN_KINDS)}",
         )
     return kind, form

@@ -88,6 +88,7 @@ def test_a_field_that_is_given_back_is_the_default_again() -> None:
         {"erasure": "inf"},
         {"fingerprints": ("email",)},
         {"fingerprints": ("=none",)},
+        {"fingerprints": ("foo=oblivious",)},
         {"fingerprints": ("email=plain",)},
         {"rotation": 400},
         {"approvals": 33},
@@ -107,3 +108,18 @@ def test_fields_are_shown_as_the_options_take_them() -> None:
     assert field_text("erasure", None) == "never"
     assert field_text("fingerprints", {"email": "none"}) == "email=none, all others keyed"
     assert field_text("approvals", 1) == "1"
+
+
+def test_times_are_told_in_words_and_bounded() -> None:
+    @click.command()
+    @policy_options
+    def command(**options: object) -> None:
+        """Nothing."""
+
+    shown = CliRunner().invoke(command, ["--help"]).output
+    assert "0.0006" not in shown
+    assert "1 minute to 366 days" in " ".join(shown.split())
+    for wrong in ("0", "nan", "367", "soon"):
+        refused = CliRunner().invoke(command, ["--rotate-days", wrong])
+        assert refused.exit_code == 2
+        assert "from 1 minute to 366 days" in " ".join(refused.output.split())

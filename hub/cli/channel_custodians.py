@@ -147,6 +147,7 @@ def _document(home: Home, channel: ChannelRow) -> Json:
         )
     return {
         "channel": channel.name,
+        "channel_id": channel.channel_id,
         "forms": {kind: forms.of(kind) for kind in sorted(forms.stated)},
         "kept_keyed": list(forms.overruled),
         "custodians": found,
@@ -157,6 +158,10 @@ def _document(home: Home, channel: ChannelRow) -> Json:
 def _show(document: Json) -> None:
     forms = ", ".join(f"{kind} {form}" for kind, form in document["forms"].items())
     click.echo(f"{document['channel']}: {forms or 'every kind'}{'; others' if forms else ''} keyed")
+    # A custodian's operator needs both: `custodian channel add`, `custodian key new`.
+    click.echo(f"  channel id {document['channel_id']}")
+    if document["live_key"]:
+        click.echo(f"  fingerprint key {document['live_key']}")
     rows: Sequence[Json] = document["custodians"]
     if not rows:
         click.echo("  no custodians")
@@ -170,4 +175,4 @@ def _show(document: Json) -> None:
     if document["live_key"] and document["live_key"] not in {
         row["fingerprint_key"] for row in rows
     }:
-        click.echo(f"  the live fingerprint key is {document['live_key']}: no custodians serve it")
+        click.echo("  no custodians serve it yet")

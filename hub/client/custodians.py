@@ -103,6 +103,12 @@ class Custodians:
             )
         if len(found) != 2:
             raise InputError("two custodians are wanted, of two operators", where="--row")
+        if found[0].custodian_id == found[1].custodian_id:
+            raise InputError(
+                f"two rows of one custodian, {found[0].custodian_id}",
+                where="--row",
+                hint="the other custodian's operator prints the second one",
+            )
         check_rows(found, "--row")
         before = {row.custodian_id: row.public_key for row in self.of(key_id)}
         if before and before != {row.custodian_id: row.public_key for row in found}:

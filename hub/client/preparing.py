@@ -181,7 +181,9 @@ class Preparing:
                 self._first[object_id] = report.where
                 first_here.append(object_id)
             self._relate(object_id, detection)
-        self._rows.append((report, first_here))
+        if not detection.unasked:
+            # A row of which a part waits for custodians is neither a duplicate nor settled.
+            self._rows.append((report, first_here))
 
     def _relate(self, object_id: str, detection: Detection) -> None:
         if detection.campaign is None:

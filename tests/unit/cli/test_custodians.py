@@ -94,6 +94,10 @@ def test_owners_state_rows_and_a_bad_one_is_told(scene: Scene) -> None:
     said = shell.run("lab", "channel", "custodians", "circle").stdout
     assert "api-key keyed, email oblivious; others keyed" in said
     assert "no custodians serve it" in said
+    listed = scene.lab("channel", "custodians", "circle")
+    assert len(listed["channel_id"]) == 64
+    assert listed["channel_id"] in said
+    assert f"fingerprint key {listed['live_key']}" in said
     for name, content, wrong in (
         ("empty.row", b"", "not the row of a custodian"),
         ("binary.row", b"\xff\xfe", "not the row of a custodian"),
@@ -108,6 +112,9 @@ def test_owners_state_rows_and_a_bad_one_is_told(scene: Scene) -> None:
         assert name in str(error)
     one = shell.fails(InputError, "lab", "channel", "custodians", "circle", *scene.rows()[:2])
     assert "two custodians are wanted" in str(one)
+    twice = (*scene.rows()[:2], *scene.rows()[:2])
+    same = shell.fails(InputError, "lab", "channel", "custodians", "circle", *twice)
+    assert "two rows of one custodian, alder" in str(same)
     stated = scene.lab("channel", "custodians", "circle", *scene.rows())["custodians"]
     assert [(each["id"], each["live"], each["evaluated"]) for each in stated] == [
         ("alder", True, 0),
@@ -160,6 +167,19 @@ def test_publish_asks_once_and_tells_before(scene: Scene) -> None:
     forms = sorted(each["form"] for each in scene.lab("indicators")["indicators"])
     assert forms == ["hmac", "oblivious", "oblivious", "oblivious"]
     assert "tokens of identifiers: 1 keyed, 3 oblivious" in shell.run("lab", "status").stdout
+
+
+def test_a_dry_run_counts_rows_as_the_run_does(scene: Scene) -> None:
+    scene.lab("channel", "custodians", "circle", *scene.rows())
+    before = scene.file("before.csv", "email,api_key", ",sk-fic-7Qbbbbbbbbbbbbbbbbbbbb")
+    scene.lab("publish", before)
+    # A row of which a part is out already is no duplicate while another part waits.
+    mixed = scene.file(
+        "mixed.csv", "email,api_key", "drone7@mailbox-farm.example,sk-fic-7Qbbbbbbbbbbbbbbbbbbbb"
+    )
+    counted = scene.lab("publish", mixed, "--dry-run")["counts"]
+    assert (counted["tokenised"] + counted["warned"], counted["duplicate"]) == (1, 0)
+    assert scene.lab("publish", mixed)["counts"] == counted
 
 
 def test_other_commands_need_not_wait_while_custodians_are_asked(scene: Scene) -> None:

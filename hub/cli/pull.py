@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from hub.cli.alarms import show_alarm
 from hub.cli.exits import ALARM
 from hub.cli.names import channel_names
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
@@ -104,7 +105,7 @@ def _warn(error: StillwatchError) -> None:
 def announce(news: Pulled) -> None:
     """Tell what another command pulled before its own work; nothing when there is nothing."""
     for text in news.alarms:
-        click.secho(f"ALARM: {text}", err=True, bold=True, fg="red")
+        show_alarm(text, err=True)
     found = "; ".join(f"{word}: {_kinds(kinds)}" for word, kinds in _news(news) if kinds)
     if found:
         click.echo(f"{news.channel}: pulled first: {found}", err=True)
@@ -119,7 +120,7 @@ def _show(results: list[Pulled], *, as_json: bool, raised: StillwatchError | Non
         print_json({"channels": [each.to_json() for each in results]})
     for each in results:
         for text in each.alarms:
-            click.secho(f"ALARM: {text}", err=True, bold=True, fg="red")
+            show_alarm(text, err=True)
     if as_json:
         return
     if not results:

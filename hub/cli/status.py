@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from hub.cli.alarms import show_alarm
 from hub.cli.direct_options import release_text
 from hub.cli.exits import ALARM, ATTENTION, EXPIRED, OK
 from hub.cli.options import count_of, home_options, iso, json_option, load_home, print_json, utc
@@ -59,6 +60,7 @@ def command(
 def _document(found: Health) -> Json:
     document = found.to_json()
     document["card_expires"] = iso(found.card_expires)
+    document["raised"] = [iso(each) for each in found.raised]
     for each in document["channels"]:
         for field in ("pulled_at", "manifest_expires"):
             each[field] = iso(each[field])
@@ -69,8 +71,10 @@ def _document(found: Health) -> Json:
 
 
 def _show(found: Health) -> None:
-    for text in found.alarms:
-        click.secho(f"ALARM: {text}", bold=True, fg="red")
+    for text, since in zip(found.alarms, found.raised, strict=True):
+        show_alarm(text, err=False, since=since)
+    if found.alarms:
+        click.echo("  seen and dealt with: stillwatch status --acknowledge")
     click.echo(f"{found.organisation} ({found.member})")
     click.echo(f"card {found.card}, until {utc(found.card_expires)}")
     for each in found.channels:
@@ -83,7 +87,7 @@ def _show_channel(each: ChannelHealth) -> None:
     click.echo(f"  last pull {utc(each.pulled_at)}; {each.outbox} waiting to be sent")
     if each.manifest is not None:
         click.echo(
-            f"  {each.members} members; manifest {each.manifest}, until "
+            f"  {count_of(each.members, 'member')}; manifest {each.manifest}, until "
             f"{utc(each.manifest_expires)}; epoch {each.epoch}"
         )
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(each.objects.items()))

@@ -69,7 +69,12 @@ class ChannelHealth:
 
 @dataclasses.dataclass
 class Health:
-    """The home's health."""
+    """The home's health.
+
+    Attributes:
+        alarms: what nobody acknowledged, in words.
+        raised: when each of them was raised, UTC seconds.
+    """
 
     organisation: str
     member: str
@@ -78,6 +83,7 @@ class Health:
     card_expires: int
     channels: list[ChannelHealth]
     alarms: list[str]
+    raised: list[int]
 
     def to_json(self) -> Json:
         """The health as JSON."""
@@ -87,7 +93,7 @@ class Health:
 def health(home: Home, *, now: int) -> Health:
     """Look at everything that is stored; nothing is sent."""
     channels = [_channel(home, each, now) for each in home.state.channels()]
-    alarms = [each.text for each in home.state.alarms()]
+    alarms = home.state.alarms()
     card = home.keyring.current.card
     levels = [each.level for each in channels]
     if alarms:
@@ -103,7 +109,8 @@ def health(home: Home, *, now: int) -> Health:
         card=card.number,
         card_expires=card.not_after,
         channels=channels,
-        alarms=alarms,
+        alarms=[each.text for each in alarms],
+        raised=[each.raised_at for each in alarms],
     )
 
 

@@ -63,7 +63,10 @@ def log_command(
             outcome = accept(desk_of(opened), name, choice)
             text = "the manifest names the hub's log now"
             if not outcome.in_force:
-                text = f"proposal {outcome.proposal.id[:16]} waits for other owners"
+                text = (
+                    f"proposal {outcome.proposal.id[:16]} waits for other owners; until it is in "
+                    "force, what follows is the log required so far"
+                )
             click.echo(f"{name}: {text}", err=as_json)
         channel = opened.state.channel(name)
         found = view(opened, channel)

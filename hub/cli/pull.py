@@ -141,6 +141,11 @@ def _show_channel(each: Pulled, *, told: bool) -> None:
             f"  to come back: stillwatch join, with a new invitation; "
             f"to drop it: stillwatch channel forget {each.channel}"
         )
+    if each.standing == "left":
+        click.echo(
+            f"{each.channel}: you left it; stillwatch channel forget {each.channel} erases the rest"
+        )
+        return
     if each.standing == "removed" and not each.messages:
         return
     news = [f"{word}: {_kinds(found)}" for word, found in _news(each) if found]

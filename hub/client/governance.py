@@ -164,12 +164,21 @@ def re_enrol(desk: Desk, name: str, member: str, *, lifetime_s: int | None = Non
             raise InputError("another owner enrols this organisation anew", where=member)
         if not trusted.roots_of(member):
             raise InputError("was never a member", where=member, hint="stillwatch channel members")
-        row = trusted.manifest.member(member)
-        role = "read" if row is None else role_of(row)
+        role = role_of(_last_row(trusted, member))
         called = member_names(home, channel).get(member, member)
         invitation = invite(desk, name, called, role, lifetime_s=lifetime_s)
         home.put_secret(channel.channel_id, REENROL, invitation.id, member.encode(), desk.clock())
     return invitation
+
+
+def _last_row(trusted: TrustedChannel, member: str) -> Member:
+    """A member's row in the newest manifest that names it."""
+    manifest = trusted.manifest
+    while (row := manifest.member(member)) is None:
+        before = None if manifest.prev is None else trusted.manifest_by_hash(manifest.prev)
+        assert before is not None
+        manifest = before
+    return row
 
 
 def role_of(row: Member) -> str:

@@ -114,7 +114,9 @@ class Authenticator:
         if presents_credentials(pairs):
             self._count_failure(address)
         raise UnauthenticatedError(
-            "this hub answers to API tokens only",
+            "this hub answers to API tokens only"
+            if secret is None
+            else "this token is not valid: mistyped, expired, revoked, or its account is barred",
             hint="send the token as Basic password, as Bearer, or in X-API-Key",
             headers={"www-authenticate": _CHALLENGE},
         )

@@ -71,3 +71,9 @@ def test_nothing_new_is_not_announced(capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().err
     assert "ALARM: forged" in said
     assert "withdrawn by its publisher: indicator--1" in said
+
+
+def test_a_channel_that_was_left_is_told(shell: Shell) -> None:
+    shell.admit()
+    shell.run("provider", "channel", "leave", "circle", "--yes")
+    assert "circle: you left it; " in shell.run("provider", "pull").stdout

@@ -310,3 +310,11 @@ def test_who_left_does_not_come_back_by_a_renewal(circle: Circle) -> None:
     with pytest.raises(ConflictError, match="left the channel"):
         renew(provider, "circle")
     assert row_of(provider).standing == "left"
+
+
+def test_a_removed_member_is_enrolled_with_the_roles_it_had(circle: Circle) -> None:
+    lab = circle.open_channel()
+    provider = circle.admit("provider", "report")
+    remove(lab, "circle", provider.home.member_id)
+    invitation = re_enrol(lab, "circle", provider.home.member_id)
+    assert invitation.roles == frozenset({Role.READ, Role.REPORT})

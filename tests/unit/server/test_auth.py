@@ -81,7 +81,9 @@ def test_revoked_expired_and_barred(house: House) -> None:
     house.store.revoke_token(fresh.token.id, now=1)
     assert house.ask("GET", PATH, headers={"x-api-key": fresh.secret}).status == 401
     house.store.disable_org(org.id)
-    assert house.ask("GET", PATH, who="lab").status == 401
+    refused = house.ask("GET", PATH, who="lab")
+    assert refused.status == 401
+    assert b"not valid" in refused.body
 
 
 def test_rotation_overlaps(house: House) -> None:

@@ -197,8 +197,14 @@ def _look_inside(home: Home, channel: ChannelRow, found: ChannelHealth, now: int
     found.epoch = trusted.epoch.number if trusted.epoch else None
     named = [each for each in home.keyring.cards if entry and each.card.hash == entry.card]
     if any(restored.silent(home, channel, each) for each in named):
-        text = "back from a back-up, it needs a new card: stillwatch channel renew "
-        _raise(found, ATTENTION, text + channel.name)
+        waits = trusted.pending_card(home.member_id)
+        text = (
+            f"back from a back-up, it needs a new card: stillwatch channel renew {channel.name}"
+            if waits is None
+            else f"back from a back-up: card {waits.number} is posted, and waits for an owner's "
+            f"stillwatch channel renew {channel.name}"
+        )
+        _raise(found, ATTENTION, text)
     names = member_names(home, channel)
     for each in due(trusted, now=now, within=home.settings.warn_before_s):
         if entry is None and each.what == "card":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from hub.channel.card import fingerprint_text
 from hub.channel.manifest import Role
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import NotYetError, TrustedChannel
@@ -123,6 +124,7 @@ def pull_channel(
         ) from error
     watch.finish()
     channel = state.channel(channel.channel_id)
+    _look_for_own_root(desk, channel, result)
     floor.check(desk.home, channel, desk.clock())
     state.set_pulled(channel.channel_id, desk.clock(), None)
     result.receipts += receipts.settle(desk, channel)
@@ -133,6 +135,23 @@ def pull_channel(
     _heartbeat(desk, channel)
     result.sent += flush(desk, channel).sent
     result.waiting = len(state.kept(channel.channel_id, "waiting"))
+
+
+def _look_for_own_root(desk: Desk, channel: ChannelRow, result: Pulled) -> None:
+    """Alarm when the owners put another root in the place of this home's: it may be a fraud."""
+    home = desk.home
+    if channel.trusted is None:
+        return
+    entry = home.trusted(channel).manifest.member(home.member_id)
+    if entry is None or entry.root == home.keyring.root_id:
+        return
+    text = (
+        f"{channel.name}: the owners enrolled this organisation anew under another root, "
+        f"{fingerprint_text(entry.root)}, and this home is no member any more; if you did not ask "
+        "for that, somebody else speaks in your name: call the owners"
+    )
+    if home.state.raise_alarm(channel.channel_id, entry.root, text, desk.clock()):
+        result.alarms.append(text)
 
 
 def _read(

@@ -223,6 +223,13 @@ def own_card(home: Home, trusted: TrustedChannel, channel: ChannelRow) -> Card:
         )
     card = next((k.card for k in home.keyring.cards if entry and k.card.hash == entry.card), None)
     if card is None:
+        if entry is not None:
+            raise ConflictError(
+                "the channel knows this organisation by a card that this home does not have",
+                where=channel.name,
+                hint="if it was restored or enrolled anew elsewhere, go on there and use this home "
+                f"no more; else stillwatch pull, then stillwatch channel renew {channel.name}",
+            )
         raise ConflictError(
             "this organisation is not a member of the channel",
             where=channel.name,

@@ -150,8 +150,12 @@ def test_a_member_that_lost_its_root_is_enrolled_anew(circle: Circle, tmp_path: 
     assert (after.member, after.roles) == (before.member, before.roles)
     assert after.root == new.home.keyring.root_id != before.root
     # The old keys read nothing from now on, and whoever has them cannot speak.
-    assert circle.pull("provider").standing == "member"
-    with pytest.raises(ConflictError, match="not a member"):
+    seen = circle.pull("provider")
+    assert seen.standing == "member"
+    # Nobody may take its place unseen.
+    assert any("under another root" in each for each in seen.alarms)
+    assert circle.pull("provider-2").alarms == []
+    with pytest.raises(ConflictError, match="a card that this home does not have"):
         circle.publish("provider", write_files(tmp_path)[2])
     assert circle.publish("provider-2", write_files(tmp_path)[2]).messages
     assert circle.pull("lab").alarms == []

@@ -42,6 +42,7 @@ from hub.model.markings import TLP
 
 _TLP_NAMES = [each.label for each in TLP]
 _SHOWN_ROWS = 40
+_CUSTOMER = {"account_id", "customer_id", "signup_time"}
 
 
 @click.command("publish")
@@ -86,6 +87,9 @@ _SHOWN_ROWS = 40
 )
 @region_option
 @direct_options
+@click.option(
+    "--yes", is_flag=True, help="Publish a table although it looks like one of customers."
+)
 @click.option("--dry-run", is_flag=True, help="Decide about each row; send and store nothing.")
 @click.option(
     "--out",
@@ -120,6 +124,7 @@ def command(
     to: tuple[str, ...],
     basis: str | None,
     valid_until: str | None,
+    yes: bool,
     dry_run: bool,
     out: Path | None,
     repeat: bool,
@@ -167,7 +172,7 @@ def command(
             choose_reissue(opened, on=reissue)
         channel_id = channel_of(opened, channel_name).channel_id
         prepared, published, readers = _run(
-            opened, channel_name, files, options, wanted, dry_run=dry_run, repeat=repeat
+            opened, channel_name, files, options, wanted, yes=yes, dry_run=dry_run, repeat=repeat
         )
         if out is not None:
             content = bundle([*prepared.aggregate, *prepared.detail])
@@ -197,6 +202,7 @@ def _run(
     options: Options,
     wanted: Asked,
     *,
+    yes: bool,
     dry_run: bool,
     repeat: bool,
 ) -> tuple[Preparation, Published | None, list[str]]:
@@ -210,7 +216,10 @@ def _run(
             found = again(home, channel, now=desk.clock())
             return dataclasses.replace(found, aggregate=[]) if wanted.to else found
         with progress("Reading") as advance:
-            return prepare(home, channel, files, options, now=desk.clock(), advance=advance)
+            found = prepare(home, channel, files, options, now=desk.clock(), advance=advance)
+        if not (yes or dry_run):
+            _check_detections(found)
+        return found
 
     if dry_run:
         return prepared_now(), None, _readers(home, channel, terms)
@@ -238,6 +247,22 @@ def _run(
         if repeat and terms is None:
             note_again(home, channel, desk.clock())
         return prepared, published, _readers(home, channel, terms)
+
+
+def _check_detections(prepared: Preparation) -> None:
+    """Refuse what looks like a provider's customer table: it would accuse every customer.
+
+    Raises:
+        InputError: its columns are those of customers, and no row names a campaign.
+    """
+    customers = [name for name, columns in prepared.unused.items() if _CUSTOMER & set(columns)]
+    if customers and not prepared.campaigns:
+        raise InputError(
+            "looks like a table of customers: it has their account_id, and no row a campaign; "
+            "every row would be published as an indicator, nothing was",
+            where=", ".join(customers),
+            hint="--dry-run shows what would leave; --campaign NAME or --yes for detections",
+        )
 
 
 def _ask_custodians(desk: Desk, channel: ChannelRow, prepared: Preparation) -> None:
@@ -304,6 +329,7 @@ def _show(
             total += ", and those of the identifiers to evaluate,"
         click.echo(f"Dry run: {total} would be sent; nothing was.")
     elif published.messages == 0:
-        click.echo("Nothing new to publish.")
+        empty = "" if prepared.reports or not prepared.unused else ": no rows"
+        click.echo(f"Nothing new to publish{empty}.")
     else:
         click.echo(f"Published {total} in {count_of(published.messages, 'sealed message')}.")

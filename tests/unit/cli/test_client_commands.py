@@ -134,6 +134,20 @@ def test_a_join_request_of_another_channel_or_a_swapped_card(shell: Shell) -> No
         shell.run("lab", "channel", "approve", "circle", "--request", request)
 
 
+def test_publish_refuses_what_looks_like_customers(shell: Shell) -> None:
+    shell.create()
+    table = Path(shell.path("customers.csv"))
+    table.write_text("account_id,email,name\ncus-1,ann@company.example,Ann\n")
+    error = shell.fails(InputError, "lab", "publish", str(table))
+    assert "looks like a table of customers" in str(error)
+    shell.run("lab", "publish", str(table), "--dry-run")
+    assert shell.json("lab", "indicators")["indicators"] == []
+    done = shell.run("lab", "publish", str(table), "--yes")
+    assert "1 sealed message" in done.stdout or "2 sealed messages" in done.stdout
+    table.write_text("email,campaign\n")
+    assert "no rows" in shell.run("lab", "publish", str(table)).stdout
+
+
 def test_publish_dry_run_needs_no_network(shell: Shell, tmp_path: Path) -> None:
     shell.admit()
     files = [str(path) for path in write_files(tmp_path)]

@@ -183,6 +183,8 @@ def command(
             if prepared.oblivious is not None
             else []
         )
+    if files and not prepared.reports:
+        raise InputError("no rows", where=", ".join(path.name for path in files))
     _show(prepared, published, left, readers, as_json=as_json, verbose=verbose)
     if alone is not None and published is not None and published.messages:
         click.echo(f"stillwatch: {alone}", err=True)

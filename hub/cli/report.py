@@ -13,6 +13,7 @@ from hub.client.publisher import Published
 from hub.client.reporter import (
     Reporting,
     Seen,
+    check_may,
     prepare_false_positive,
     prepare_sightings,
     read_matches,
@@ -82,6 +83,7 @@ def command(
                     else [_seen(indicator or "", count, first, last, now)]
                 )
                 prepared = prepare_sightings(opened, seen, now=now, aggregate=not no_aggregate)
+            check_may(opened, prepared)
             sent = None if dry_run else send(desk, prepared)
     _show(prepared, sent, as_json=as_json)
     if indicator is not None and not prepared.channels and indicator in prepared.skipped:

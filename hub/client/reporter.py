@@ -27,7 +27,7 @@ from hub.client.home import Home
 from hub.client.publisher import Published, seal_objects
 from hub.client.rows import ChannelRow, ObjectRow
 from hub.client.work import Desk, flush
-from hub.errors import InputError
+from hub.errors import AccessError, InputError
 from hub.match.schema import MATCH_SCHEMA
 from hub.model.codec import Json
 from hub.model.identifiers import is_id
@@ -204,6 +204,24 @@ def send(desk: Desk, reporting: Reporting) -> Published:
             objects += len(content)
             size += flush(desk, home.state.channel(channel_id)).bytes
     return Published(messages=messages, objects=objects, bytes=size)
+
+
+def check_may(home: Home, reporting: Reporting) -> None:
+    """Refuse a report that could not be sent, so that a dry run says so too.
+
+    Raises:
+        AccessError: this member may not report in the channel.
+    """
+    wanted = {*reporting.channels, *(channel_id for channel_id, _ in reporting.direct)}
+    for channel_id in sorted(wanted):
+        channel = home.state.channel(channel_id)
+        entry = home.trusted(channel).manifest.member(home.member_id)
+        if entry is None or not entry.roles & {Role.PUBLISH, Role.REPORT}:
+            raise AccessError(
+                "this organisation may not report in the channel",
+                where=channel.name,
+                hint="the owner grants roles by inviting anew",
+            )
 
 
 def _role(home: Home, channel: ChannelRow) -> Role:

@@ -69,10 +69,15 @@ class Shell:
         self.run("lab", "channel", "invite", "circle", *who, "--out", path)
         return path
 
-    def join(self, *more: str) -> Any:
+    def join(self, *more: str, role: str = "report") -> Any:
         """The provider answers."""
         self.init("provider")
-        given = ("--invitation-file", self.invite(), "--token-file", self.path("provider.token"))
+        given = (
+            "--invitation-file",
+            self.invite(role),
+            "--token-file",
+            self.path("provider.token"),
+        )
         return self.json("provider", "join", *given, "--name", "circle", *more)
 
     def path(self, name: str) -> str:

@@ -48,6 +48,25 @@ def test_files_and_regions_that_are_none(shell: Shell, tmp_path: Path) -> None:
     assert "region" in str(shell.fails(InputError, "lab", "publish", files, "--region", "ZZZ"))
 
 
+def test_files_without_rows_are_told(shell: Shell, tmp_path: Path) -> None:
+    shell.admit()
+    (tmp_path / "h.csv").write_text("address,campaign\n")
+    error = shell.fails(InputError, "lab", "publish", str(tmp_path / "h.csv"))
+    assert str(error) == "h.csv: no rows"
+
+
+def test_a_dry_run_of_a_report_asks_for_the_role(shell: Shell, tmp_path: Path) -> None:
+    shell.create()
+    words = " ".join(shell.join(role="read")["words"])
+    shell.run("lab", "channel", "approve", "circle", "--words", words)
+    shell.run("provider", "pull")
+    rows = shell.json("lab", "publish", str(write_files(tmp_path)[1]))["rows"]
+    shell.run("provider", "pull")
+    target = next(row["indicators"][0] for row in rows if row["where"] == "proxies.csv:3")
+    error = shell.fails(AccessError, "provider", "report", target, "--dry-run")
+    assert "may not report" in str(error)
+
+
 def test_publishing_again_counts_no_rows(shell: Shell, tmp_path: Path) -> None:
     shell.admit()
     shell.run("lab", "publish", *[str(path) for path in write_files(tmp_path)])

@@ -162,7 +162,8 @@ def _channel(home: Home, channel: ChannelRow, now: int) -> ChannelHealth:
 
 
 def _look_at_own(home: Home, channel: ChannelRow, found: ChannelHealth, now: int) -> None:
-    found.direct = direct_views(home, channel, now=now)
+    # Withdrawals and receipts travel directly, too; there is nothing in them to be used.
+    found.direct = [each for each in direct_views(home, channel, now=now) if each.objects]
     erased = Erased(home.state, channel.channel_id).all()
     found.erased = {what: sorted(names) for what, names in erased.items()}
     late = lagging(home, channel, now)

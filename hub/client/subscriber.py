@@ -115,7 +115,8 @@ def pull_channel(
                 "the hub does not show this channel to you any more: you are no longer a member, "
                 "or the operator withdrew the account's access",
                 where=channel.name,
-                hint="ask the owner; a new invitation brings you back: stillwatch join",
+                hint="ask the owner: a new invitation brings you back (stillwatch join); if the hub "
+                "was put back from a back-up older than the channel, the owner opens another one",
             ) from error
         raise NotApprovedError(
             "the owner has not approved the join request yet",

@@ -27,7 +27,7 @@ from hub.client.arrival import in_order
 from hub.client.custodians import Custodians
 from hub.client.evidence import Evidence
 from hub.client.home import Home
-from hub.client.naming import learn_names
+from hub.client.naming import learn_names, member_names
 from hub.client.pulled import MAX_UNREAD, Pulled
 from hub.client.purges import Purges
 from hub.client.releases import Releases
@@ -125,13 +125,21 @@ class Intake:
                     learned = True
         return learned
 
+    def _called(self, where: str) -> str:
+        """Whose key an alarm is about, where it is one's; people know names."""
+        assert self.trusted is not None
+        for member, name in member_names(self.home, self.channel).items():
+            if any(card.sign_id == where for card in self.trusted.cards_of(member)):
+                return f"{name}, key {where[:16]}"
+        return where
+
     def store(self) -> None:
         """Write the verified state back."""
         if self.trusted is None:
             return
         self._signed.finish()
         for alarm in self.trusted.alarms:
-            about = "split-view" if alarm.kind == "split-view" else alarm.where
+            about = "split-view" if alarm.kind == "split-view" else self._called(alarm.where)
             self._alarm(alarm.digest, f"{about}: {alarm.message}")
         entry = self.trusted.manifest.member(self.home.member_id)
         if self.home.keyring.root_id in self.trusted.manifest.owners:

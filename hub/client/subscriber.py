@@ -115,8 +115,8 @@ def pull_channel(
                 "the hub does not show this channel to you any more: you are no longer a member, "
                 "or the operator withdrew the account's access",
                 where=channel.name,
-                hint="ask the owner: a new invitation brings you back (stillwatch join); a hub that "
-                "was put back from an older back-up has lost the channel: another one is opened",
+                hint="ask the owner: a new invitation brings you back (stillwatch join); or the "
+                "hub was put back from an older back-up: then the owner opens another channel",
             ) from error
         raise NotApprovedError(
             "the owner has not approved the join request yet",

@@ -398,7 +398,8 @@ def test_a_stolen_key_is_cut_before_what_the_thief_said(circle: Circle, tmp_path
     assert outcome.proposal.cuts
     assert countersign(circle, second).in_force
     # Who took what the thief said is told.
-    assert any("after the final one, 2" in each for each in circle.pull("third").alarms)
+    (told,) = [each for each in circle.pull("third").alarms if "after the final one, 2" in each]
+    assert "Robbed, key " in told
     assert third.home.trusted(row_of(third)).manifest.member(robbed.home.member_id) is None
 
 

@@ -24,6 +24,7 @@ from hub.cli.channel_owners import (
 )
 from hub.cli.channel_proposals import proposals_command, propose_command, sign_command
 from hub.cli.channel_renew import renew_command
+from hub.cli.channel_repost import repost_command
 from hub.cli.channel_requests import refuse_command, requests_command
 from hub.cli.channel_succeed import succeed_command
 from hub.cli.hub_data import refuse_existing
@@ -250,6 +251,7 @@ command.add_command(re_enrol_command)
 command.add_command(refuse_command)
 command.add_command(remove_command)
 command.add_command(renew_command)
+command.add_command(repost_command)
 command.add_command(requests_command)
 command.add_command(revoke_command)
 command.add_command(sign_command)

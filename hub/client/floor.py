@@ -91,6 +91,10 @@ def check(home: Home, channel: ChannelRow, now: int) -> None:
         text = f"the hub shows less than before: {', '.join(missing)}"
         home.state.raise_alarm(channel.channel_id, note["manifest"], text, now)
         raise VerificationError(
-            text, where=channel.name, hint="its operator restores what is missing; nothing is sent"
+            text,
+            where=channel.name,
+            hint="nothing is sent until it is back; after a restore every member runs stillwatch "
+            f"channel repost {channel.name}",
         )
+    home.state.give_up_sent(channel.channel_id)
     home.state.drop_secret(channel.channel_id, _KIND, _NAME)

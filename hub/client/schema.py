@@ -149,6 +149,11 @@ _SECOND: Final = (
       PRIMARY KEY (channel_id, what, name)
     ) STRICT, WITHOUT ROWID
     """,
+    # What was sent is found without reading past the bytes, which are kept for a while.
+    """
+    CREATE INDEX outbox_sent ON outbox (channel_id, target, sent_at, digest)
+    WHERE sent_at IS NOT NULL
+    """,
     "CREATE TABLE choice (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
 _LATER: Final = {2: _SECOND}

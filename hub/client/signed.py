@@ -113,6 +113,11 @@ class SignedMessages:
         """Every accepted card."""
         return [parse_card(body) for _, body, _ in self._whole(MessageType.CARD)]
 
+    def public(self) -> list[bytes]:
+        """Every accepted manifest and card message, in the order of their acceptance by type."""
+        kinds = (MessageType.MANIFEST, MessageType.CARD)
+        return [frame(*parts) for kind in kinds for parts in self._whole(kind)]
+
     def forged(self) -> list[bytes]:
         """Messages that failed a check, oldest first."""
         return [frame(*parts) for parts in self._whole(_FORGED)]

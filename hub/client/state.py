@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from hub.client import sent_bytes
 from hub.client.rows import (
     AlarmRow,
     ChannelRow,
@@ -29,8 +30,6 @@ from hub.errors import ConflictError, InputError, StoreError
 from hub.model.codec import dumps, loads
 
 MAX_OPEN_ALARMS: Final = 1_000
-SENT_KEPT_S: Final = 30 * 86_400
-"""How long sealed bytes are kept after they were sent: a hub's back-up is hardly older."""
 LAPSED: Final = "lapsed"
 """The audience of what is left of an object whose direct releases have all ended."""
 _WIDTHS: Final = (LAPSED, "direct", "detail", "aggregate")
@@ -300,13 +299,9 @@ class State:
         ]
 
     def mark_sent(self, digests: Iterable[str], at: int) -> None:
-        """The hub holds these; their bytes stay for a while, in case that it loses them."""
+        """The hub holds these; their bytes are kept within bounds, should it lose them."""
         with wrapped():
-            self._db.executemany(
-                "UPDATE outbox SET sent_at=?, problem=NULL WHERE digest=?",
-                [(at, each) for each in digests],
-            )
-            self._db.execute("UPDATE outbox SET raw=x'' WHERE sent_at<?", (at - SENT_KEPT_S,))
+            sent_bytes.mark(self._db, list(digests), at)
 
     def sent(self, channel_id: str, most: int) -> list[OutboxRow]:
         """What was sent to a channel and is kept, the newest first."""
@@ -338,13 +333,17 @@ class State:
             dropped = self.run(
                 "DELETE FROM outbox WHERE channel_id=? AND sent_at IS NULL", (channel_id,)
             ).rowcount
-            # What a hub lost and we gave up must not come back between what is sealed anew.
-            self.run("UPDATE outbox SET raw=x'' WHERE channel_id=?", (channel_id,))
             self.run("DELETE FROM message WHERE channel_id=?", (channel_id,))
             self.run(
                 "UPDATE channel SET trusted=NULL, cursor=NULL WHERE channel_id=?", (channel_id,)
             )
         return dropped
+
+    def give_up_sent(self, channel_id: str) -> None:
+        """Empty what was sent: what a hub lost must not come back between what is sealed anew."""
+        self.run(
+            "UPDATE outbox SET raw=x'' WHERE channel_id=? AND sent_at IS NOT NULL", (channel_id,)
+        )
 
     def drop_lost(self, channel_id: str, member: str) -> int:
         """Drop a member's objects whose message is not there; returns how many.

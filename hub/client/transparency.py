@@ -129,8 +129,11 @@ class Watch:
             return
         self._find_missing(signed, trusted)
         unlisted = self._log.unlisted(self._pull)
+        own = set(self._log.confirmed_since(0)) if unlisted else set()
         for each in unlisted[:MAX_TOLD]:
             text = f"the hub has shown message {each.hex()[:16]}, and its log does not have it"
+            if each in own:
+                text += f"; if the hub was restored from a back-up: {_repost(self._channel)}"
             if self._tell(UNLISTED, text, each.hex()):
                 leaves = self._leaves(signed)
                 self._show(self._proofs.unlisted(self._key, signed.raw, leaves, each.hex()))
@@ -156,8 +159,9 @@ class Watch:
             signed = verify_checkpoint(self._raw, log.verifier_key)
         except (InputError, VerificationError) as error:
             text = (
-                f"{error.message}; a hub that was restored from a back-up has a new log, which the "
-                f"owners accept: stillwatch channel log {self._channel.name} --accept"
+                f"{error.message}; a hub that was restored from a back-up has a new log and "
+                f"lacks messages: {_repost(self._channel)}, then an owner accepts the log: "
+                f"stillwatch channel log {self._channel.name} --accept"
             )
             self._tell(BAD, text, log.origin, today)
             return None
@@ -377,3 +381,7 @@ class Watch:
             self._result.alarms.append(full)
             self._told += 1
         return new and first
+
+
+def _repost(channel: ChannelRow) -> str:
+    return f"every member runs stillwatch channel repost {channel.name}"

@@ -331,7 +331,8 @@ def _refusal(channel: ChannelRow, row: OutboxRow, reason: str) -> ConflictError:
     return ConflictError(
         f"the hub refused a message: {text}",
         where=f"{channel.name}, message {row.digest[:16]}",
-        hint="stillwatch pull; if it stays (another machine used the same keys, the hub lost "
-        "messages, or this one waited too long): stillwatch channel renew "
+        hint="stillwatch pull; if the hub was restored from a back-up, every member runs "
+        f"stillwatch channel repost {channel.name}; if it stays (another machine used the same "
+        "keys, or this one waited too long): stillwatch channel renew "
         f"{channel.name} --new-card --abandon-outbox, then publish your files again",
     )

@@ -15,8 +15,8 @@ def test_a_restored_hub_gets_back_what_it_lost(tmp_path: Path) -> None:
     tokens = {name: work.token(name) for name in ("lab", "provider")}
     for name in tokens:
         work.run(name, "init", "--organisation", name.title(), "--key-file")
-    words = ("hub", "collection", "add", "Circle", "--owner", "lab", "--data", "hub")
-    work.run("none", *words)
+    made = ("hub", "collection", "add", "Circle", "--owner", "lab", "--data", "hub")
+    work.run("none", *made)
     process = serve(work)
     try:
         words = ("--hub", work.api_root, "--collection", "Circle", "--token-file", tokens["lab"])

@@ -299,3 +299,22 @@ def test_the_result_says_when_it_is_complete() -> None:
     assert found.complete
     assert not dataclasses.replace(found, gone=1).complete
     assert not dataclasses.replace(found, posted=1).complete
+
+
+def test_an_owner_posts_manifests_and_cards_that_others_had_posted(circle: Circle) -> None:
+    kept = _busy(circle)
+    _lose(circle, kept)
+    # All that those who were last to sign had sent is gone with their homes.
+    state = circle.desks["lab"].home.state
+    sent = {str(row[0]) for row in state.rows("SELECT digest FROM outbox")}
+    _again(circle, "lab")
+    posted = [from_artifact(body) for _, body in circle.hub.collections[C1].rows[kept:]]
+    of_others = {parse_message(raw).header.t for raw in posted if digest(raw) not in sent}
+    assert of_others == {MessageType.MANIFEST, MessageType.CARD}
+    # Who only reads and publishes posts nobody else's.
+    own = circle.desks["fourth"].home.state
+    sent = {str(row[0]) for row in own.rows("SELECT digest FROM outbox")}
+    before = len(circle.hub.collections[C1].rows)
+    _again(circle, "fourth")
+    after = [from_artifact(body) for _, body in circle.hub.collections[C1].rows[before:]]
+    assert {digest(raw) for raw in after} <= sent

@@ -340,9 +340,11 @@ class State:
         return dropped
 
     def give_up_sent(self, channel_id: str) -> None:
-        """Empty what was sent: what a hub lost must not come back between what is sealed anew."""
+        """Drop what was sent and is lost: it must not come back between what is sealed anew."""
         self.run(
-            "UPDATE outbox SET raw=x'' WHERE channel_id=? AND sent_at IS NOT NULL", (channel_id,)
+            "DELETE FROM outbox WHERE channel_id=? AND target='channel' AND sent_at IS NOT NULL"
+            " AND digest NOT IN (SELECT digest FROM message WHERE channel_id=?)",
+            (channel_id, channel_id),
         )
 
     def drop_lost(self, channel_id: str, member: str) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from hub.channel.carriage import from_artifact
-from hub.channel.header import MessageType, parse_message
+from hub.channel.header import MessageType, parse_message, signed_message
 from hub.channel.primitives.hash import digest
 from hub.channel.verify import TrustedChannel
 from hub.client import sent_bytes
@@ -239,17 +239,39 @@ def test_what_stands_on_lost_bytes_is_told_and_not_posted(circle: Circle) -> Non
     assert not found.complete
 
 
-def test_what_another_card_replaced_is_given_up(circle: Circle) -> None:
+def test_what_was_given_up_for_a_new_card_stays_away(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     circle.open_channel()
     _say(circle, "lab", 1)
     kept = len(circle.hub.collections[C1].rows)
     _say(circle, "lab", 2)
     _lose(circle, kept)
+    # As where the hub refuses it, because it is too old.
+    monkeypatch.setattr("hub.client.renewal.send_again", lambda *given: 0)
     renew(circle.desks["lab"], "circle", new_card=True, abandon=True)
     renew(circle.desks["lab"], "circle")
     found = _again(circle, "lab")
     assert found.complete
-    assert (found.posted, found.ended > 0) == (0, True)
+    assert (found.lacking, found.gone) == (0, 0)
+    assert 0 not in _kept(circle, "lab")
+
+
+def test_what_a_home_sent_of_a_key_that_ended_is_not_posted(circle: Circle) -> None:
+    _busy(circle)
+    home = circle.desks["third"].home
+    channel = home.state.channel("circle")
+    trusted = home.trusted(channel)
+    old = next(key for key in trusted.manifest.finals if trusted.holder(key) == home.member_id)
+    seq = trusted.manifest.finals[old].seq
+    rows = home.state.rows("SELECT raw FROM outbox WHERE target='channel'")
+    raws = [bytes(row[0]) for row in rows]
+    message = next(each for each in map(parse_message, raws) if each.header.pub is not None)
+    header = dataclasses.replace(message.header, pub=old, seq=seq + 1)
+    late = signed_message(header, message.body, home.keyring.cards[0].signing)
+    home.state.enqueue(channel.channel_id, "channel", digest(late), late, "TLP:AMBER", 1)
+    found = _again(circle, "third")
+    assert (found.complete, found.posted, found.ended) == (True, 0, 1)
 
 
 def test_a_hub_that_does_not_show_the_channel(circle: Circle) -> None:

@@ -145,7 +145,7 @@ def test_publish_refuses_what_looks_like_customers(shell: Shell) -> None:
     done = shell.run("lab", "publish", str(table), "--yes")
     assert "1 sealed message" in done.stdout or "2 sealed messages" in done.stdout
     table.write_text("email,campaign\n")
-    assert "no rows" in shell.run("lab", "publish", str(table)).stdout
+    assert "no rows" in str(shell.fails(InputError, "lab", "publish", str(table)))
 
 
 def test_publish_dry_run_needs_no_network(shell: Shell, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Agent:
         self._listener: socket.socket | None = None
         self._lock: int | None = None
         self._stopping = False
-        self._refused = 0
+        self.refused = 0
 
     def listen(self) -> None:
         """Take the socket's place; what a killed agent left there is removed.
@@ -150,7 +150,7 @@ class Agent:
         except (AccessError, OSError):
             stranger = True
         if stranger:
-            self._refused += 1
+            self.refused += 1
             connection.close()
             return
         if len(self._callers) >= MAX_CONNECTIONS:
@@ -196,7 +196,7 @@ class Agent:
                 raise InputError("more than one request")
             self._answer(caller, operation, seconds, path_size)
         except InputError:
-            self._refused += 1
+            self.refused += 1
             self._send(caller, Answer.REFUSED, bytearray())
         self._drop(caller)
 
@@ -254,7 +254,7 @@ class Agent:
         return {
             "pid": os.getpid(),
             "ends_in_s": int(self._until - moment),
-            "refused": self._refused,
+            "refused": self.refused,
             "protected": is_protected(),
             "homes": [
                 {

@@ -260,10 +260,10 @@ def test_a_members_malformed_body_is_refused(raw: Callable[[], bytes], text: str
 def test_a_bomb_is_refused_before_it_is_unpacked(form: str) -> None:
     bomb = zlib.compress(bytes(2**28), 1) if form == "zlib" else zstd(bytes(2**28))
     tracemalloc.start()
-    begun = time.process_time()
+    begun = time.thread_time()
     with pytest.raises(InputError, match="more than"):
         decompress(bomb, form)
-    spent = time.process_time() - begun
+    spent = time.thread_time() - begun
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert spent < 0.5
@@ -277,7 +277,7 @@ def test_a_zstd_frame_of_unsaid_size_is_refused() -> None:
 
 
 def test_oversize_is_refused_before_it_is_read() -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     with pytest.raises(InputError, match="exceed"):
         parse_message(bytes(MAX_MESSAGE + 1))
     with pytest.raises(InputError, match="more than"):
@@ -285,7 +285,7 @@ def test_oversize_is_refused_before_it_is_read() -> None:
     huge = to_artifact(b"x") | {"payload_bin": "A" * 4 * (MAX_MESSAGE // 3 + 2)}
     with pytest.raises(InputError, match="more than"):
         from_artifact(huge)
-    assert time.process_time() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(

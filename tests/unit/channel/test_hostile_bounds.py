@@ -110,10 +110,10 @@ SIZES: dict[str, tuple[Check, int]] = {
 
 def _measured(check: Check, raw: bytes) -> tuple[float, int]:
     """Processor seconds and peak bytes of a refusal."""
-    begun = time.process_time()
+    begun = time.thread_time()
     with pytest.raises(HOSTILE):
         check(raw)
-    spent = time.process_time() - begun
+    spent = time.thread_time() - begun
     tracemalloc.start()
     try:
         with pytest.raises(HOSTILE):

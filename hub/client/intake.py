@@ -217,8 +217,18 @@ class Intake:
         if outcome == _SEALED:
             row = dataclasses.replace(row, raw=message.raw)
         self.home.state.put_message(row)
+        if message.header.t is MessageType.MANIFEST:
+            self._disown()
         self._prove(message)
         return True
+
+    def _disown(self) -> None:
+        """Drop what a removed key said beyond its final message: it had come before its removal."""
+        assert self.trusted is not None
+        for final in self.trusted.manifest.removed:
+            last = self.trusted.last(final.key)
+            if last is not None and last[0] > final.seq:
+                self.home.state.disown(self.channel.channel_id, final.key, final.seq)
 
     def _accept(self, message: Message) -> Accepted:
         if self.trusted is None:

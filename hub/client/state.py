@@ -412,6 +412,14 @@ class State:
 
     # Objects
 
+    def disown(self, channel_id: str, key: str, seq: int) -> None:
+        """Drop the objects that messages of a signing key beyond a position brought."""
+        self.run(
+            "DELETE FROM object WHERE channel_id=? AND digest IN"
+            " (SELECT digest FROM message WHERE channel_id=? AND publisher=? AND seq>?)",
+            (channel_id, channel_id, key, seq),
+        )
+
     def put_object(self, row: ObjectRow) -> str | None:
         """Store a version of an object; `new`, `updated`, or None when it is not the newest."""
         known = self.run(

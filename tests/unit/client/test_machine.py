@@ -486,3 +486,22 @@ TestLoggedLife = LoggedLife.TestCase
 def test_many_lives(life: type[ChannelLife]) -> None:
     """Others each time."""
     run_state_machine_as_test(life, settings=_settings(30, 25, repeatable=False))
+
+
+def test_a_joiner_drops_what_was_backdated() -> None:
+    """A joiner whose clock made the ghost's messages come before the removal that ends them."""
+    life = LoggedLife()
+    life.begin(seed=492)
+    life.rotate()
+    life.copy(index=7)
+    life.leave(index=1)
+    life.clocks_differ(index=9, seconds=42)
+    life.restore(index=4)
+    life.join()
+    life.clocks_differ(index=0, seconds=99)
+    life.split_the_log(at=4, index=2)
+    life.leave(index=0)
+    life.backdate(index=0, number=231)
+    life.join()
+    life.rotate()
+    life.teardown()

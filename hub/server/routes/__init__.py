@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.server.policy import Action, Principal
+from hub.server.routes.description import Answer, Body, Parameter
 from hub.server.service import HubService
 from hub.settings import HubSettings
 
@@ -47,6 +48,13 @@ class Route:
         action: what the policy is asked.
         handler: does it.
         taxii: the answer is a TAXII resource, so `Accept` is checked.
+        summary: what it does, in one line; a test demands it of every route.
+        parameters: what it reads beside its well-known path parameters.
+        answers: how it answers when all is well; at least one.
+        body: what it reads; None for routes that take no body.
+        errors: status codes that only this route refuses with, beside those of every route
+            (400, 401, 403, 404, 429, 500, 503), of TAXII routes (406) and of bodies (408, 413,
+            415, 422).
     """
 
     method: str
@@ -54,3 +62,13 @@ class Route:
     action: Action
     handler: Handler
     taxii: bool = True
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    body: Body | None = None
+    errors: tuple[int, ...] = ()
+
+    @property
+    def operation(self) -> str:
+        """Name of the operation in the OpenAPI document: the handler's."""
+        return self.handler.__name__

@@ -42,6 +42,11 @@ class HubLimits:
         retry_after_seconds: what a 503 tells the client to wait.
         auth_failures: failed log-ins that one address may make in `auth_window_seconds`.
         auth_window_seconds: see `auth_failures`.
+        account_rate: requests a second of one account in the long run, in each process; 0 sets no
+            limit.
+        account_burst: requests that an account may make at once.
+        address_rate: the same for one address, or for one IPv6 /64, whatever it asks for.
+        address_burst: see `address_rate`.
         status_seconds: a status resource can be read for this long.
         shutdown_seconds: how long running requests may take to end after a stop signal.
     """
@@ -62,6 +67,10 @@ class HubLimits:
     retry_after_seconds: int = 1
     auth_failures: int = 20
     auth_window_seconds: float = 60.0
+    account_rate: float = 500.0
+    account_burst: int = 2_000
+    address_rate: float = 1_000.0
+    address_burst: int = 4_000
     status_seconds: int = 7 * 24 * 3600
     shutdown_seconds: int = 20
 

@@ -71,8 +71,8 @@ def dev(port: int | None, data: Path | None, witnesses: tuple[str, ...], access_
         public_url=base,
         other_urls=(f"http://localhost:{chosen}",),
         witnesses=witness_settings(witnesses),
-        # Test suites try many wrong tokens, all from this machine.
-        limits=HubLimits(auth_failures=100),
+        # Test suites ask at full speed and try many wrong tokens, all from this machine.
+        limits=HubLimits(auth_failures=100, account_rate=0, address_rate=0),
     )
     journal.configure(access=access_log)
     with _directory(data) as place:

@@ -74,7 +74,7 @@ class _Limit:
 
     option: str
     field: str
-    kind: Quantity | click.IntRange
+    kind: Quantity | click.IntRange | click.FloatRange
     help: str
     per_unit: float = 1
 
@@ -110,6 +110,7 @@ class _Limit:
 
 
 _COUNT: Final = click.IntRange(1, 10_000_000)
+_RATE: Final = click.FloatRange(0, 1_000_000)
 _LIMITS: Final = (
     _Limit("max-body", "content_length", _size(KIB, GIB), "Longest request body, unpacked."),
     _Limit("max-depth", "json_depth", click.IntRange(8, 256), "Deepest nesting of a body's JSON."),
@@ -138,6 +139,10 @@ _LIMITS: Final = (
     _Limit("retry-after", "retry_after_seconds", _time(1, 3600), "What a full queue asks for."),
     _Limit("login-failures", "auth_failures", _COUNT, "Failed log-ins of one address in a window."),
     _Limit("login-window", "auth_window_seconds", _time(1, 86_400), "That window."),
+    _Limit("account-rate", "account_rate", _RATE, "Requests a second of one account; 0: any."),
+    _Limit("account-burst", "account_burst", _COUNT, "Requests of one account at once."),
+    _Limit("address-rate", "address_rate", _RATE, "Requests a second of one address; 0: any."),
+    _Limit("address-burst", "address_burst", _COUNT, "Requests of one address at once."),
     _Limit("status-lifetime", "status_seconds", _time(60, 366 * 86_400), "Statuses are kept."),
     _Limit("shutdown-timeout", "shutdown_seconds", _time(1, 3600), "Requests may end by then."),
 )

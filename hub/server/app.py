@@ -26,6 +26,7 @@ from hub.server.auth import Authenticator
 from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
 from hub.server.logbook import Logbook
+from hub.server.rates import Rate
 from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
 from hub.server.routes import (
     Context,
@@ -82,6 +83,7 @@ def create_app(
     cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask, pool)
     service = HubService(settings, store, writer, admission, logbook, cosigner, pool, now=now)
     authenticator = Authenticator(store, settings.limits, now=now)
+    rate = Rate(settings.limits.account_rate, settings.limits.account_burst, "account")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -103,7 +105,7 @@ def create_app(
     endpoints: dict[str, dict[str, _Endpoint]] = {}
     for route in ROUTES:
         path = route.path.replace("{root}", settings.root)
-        endpoint = _endpoint(route, settings, service, authenticator)
+        endpoint = _endpoint(route, settings, service, authenticator, rate)
         endpoints.setdefault(path, {})[route.method] = endpoint
     routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
     return Starlette(
@@ -133,7 +135,11 @@ def _http_route(path: str, by_method: Mapping[str, _Endpoint]) -> HttpRoute:
 
 
 def _endpoint(
-    route: Route, settings: HubSettings, service: HubService, authenticator: Authenticator
+    route: Route,
+    settings: HubSettings,
+    service: HubService,
+    authenticator: Authenticator,
+    rate: Rate,
 ) -> _Endpoint:
     async def serve(request: Request) -> Response:
         try:
@@ -141,6 +147,7 @@ def _endpoint(
                 request.scope["headers"], client_address(request.scope)
             )
             request.state.org = principal.org_id
+            rate.take(principal.org_id)
             if route.taxii and not media.acceptable(_joined(request, "accept")):
                 raise NotAcceptableError(
                     "the client accepts nothing that this hub answers with",

@@ -17,12 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.server import answers
 from hub.server.journal import ACCESS
-from hub.server.refusals import MalformedError
+from hub.server.rates import Rate, network
+from hub.server.refusals import MalformedError, RefusalError, TooManyRequestsError
 from hub.settings import HubLimits
 
 _logger = logging.getLogger(ACCESS)
 _TOO_SLOW: Final = 408
 _DISCARD_SECONDS: Final = 5.0
+_PROBES: Final = frozenset({"/livez/", "/readyz/"})
 
 
 class Edge:
@@ -31,13 +33,15 @@ class Edge:
     Args:
         app: the next layer.
         behind_proxy: believe the last entries of `X-Forwarded-For` and `X-Forwarded-Proto`.
-        limits: `content_length` bounds what is read of a body that was refused.
+        limits: `content_length` bounds what is read of a body that was refused; `address_rate`
+            and `address_burst` how often one address may ask. The probes are not counted.
     """
 
     def __init__(self, app: ASGIApp, *, behind_proxy: bool, limits: HubLimits) -> None:
         self._app = app
         self._behind_proxy = behind_proxy
         self._most_unread = 4 * limits.content_length
+        self._rate = Rate(limits.address_rate, limits.address_burst, "address")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,15 +69,27 @@ class Edge:
                 sent["bytes"] += len(message.get("body", b""))
             await send(message)
 
-        fault = _framing_fault(scope)
+        refusal = self._refusal(inner)
         try:
-            if fault is None:
+            if refusal is None:
                 await self._app(inner, body.receive, watch)
             else:
-                await _refuse(fault, inner, body.receive, watch)
+                await _refuse(refusal, inner, body.receive, watch)
         finally:
             if _logger.isEnabledFor(logging.INFO):
                 _log(inner, sent, time.perf_counter() - began)
+
+    def _refusal(self, scope: Scope) -> RefusalError | None:
+        fault = _framing_fault(scope)
+        if fault is not None:
+            return MalformedError(fault, headers={"connection": "close"})
+        if scope["path"] in _PROBES:
+            return None
+        try:
+            self._rate.take(network(client_address(scope)))
+        except TooManyRequestsError as error:
+            return error
+        return None
 
 
 class _Incoming:
@@ -120,8 +136,7 @@ def _framing_fault(scope: Scope) -> str | None:
     return None
 
 
-async def _refuse(fault: str, scope: Scope, receive: Receive, send: Send) -> None:
-    error = MalformedError(fault, headers={"connection": "close"})
+async def _refuse(error: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
     response = answers.failure(Request(scope), error, error_id=scope["state"]["request_id"])
     await response(scope, receive, send)
 

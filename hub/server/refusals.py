@@ -50,6 +50,10 @@ class TooManyFailuresError(RefusalError, AccessError):
     """One address keeps trying wrong credentials."""
 
 
+class TooManyRequestsError(RefusalError, AccessError):
+    """One account or address asks more often than it may."""
+
+
 class ForbiddenError(RefusalError, AccessError):
     """The principal may know of it but not do it."""
 
@@ -93,6 +97,7 @@ class BusyError(RefusalError, StoreError):
 _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
     (UnauthenticatedError, 401, "Authentication required"),
     (TooManyFailuresError, 429, "Too many failed log-ins"),
+    (TooManyRequestsError, 429, "Too many requests"),
     (ForbiddenError, 403, "Not permitted"),
     (HiddenError, 404, "Not found"),
     (MethodNotAllowedError, 405, "Method not allowed"),

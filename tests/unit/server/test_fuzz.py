@@ -19,7 +19,7 @@ EXPECTED = {200, 202, 400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429}
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    limits = HubLimits(content_length=4096, auth_failures=10**9)
+    limits = HubLimits(content_length=4096, auth_failures=10**9, account_rate=0, address_rate=0)
     fuzzed = HubSettings(limits=limits, public_url="https://hub.example")
     with House(tmp_path_factory.mktemp("fuzz"), fuzzed) as made:
         made.rw = made.plain(owner="rw")

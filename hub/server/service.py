@@ -280,12 +280,14 @@ class HubService:
 
     # -- logs ----------------------------------------------------------------------------------
 
-    def channel(self, principal: Principal, channel_id: str) -> Collection:
-        """The collection that carries a channel whose log the principal may read."""
+    def channel(
+        self, principal: Principal, channel_id: str, action: Action = Action.LOG
+    ) -> Collection:
+        """The collection that carries a channel whose log, or its entries, may be read."""
         found = self._admission.collection_of(channel_id)
         if found is None or not self._logbook.kept:
             raise HiddenError(_NO_SUCH_COLLECTION)
-        return self._seen(principal, Action.LOG, found).collection
+        return self._seen(principal, action, found).collection
 
     async def checkpoint(self, principal: Principal, channel_id: str) -> str:
         """The newest checkpoint of a channel's log, with the cosignatures that it has."""

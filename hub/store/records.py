@@ -7,10 +7,11 @@ whole seconds UTC, as in the channel protocol.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
+from hub.model.markings import TLP
 from hub.taxii.times import to_text
 
 
@@ -130,6 +131,21 @@ class Page(Generic[T]):
         return to_text(self.rows[-1].date_added) if self.rows else None
 
 
+class Role(StrEnum):
+    """What an account is for; what each may do on the hub's routes stands in `server.policy`."""
+
+    PUBLISHER = "publisher"
+    SUBSCRIBER = "subscriber"
+    LIAISON = "liaison"
+    STEWARD = "steward"
+    WITNESS = "witness"
+    ADMIN = "admin"
+
+
+ORDINARY_ROLES: Final = frozenset({Role.PUBLISHER, Role.SUBSCRIBER})
+"""Of a token that belongs to no account: it stands for a service of its organisation."""
+
+
 class Kind(StrEnum):
     """What a collection takes. The server enforces it; the store only remembers."""
 
@@ -148,6 +164,8 @@ class Collection:
         owner_org: id of the organisation that owns it.
         channel_id: of a channel collection once its genesis is accepted, else None.
         inbox_of: of an inbox, the id of its channel collection, else None.
+        ceiling: of a plain collection, the highest marking that may be stored, None for any.
+        government: of a plain collection, its owner opened it to government readers.
     """
 
     id: str
@@ -159,26 +177,34 @@ class Collection:
     channel_id: str | None
     inbox_of: str | None
     created: int
+    ceiling: TLP | None = None
+    government: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an organisation may do in a collection."""
+    """What an organisation may do in a collection.
+
+    Args:
+        clearance: it reads collections up to this ceiling only; None for every one.
+    """
 
     collection_id: str
     org_id: str
     can_read: bool
     can_write: bool
+    clearance: TLP | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Org:
-    """An organisation with an account. `name` is unique."""
+    """An organisation. `name` is unique; `government` reads only what was opened to it."""
 
     id: str
     name: str
     created: int
     disabled: bool
+    government: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +217,8 @@ class Token:
         expires: end of validity, or None; a rotated token's is moved to the end of the overlap.
         successor: id of the token that replaced it, or None.
         revoked: when it was revoked, or None.
+        account_id: the account that it belongs to, or None: then it is a service of its
+            organisation with `ORDINARY_ROLES`.
     """
 
     id: str
@@ -202,6 +230,7 @@ class Token:
     expires: int | None
     successor: str | None
     revoked: int | None
+    account_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +242,118 @@ class NewToken:
 
     def __repr__(self) -> str:
         return f"NewToken(token={self.token!r}, secret=<hidden>)"
+
+
+class AccountKind(StrEnum):
+    """Who logs in. Only people may break glass."""
+
+    PERSON = "person"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person or a service of an organisation; `name` is unique within it."""
+
+    id: str
+    org_id: str
+    name: str
+    kind: AccountKind
+    roles: frozenset[Role]
+    created: int
+    disabled: bool
+
+
+class LoginKind(StrEnum):
+    """By what an account logs in besides API tokens.
+
+    Attributes:
+        CERTIFICATE: `subject` is the SHA-256 of the client certificate's DER, in hex.
+        KEY: `subject` is the SHA-256 of its SubjectPublicKeyInfo, so that a renewal keeps it.
+        CLIENT: `subject` is the `client_id` of `issuer`'s tokens that no user stands behind.
+        SUBJECT: `subject` is the `sub` of `issuer`'s tokens.
+    """
+
+    CERTIFICATE = "certificate"
+    KEY = "key"
+    CLIENT = "client"
+    SUBJECT = "subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A certificate, or a subject of an OAuth issuer, bound to an account.
+
+    Args:
+        issuer: of OAuth, the issuer's URL; empty for certificates.
+        scopes: subset of {"read", "write"}.
+        expires: end of validity whatever the certificate says, or None.
+    """
+
+    id: str
+    account_id: str
+    kind: LoginKind
+    issuer: str
+    subject: str
+    name: str
+    scopes: frozenset[str]
+    created: int
+    expires: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a valid token or login stands for.
+
+    Args:
+        id: of the token or login; it is what the audit log names.
+        account_id: None for a token without an account.
+    """
+
+    id: str
+    org_id: str
+    account_id: str | None
+    roles: frozenset[Role]
+    scopes: frozenset[str]
+    government: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """A request of one administrator to read, and what became of it.
+
+    Args:
+        account_id: who asked, and may read while it is open.
+        collections: ids of the collections that may be read.
+        seconds: how long it is open from its approval.
+        witnesses: ids of the tokens and logins of other administrators when it was asked for;
+            only one of these approves it.
+        approver: account that approved, or None.
+        opened: when it was approved, or None.
+        ended: when it was ended or refused before its time, or None.
+    """
+
+    id: str
+    account_id: str
+    collections: frozenset[str]
+    reason: str
+    seconds: int
+    created: int
+    witnesses: frozenset[str]
+    approver: str | None
+    opened: int | None
+    ended: int | None
+
+    @property
+    def until(self) -> int | None:
+        """When it closes by itself, None before its approval."""
+        return None if self.opened is None else self.opened + self.seconds
+
+    def open_at(self, now: int) -> bool:
+        """Whether its account may read at that time (seconds UTC)."""
+        if self.opened is None or self.ended is not None:
+            return False
+        return self.opened <= now < self.opened + self.seconds
 
 
 class Binding(NamedTuple):
@@ -243,3 +384,19 @@ class AuditRow(NamedTuple):
     collection_id: str | None
     detail: Mapping[str, str]
     hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditNote:
+    """A line to be appended to the audit log; `detail` must hold no secrets and no contents.
+
+    Args:
+        concerns: ids of the organisations that are shown the line.
+    """
+
+    event: str
+    org_id: str | None = None
+    token_id: str | None = None
+    collection_id: str | None = None
+    detail: Mapping[str, str] = field(default_factory=dict)
+    concerns: frozenset[str] = frozenset()

@@ -65,7 +65,9 @@ async def consistency(context: Context) -> Response:
 
 async def entries(context: Context) -> Response:
     """Digests of messages in the log's order, in hex, from `from` to before `to`."""
-    channel = context.service.channel(context.principal, context.parameter("channel_id"))
+    channel = context.service.channel(
+        context.principal, context.parameter("channel_id"), Action.ENTRIES
+    )
     first, end = _numbers(context, "from", "to")
     digests = await context.service.entries(channel, first, end)
     return _lines(context, (one.hex() for one in digests))
@@ -77,5 +79,5 @@ ROUTES = (
     Route("GET", _CHANNEL + "checkpoint/", Action.LOG, checkpoint, taxii=False),
     Route("GET", _CHANNEL + "proof/inclusion/", Action.LOG, inclusion, taxii=False),
     Route("GET", _CHANNEL + "proof/consistency/", Action.LOG, consistency, taxii=False),
-    Route("GET", _CHANNEL + "entries/", Action.LOG, entries, taxii=False),
+    Route("GET", _CHANNEL + "entries/", Action.ENTRIES, entries, taxii=False),
 )

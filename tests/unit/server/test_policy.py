@@ -33,7 +33,14 @@ PLACES = ("plain", "channel-unbound", "channel-bound", "inbox", "missing")
 OPEN = {Action.DISCOVER, Action.API_ROOT, Action.ABOUT, Action.STATUS, Action.LIST}
 
 # Which messages may be deleted is the channel's to say; see test_logs.
-CHANNEL = {Action.VIEW, Action.READ, Action.WRITE, Action.DELETE, Action.LOG}
+CHANNEL = {
+    Action.VIEW,
+    Action.READ,
+    Action.WRITE,
+    Action.DELETE,
+    Action.LOG,
+    Action.ENTRIES,
+}
 
 # (role, place) -> what may be done with the collection. Absent: it is hidden.
 EXPECTED: dict[tuple[str, str], set[Action]] = {
@@ -200,7 +207,7 @@ def test_the_matrix_over_http(town: Town) -> None:
         if place == "channel-bound":
             continue
         want = expected(role, place, route.action)
-        if route.action is Action.LOG and role != "anonymous":
+        if route.action in (Action.LOG, Action.ENTRIES) and role != "anonymous":
             # Named by its channel, which these places have not.
             want = Decision.HIDE
         answer = town.try_route(route, role, place)

@@ -26,6 +26,7 @@ from hub.server.auth import Authenticator
 from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
 from hub.server.logbook import Logbook
+from hub.server.metrics import Metrics, reason_of
 from hub.server.rates import Rate
 from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
 from hub.server.routes import (
@@ -63,6 +64,7 @@ def create_app(
     appender: Appender | None = None,
     log_key: NotePrivate | None = None,
     submit: Submit | None = None,
+    metrics: Metrics | None = None,
     now: Callable[[], int] = lambda: int(time.time()),
 ) -> Starlette:
     """Make the application; its lifespan starts and drains the appender, the store stays open.
@@ -73,9 +75,12 @@ def create_app(
         appender: the one writer of this process; made here unless given.
         log_key: signs the checkpoints of channels' logs; without it none are offered.
         submit: how witnesses are asked; over HTTP unless given.
+        metrics: where to count; made here unless given.
         now: wall clock in whole seconds UTC.
     """
+    meter = metrics or Metrics(process=False)
     writer = appender or Appender(store, settings.limits)
+    meter.watch("stillwatch_appender_queue_objects", lambda: writer.waiting)
     pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="stillwatch-read")
     admission = Admission(store, now=now)
     logbook = Logbook(settings, store, log_key)
@@ -110,7 +115,14 @@ def create_app(
     routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
     return Starlette(
         routes=[*routes, *_probes(store)],
-        middleware=[Middleware(Edge, behind_proxy=settings.behind_proxy, limits=settings.limits)],
+        middleware=[
+            Middleware(
+                Edge,
+                behind_proxy=settings.behind_proxy,
+                limits=settings.limits,
+                metrics=meter,
+            )
+        ],
         exception_handlers={HTTPException: _on_http_exception},
         lifespan=lifespan,
     )
@@ -142,6 +154,7 @@ def _endpoint(
     rate: Rate,
 ) -> _Endpoint:
     async def serve(request: Request) -> Response:
+        request.state.route = route.path
         try:
             principal = authenticator.principal(
                 request.scope["headers"], client_address(request.scope)
@@ -167,6 +180,7 @@ def _endpoint(
 
 def _refuse(request: Request, error: StillwatchError) -> Response:
     request_id = request.state.request_id
+    request.state.refused = reason_of(error)
     if isinstance(error, StoreError) and not isinstance(error, RefusalError):
         fields = {"request_id": request_id, "cause": error.message}
         _logger.error("the store failed", extra={"fields": fields})

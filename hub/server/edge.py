@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.server import answers
 from hub.server.journal import ACCESS
+from hub.server.metrics import Metrics, reason_of
 from hub.server.rates import Rate, network
 from hub.server.refusals import MalformedError, RefusalError, TooManyRequestsError
 from hub.settings import HubLimits
@@ -35,10 +36,14 @@ class Edge:
         behind_proxy: believe the last entries of `X-Forwarded-For` and `X-Forwarded-Proto`.
         limits: `content_length` bounds what is read of a body that was refused; `address_rate`
             and `address_burst` how often one address may ask. The probes are not counted.
+        metrics: what is counted of each request.
     """
 
-    def __init__(self, app: ASGIApp, *, behind_proxy: bool, limits: HubLimits) -> None:
+    def __init__(
+        self, app: ASGIApp, *, behind_proxy: bool, limits: HubLimits, metrics: Metrics
+    ) -> None:
         self._app = app
+        self._metrics = metrics
         self._behind_proxy = behind_proxy
         self._most_unread = 4 * limits.content_length
         self._rate = Rate(limits.address_rate, limits.address_burst, "address")
@@ -70,14 +75,30 @@ class Edge:
             await send(message)
 
         refusal = self._refusal(inner)
+        self._metrics.began()
         try:
             if refusal is None:
                 await self._app(inner, body.receive, watch)
             else:
                 await _refuse(refusal, inner, body.receive, watch)
         finally:
+            seconds = time.perf_counter() - began
+            self._count(inner, sent, body.bytes, seconds)
             if _logger.isEnabledFor(logging.INFO):
-                _log(inner, sent, time.perf_counter() - began)
+                _log(inner, sent, seconds)
+
+    def _count(self, scope: Scope, sent: dict[str, int], received: int, seconds: float) -> None:
+        state = scope["state"]
+        self._metrics.ended(
+            state.get("route", ""),
+            scope["method"],
+            sent["status"],
+            received=received,
+            sent=sent["bytes"],
+            seconds=seconds,
+        )
+        if (reason := state.get("refused")) is not None:
+            self._metrics.refused(reason)
 
     def _refusal(self, scope: Scope) -> RefusalError | None:
         fault = _framing_fault(scope)
@@ -102,11 +123,13 @@ class _Incoming:
     def __init__(self, receive: Receive, *, announced: bool) -> None:
         self._receive = receive
         self._more = announced
+        self.bytes = 0
 
     async def receive(self) -> Message:
         """The next message, noting whether another follows."""
         message = await self._receive()
         self._more = message["type"] == "http.request" and bool(message.get("more_body"))
+        self.bytes += len(message.get("body", b""))
         return message
 
     async def discard(self, most: int) -> None:
@@ -137,6 +160,7 @@ def _framing_fault(scope: Scope) -> str | None:
 
 
 async def _refuse(error: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
+    scope["state"]["refused"] = reason_of(error)
     response = answers.failure(Request(scope), error, error_id=scope["state"]["request_id"])
     await response(scope, receive, send)
 

@@ -19,6 +19,7 @@ Rules that every implementation keeps (one contract suite checks them, tests/sto
 
 from __future__ import annotations
 
+from collections.abc import Collection as Ids
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -36,6 +37,7 @@ from hub.store.records import (
     NewToken,
     Org,
     Page,
+    Position,
     Row,
     StatusRecord,
     Token,
@@ -117,12 +119,53 @@ class ObjectStore(Protocol):
         """The greatest date_added ever stamped in the collection, None before the first."""
         ...
 
+    def positions(self, collection_ids: Ids[str]) -> dict[str, Position]:
+        """Heads and generations of collections, in one statement; unknown ones are left out.
+
+        The generation is raised by the commit that deletes rows, or that stores a newer version of
+        an object: whoever reads it before a page, and finds it unchanged later, knows that the page
+        still says the same up to its last row.
+        """
+        ...
+
+    def added(self, collection_id: str, after: int | None, until: int, most: int) -> int:
+        """Number of stored rows with `after` < date_added <= `until`, counted up to `most`."""
+        ...
+
     def count(self, collection_id: str) -> int:
         """Number of stored rows (versions)."""
         ...
 
     def raw_messages(self, collection_id: str) -> Iterator[bytes]:
         """Every stored body by date_added, for replay; safe while others write."""
+        ...
+
+
+class Hints(Protocol):
+    """What other processes say that they stored: it may be lost, so it is a hint only."""
+
+    def wait(self, seconds: float) -> frozenset[str]:
+        """Collections that grew since the last call; empty when the time is over.
+
+        Raises:
+            StoreError: the connection is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; again is fine."""
+        ...
+
+
+class HintStore(Protocol):
+    """Word from other processes on the same store."""
+
+    def hints(self) -> Hints | None:
+        """Begin to listen; None where the store has no such word and is cheap to ask.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
         ...
 
 
@@ -360,7 +403,14 @@ class AuditStore(Protocol):
 
 
 class Store(
-    ObjectStore, LogStore, StatusStore, CollectionStore, AccountStore, AuditStore, Protocol
+    ObjectStore,
+    HintStore,
+    LogStore,
+    StatusStore,
+    CollectionStore,
+    AccountStore,
+    AuditStore,
+    Protocol,
 ):
     """All of a hub's state."""
 

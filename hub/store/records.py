@@ -85,6 +85,13 @@ class Batch:
     status: Callable[[Sequence[Appended]], StatusRecord] | None = None
 
 
+class Position(NamedTuple):
+    """Where a collection stands; see `ObjectStore.positions`."""
+
+    head: int | None
+    generation: int
+
+
 class Entry(NamedTuple):
     """An object's line in the manifest."""
 

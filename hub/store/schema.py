@@ -5,7 +5,8 @@ and `created`; `version_text` is what the manifest shows. `is_last` marks, of ea
 greatest version in its newest specification version, so that the default reading is one index
 scan.
 `collection_head` holds the last date_added ever given out, so that deletion cannot bring a stamp
-back; writers lock its rows in order of collection id.
+back; writers lock its rows in order of collection id. Its `generation` is raised by every commit
+that changes what earlier pages show (a deletion, a newer version of an object).
 `log_head`, `log_leaf` and `log_node` are the Merkle tree of a channel collection (see `tree`): the
 leaves are never deleted, `log_node` holds the complete subtrees above them, `log_head` the number
 of leaves and the right edge. They are written by the transaction that writes the objects.
@@ -98,6 +99,7 @@ collection_head: Final = Table(
     metadata,
     Column("collection_key", _Key, ForeignKey("collection.key"), primary_key=True),
     Column("last_added", BigInteger),
+    Column("generation", BigInteger, nullable=False, server_default=text("0")),
 )
 
 object_: Final = Table(

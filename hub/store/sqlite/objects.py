@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection as Ids
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from hub.store.records import (
     NewObject,
     Outcome,
     Page,
+    Position,
     Row,
     StatusRecord,
     T,
@@ -28,6 +30,7 @@ from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters, VersionFilter
 from hub.taxii.times import to_text
 
 _REPLAY_ROWS: Final = 500
+_BEFORE_ALL: Final = -(2**63)
 
 _HIGHEST: Final = (
     "SELECT spec_version, version FROM object INDEXED BY ux_object_version"
@@ -51,6 +54,11 @@ _PROMOTE: Final = (
 _INSERT: Final = (
     "INSERT INTO object (collection_key, date_added, object_id, object_type, spec_version,"
     " version, version_text, is_last, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_CHANGED: Final = "UPDATE collection_head SET generation = generation + 1 WHERE collection_key = ?"
+_ADDED: Final = (
+    "SELECT count(*) FROM (SELECT 1 FROM object INDEXED BY ux_object_added"
+    " WHERE collection_key = ? AND date_added > ? AND date_added <= ? LIMIT ?)"
 )
 _PUT_STATUS: Final = (
     "INSERT INTO status (id, collection_id, org_id, created, raw) VALUES (?, ?, ?, ?, ?)"
@@ -157,6 +165,8 @@ class Objects(Logs):
         with self._database.write() as connection:
             found = connection.execute(statement, values).fetchall()
             connection.executemany("DELETE FROM object WHERE seq = ?", found)
+            if found:
+                connection.execute(_CHANGED, (key,))
             connection.execute(_PROMOTE, (key, object_id))
             return len(found)
 
@@ -167,6 +177,23 @@ class Objects(Logs):
             (self._key(collection_id),),
         )
         return None if row is None or row[0] is None else int(row[0])
+
+    def positions(self, collection_ids: Ids[str]) -> dict[str, Position]:
+        """See `ObjectStore.positions`."""
+        keys = {found: each for each in collection_ids if (found := self._key(each)) is not None}
+        marks = ", ".join("?" * len(keys))
+        rows = self._database.rows(
+            "SELECT collection_key, last_added, generation FROM collection_head"
+            f" WHERE collection_key IN ({marks})",
+            tuple(keys),
+        )
+        return {keys[key]: Position(head, generation) for key, head, generation in rows}
+
+    def added(self, collection_id: str, after: int | None, until: int, most: int) -> int:
+        """See `ObjectStore.added`."""
+        start = _BEFORE_ALL if after is None else after
+        row = self._database.row(_ADDED, (self._key(collection_id), start, until, most))
+        return int(row[0])
 
     def count(self, collection_id: str) -> int:
         """See `ObjectStore.count`."""
@@ -214,9 +241,11 @@ class Objects(Logs):
         now = self._clock.now()
         stamp = now if head is None else max(head + 1, now)
         fates: list[Appended] = []
+        superseded = False
         for item in batch.items:
-            fate = _insert(connection, key, item, stamp)
+            fate, newer = _insert(connection, key, item, stamp)
             fates.append(fate)
+            superseded |= newer
             if fate.outcome is Outcome.STORED:
                 stamp += 1
         if any(fate.outcome is Outcome.STORED for fate in fates):
@@ -224,6 +253,8 @@ class Objects(Logs):
                 "UPDATE collection_head SET last_added = ? WHERE collection_key = ?",
                 (stamp - 1, key),
             )
+        if superseded:
+            connection.execute(_CHANGED, (key,))
         return fates
 
     def _log(
@@ -267,7 +298,10 @@ class Objects(Logs):
         return Page(rows, more=True, next=cursor.encode(last))
 
 
-def _insert(connection: sqlite3.Connection, key: int, item: NewObject, stamp: int) -> Appended:
+def _insert(
+    connection: sqlite3.Connection, key: int, item: NewObject, stamp: int
+) -> tuple[Appended, bool]:
+    """The object's fate, and whether another version is no longer the last one."""
     version = version_key(item.version)
     own = (item.spec_version, version)
     highest = connection.execute(_HIGHEST, (key, item.id)).fetchone()
@@ -277,7 +311,7 @@ def _insert(connection: sqlite3.Connection, key: int, item: NewObject, stamp: in
         if known is not None:
             same = same_body(known[2], item.raw)
             outcome = Outcome.DUPLICATE if same else Outcome.CONFLICT
-            return Appended(item.id, known[1], known[0], outcome)
+            return Appended(item.id, known[1], known[0], outcome), False
         if is_last:
             connection.execute(_SUPERSEDE, (key, item.id, *highest))
     text = to_text(stamp) if item.version is None else item.version
@@ -285,7 +319,7 @@ def _insert(connection: sqlite3.Connection, key: int, item: NewObject, stamp: in
         _INSERT,
         (key, stamp, item.id, item.type, item.spec_version, version, text, is_last, item.raw),
     )
-    return Appended(item.id, text, stamp, Outcome.STORED)
+    return Appended(item.id, text, stamp, Outcome.STORED), is_last and highest is not None
 
 
 def _status_values(record: StatusRecord) -> tuple[object, ...]:

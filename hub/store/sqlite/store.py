@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hub.store.clock import GuardedClock, steady_seconds, wall_micros
+from hub.store.interface import Hints
 from hub.store.sqlite.accounts import Accounts
 from hub.store.sqlite.audit import Audit
 from hub.store.sqlite.collections import Collections
@@ -49,6 +50,10 @@ class SqliteStore(Objects, Collections, Accounts, Audit):
         database = Database.open(path)
         row = database.row("SELECT value FROM meta WHERE name = 'epoch'")
         return cls(database, GuardedClock(clock, steady), str(row[0]))
+
+    def hints(self) -> Hints | None:
+        """See `HintStore.hints`: heads are asked for instead, in microseconds."""
+        return None
 
     def ping(self) -> None:
         """See `Store.ping`."""

@@ -14,6 +14,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dev": ("hub.cli.hub_dev:dev", "Serve a throw-away hub with one account, for integrators."),
     "init": ("hub.cli.hub_serve:init", "Make a data directory for a new hub."),
     "log": ("hub.cli.hub_log:log", "Show the logs of channels, their keys and witnesses."),
+    "openapi": ("hub.cli.hub_openapi:openapi", "Print the OpenAPI document of the HTTP interface."),
     "org": ("hub.cli.hub_org:org", "Add, list, bar and let in organisations."),
     "restore": ("hub.cli.hub_backup:restore", "Make a data directory from a backup."),
     "search": ("hub.cli.hub_search:search", "Look for known plaintext in what the hub keeps."),

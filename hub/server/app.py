@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Final
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,7 +20,7 @@ from starlette.routing import Route as HttpRoute
 
 from hub.channel.primitives.sign import NotePrivate
 from hub.errors import StillwatchError, StoreError
-from hub.server import answers
+from hub.server import answers, openapi
 from hub.server.admission import Admission
 from hub.server.appender import Appender
 from hub.server.auth import Authenticator
@@ -107,10 +108,11 @@ def create_app(
             writer.stop()
             pool.shutdown(wait=True)
 
+    document = msgspec.json.encode(openapi.document(ROUTES, settings))
     endpoints: dict[str, dict[str, _Endpoint]] = {}
     for route in ROUTES:
         path = route.path.replace("{root}", settings.root)
-        endpoint = _endpoint(route, settings, service, authenticator, rate)
+        endpoint = _endpoint(route, settings, service, authenticator, rate, document)
         endpoints.setdefault(path, {})[route.method] = endpoint
     routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
     return Starlette(
@@ -152,6 +154,7 @@ def _endpoint(
     service: HubService,
     authenticator: Authenticator,
     rate: Rate,
+    document: bytes,
 ) -> _Endpoint:
     async def serve(request: Request) -> Response:
         request.state.route = route.path
@@ -167,7 +170,7 @@ def _endpoint(
                     where="Accept",
                     hint=f"accept {media.TAXII}",
                 )
-            return await route.handler(Context(service, settings, principal, request))
+            return await route.handler(Context(service, settings, principal, request, document))
         except StillwatchError as error:
             return _refuse(request, error)
         except Exception:

@@ -7,12 +7,24 @@ Source: TAXII 2.1, sections 3.6 (errors), 3.7 (envelope), 4 and 5 (resources).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from hub.errors import InputError
 from hub.taxii.media import STIX, TAXII
+
+T = TypeVar("T")
+
+# The constraints below stand in the OpenAPI document; encoding does not look at them.
+NotEmpty = Annotated[list[T], Meta(min_length=1)]
+"""The standard leaves an empty list out."""
+Count = Annotated[int, Meta(ge=0)]
+Timestamp = Annotated[
+    str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")
+]
+"""Section 2: with exactly microseconds."""
 
 
 class Discovery(msgspec.Struct, omit_defaults=True):
@@ -22,14 +34,14 @@ class Discovery(msgspec.Struct, omit_defaults=True):
     description: str | None = None
     contact: str | None = None
     default: str | None = None
-    api_roots: list[str] | None = None
+    api_roots: NotEmpty[str] | None = None
 
 
 class ApiRoot(msgspec.Struct, omit_defaults=True):
     """Section 4.2.1. `max_content_length` in bytes."""
 
     title: str
-    max_content_length: int
+    max_content_length: Annotated[int, Meta(ge=1)]
     description: str | None = None
     versions: tuple[str, ...] = msgspec.field(default_factory=lambda: (TAXII,))
 
@@ -49,14 +61,14 @@ class Collection(msgspec.Struct, omit_defaults=True):
 class Collections(msgspec.Struct, omit_defaults=True):
     """Section 5.1.1."""
 
-    collections: list[Collection] | None = None
+    collections: NotEmpty[Collection] | None = None
 
 
 class ManifestRecord(msgspec.Struct, omit_defaults=True):
     """Section 5.3.1."""
 
     id: str
-    date_added: str
+    date_added: Timestamp
     version: str
     media_type: str | None = None
 
@@ -66,7 +78,7 @@ class Manifest(msgspec.Struct, omit_defaults=True):
 
     more: bool | None = None
     next: str | None = None
-    objects: list[ManifestRecord] | None = None
+    objects: NotEmpty[ManifestRecord] | None = None
 
 
 class Versions(msgspec.Struct, omit_defaults=True):
@@ -74,7 +86,7 @@ class Versions(msgspec.Struct, omit_defaults=True):
 
     more: bool | None = None
     next: str | None = None
-    versions: list[str] | None = None
+    versions: NotEmpty[str] | None = None
 
 
 class StatusDetails(msgspec.Struct, omit_defaults=True):
@@ -89,15 +101,15 @@ class Status(msgspec.Struct, omit_defaults=True):
     """Section 4.3.1."""
 
     id: str
-    status: str
-    total_count: int
-    success_count: int
-    failure_count: int
-    pending_count: int
-    request_timestamp: str | None = None
-    successes: list[StatusDetails] | None = None
-    failures: list[StatusDetails] | None = None
-    pendings: list[StatusDetails] | None = None
+    status: Literal["complete", "pending"]
+    total_count: Count
+    success_count: Count
+    failure_count: Count
+    pending_count: Count
+    request_timestamp: Timestamp | None = None
+    successes: NotEmpty[StatusDetails] | None = None
+    failures: NotEmpty[StatusDetails] | None = None
+    pendings: NotEmpty[StatusDetails] | None = None
 
 
 class Error(msgspec.Struct, omit_defaults=True):
@@ -112,11 +124,41 @@ class Error(msgspec.Struct, omit_defaults=True):
     details: dict[str, str] | None = None
 
 
-class _Envelope(msgspec.Struct):
+class StixObject(msgspec.Struct, omit_defaults=True):
+    """A STIX object as far as the hub looks into it; everything else is kept as it came."""
+
+    type: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{1,248}[a-z0-9]$")]
+    id: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9][a-z0-9-]{1,248}[a-z0-9]--"
+            "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+        ),
+    ]
+    spec_version: str | None = None
+    created: str | None = None
+    modified: str | None = None
+
+
+class Envelope(msgspec.Struct, omit_defaults=True):
+    """Section 3.7. Pages are joined from stored bytes instead (`envelope`)."""
+
+    more: bool | None = None
+    next: str | None = None
+    objects: NotEmpty[StixObject] | None = None
+
+
+class NewEnvelope(msgspec.Struct):
+    """Section 3.7, as it is posted: objects of any kind, judged one by one."""
+
+    objects: NotEmpty[dict[str, Any]]
+
+
+class _Parts(msgspec.Struct):
     objects: list[msgspec.Raw] = []
 
 
-_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_PARTS: Final = msgspec.json.Decoder(_Parts)
 
 
 def encode(resource: msgspec.Struct) -> bytes:
@@ -148,7 +190,7 @@ def split_envelope(body: bytes, *, max_objects: int) -> list[bytes]:
         InputError: no envelope, no objects, too many objects, an object that is no JSON object.
     """
     try:
-        found = _ENVELOPE.decode(body).objects
+        found = _PARTS.decode(body).objects
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError("the body is not a TAXII envelope", where="body") from error
     if not found:

@@ -23,12 +23,14 @@ class Context:
         settings: of the hub.
         principal: who asks; the endpoint has authenticated already.
         request: the HTTP request; its path parameters are `collection_id`, `object_id`, ...
+        document: the OpenAPI document of all routes, as JSON.
     """
 
     service: HubService
     settings: HubSettings
     principal: Principal
     request: Request
+    document: bytes
 
     def parameter(self, name: str) -> str:
         """A path parameter."""

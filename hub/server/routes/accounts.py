@@ -11,6 +11,7 @@ from hub.server import answers
 from hub.server.body import check_headers, read_body
 from hub.server.policy import Action
 from hub.server.routes import Context, Route
+from hub.server.routes.description import Answer, Body, Schema
 
 _JSON = "application/json"
 PROTOCOL = 1
@@ -44,8 +45,49 @@ async def bind(context: Context) -> Response:
     return _json(context, {"member": await context.service.bind(context.principal, raw)})
 
 
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_TEXT = {"type": "string"}
+_SECONDS = {"type": "integer", "description": "Seconds UTC."}
+
 ROUTES = (
-    Route("GET", "/{root}/about/", Action.ABOUT, about, taxii=False),
-    Route("POST", "/{root}/binding/challenge/", Action.BIND, challenge, taxii=False),
-    Route("POST", "/{root}/binding/", Action.BIND, bind, taxii=False),
+    Route(
+        "GET",
+        "/{root}/about/",
+        Action.ABOUT,
+        about,
+        taxii=False,
+        summary="Show the hub's protocol version and clock.",
+        answers=(
+            Answer(
+                200,
+                "What this hub is.",
+                _object(software=_TEXT, protocol={"type": "integer"}, time=_SECONDS),
+            ),
+        ),
+    ),
+    Route(
+        "POST",
+        "/{root}/binding/challenge/",
+        Action.BIND,
+        challenge,
+        taxii=False,
+        summary="Ask for a challenge that a channel member's card signs.",
+        answers=(
+            Answer(200, "The challenge, in hex.", _object(challenge=_TEXT, expires=_SECONDS)),
+        ),
+    ),
+    Route(
+        "POST",
+        "/{root}/binding/",
+        Action.BIND,
+        bind,
+        taxii=False,
+        summary="Bind the account's organisation to a channel member.",
+        body=Body("The signed challenge.", {"type": "object"}, "application/json"),
+        answers=(Answer(200, "The member that it is bound to.", _object(member=_TEXT)),),
+        errors=(409,),
+    ),
 )

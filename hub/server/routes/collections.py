@@ -9,6 +9,8 @@ from hub.server import answers
 from hub.server.body import check_headers, read_body
 from hub.server.policy import Action
 from hub.server.routes import Context, Route
+from hub.server.routes.description import Answer, Body, Content, Link
+from hub.server.routes.query import filters
 from hub.server.service import Seen
 from hub.taxii import filters as query
 from hub.taxii import media, wire
@@ -125,13 +127,142 @@ async def list_versions(context: Context) -> Response:
 _COLLECTION = "/{root}/collections/{collection_id}/"
 _OBJECT = _COLLECTION + "objects/{object_id}/"
 
+_IN_PATH = {"collection_id": "$request.path.collection_id"}
+_OBJECT_IN_PATH = {**_IN_PATH, "object_id": "$request.path.object_id"}
+_DATES = {
+    "X-TAXII-Date-Added-First": "`date_added` of the first row; see there for an empty page.",
+    "X-TAXII-Date-Added-Last": "`date_added` of the last row. On an empty page both say where "
+    "the next page would start, so that it can always be taken as the next `added_after`.",
+}
+_EXAMPLE = {
+    "type": "indicator",
+    "spec_version": "2.1",
+    "id": "indicator--252c7c11-daf2-42bd-843b-be65edca9f61",
+    "created": "2026-01-01T00:00:00.000Z",
+    "modified": "2026-01-01T00:00:00.000Z",
+    "pattern": "[ipv4-addr:value = '192.0.2.7']",
+    "pattern_type": "stix",
+    "valid_from": "2026-01-01T00:00:00Z",
+}
+
+
+def _page(text: str, content: Content, operation: str, *links: Link, one: bool = False) -> Answer:
+    """A page's answer, whose `next` leads to the following one."""
+    place = _OBJECT_IN_PATH if one else _IN_PATH
+    onward = {**place, "next": "$response.body#/next"}
+    following = Link("next", operation, onward, "The following page.")
+    return Answer(200, text, content, headers=_DATES, links=(following, *links))
+
+
+def _to_object(pointer: str) -> tuple[Link, ...]:
+    """Links to one object of an answer and to what can be done with it."""
+    there = {**_IN_PATH, "object_id": f"$response.body#/{pointer}/0/id"}
+    return (
+        Link("object", "show_object", there, "The first of the objects."),
+        Link("versions", "list_versions", there, "Its versions."),
+        Link("delete", "delete_object", there, "Its deletion."),
+    )
+
+
+def _to_collection() -> tuple[Link, ...]:
+    there = {"collection_id": "$response.body#/collections/0/id"}
+    return (
+        Link("collection", "show_collection", there, "The first of the collections."),
+        Link("objects", "list_objects", there, "Its objects."),
+        Link("manifest", "show_manifest", there, "Its manifest."),
+        Link("add", "add_objects", there, "Adding objects to it."),
+    )
+
+
 ROUTES = (
-    Route("GET", "/{root}/collections/", Action.LIST, list_collections),
-    Route("GET", _COLLECTION, Action.VIEW, show_collection),
-    Route("GET", _COLLECTION + "manifest/", Action.READ, show_manifest),
-    Route("GET", _COLLECTION + "objects/", Action.READ, list_objects),
-    Route("POST", _COLLECTION + "objects/", Action.WRITE, add_objects),
-    Route("GET", _OBJECT, Action.READ, show_object),
-    Route("DELETE", _OBJECT, Action.DELETE, delete_object),
-    Route("GET", _OBJECT + "versions/", Action.READ, list_versions),
+    Route(
+        "GET",
+        "/{root}/collections/",
+        Action.LIST,
+        list_collections,
+        summary="List the collections that the account may know of.",
+        answers=(Answer(200, "The collections.", wire.Collections, links=_to_collection()),),
+    ),
+    Route(
+        "GET",
+        _COLLECTION,
+        Action.VIEW,
+        show_collection,
+        summary="Show one collection and the account's rights in it.",
+        answers=(Answer(200, "The collection.", wire.Collection),),
+    ),
+    Route(
+        "GET",
+        _COLLECTION + "manifest/",
+        Action.READ,
+        show_manifest,
+        summary="List the objects of a collection without their contents.",
+        parameters=filters(query.ALL_FILTERS),
+        answers=(
+            _page(
+                "A page of the manifest.", wire.Manifest, "show_manifest", *_to_object("objects")
+            ),
+        ),
+    ),
+    Route(
+        "GET",
+        _COLLECTION + "objects/",
+        Action.READ,
+        list_objects,
+        summary="Give the objects of a collection, oldest `date_added` first.",
+        parameters=filters(query.ALL_FILTERS),
+        answers=(
+            _page("A page of objects.", wire.Envelope, "list_objects", *_to_object("objects")),
+        ),
+    ),
+    Route(
+        "POST",
+        _COLLECTION + "objects/",
+        Action.WRITE,
+        add_objects,
+        summary="Add objects to a collection.",
+        body=Body(
+            "The objects. Each is judged by itself: the status tells what became of it.",
+            wire.NewEnvelope,
+            example={"objects": [_EXAMPLE]},
+        ),
+        answers=(
+            Answer(
+                202,
+                "The status: every object is stored, or failed and says why.",
+                wire.Status,
+                links=(
+                    Link("status", "status", {"status_id": "$response.body#/id"}, "It again."),
+                    *_to_object("successes"),
+                ),
+            ),
+        ),
+    ),
+    Route(
+        "GET",
+        _OBJECT,
+        Action.READ,
+        show_object,
+        summary="Give one object, in its last version unless asked otherwise.",
+        parameters=filters(query.OBJECT_FILTERS),
+        answers=(_page("Versions of the object.", wire.Envelope, "show_object", one=True),),
+    ),
+    Route(
+        "DELETE",
+        _OBJECT,
+        Action.DELETE,
+        delete_object,
+        summary="Delete an object, every version of it unless asked otherwise.",
+        parameters=filters(query.DELETE_FILTERS),
+        answers=(Answer(200, "Deleted."),),
+    ),
+    Route(
+        "GET",
+        _OBJECT + "versions/",
+        Action.READ,
+        list_versions,
+        summary="List the versions of one object.",
+        parameters=filters(query.VERSIONS_FILTERS),
+        answers=(_page("Its versions.", wire.Versions, "list_versions", one=True),),
+    ),
 )

@@ -16,6 +16,7 @@ from hub.errors import InputError
 from hub.server import answers
 from hub.server.policy import Action
 from hub.server.routes import Context, Route
+from hub.server.routes.description import Answer, Parameter
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,14}")
@@ -75,9 +76,58 @@ async def entries(context: Context) -> Response:
 
 _CHANNEL: Final = "/{root}/channels/{channel_id}/"
 
+_WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999}
+
+
+def _number(name: str, text: str) -> Parameter:
+    return Parameter(name, text, _WHOLE, required=True, example="1")
+
+
+def _text(text: str) -> tuple[Answer, ...]:
+    return (Answer(200, text, {"type": "string"}, _TEXT),)
+
+
 ROUTES = (
-    Route("GET", _CHANNEL + "checkpoint/", Action.LOG, checkpoint, taxii=False),
-    Route("GET", _CHANNEL + "proof/inclusion/", Action.LOG, inclusion, taxii=False),
-    Route("GET", _CHANNEL + "proof/consistency/", Action.LOG, consistency, taxii=False),
-    Route("GET", _CHANNEL + "entries/", Action.ENTRIES, entries, taxii=False),
+    Route(
+        "GET",
+        _CHANNEL + "checkpoint/",
+        Action.LOG,
+        checkpoint,
+        taxii=False,
+        summary="Give the newest checkpoint of a channel's log.",
+        answers=_text("A signed note (C2SP tlog-checkpoint) with the cosignatures that it has."),
+    ),
+    Route(
+        "GET",
+        _CHANNEL + "proof/inclusion/",
+        Action.LOG,
+        inclusion,
+        taxii=False,
+        summary="Prove that an entry is in the log.",
+        parameters=(
+            _number("size", "Entries of the tree that the proof is for."),
+            _number("index", "The entry, counted from 0."),
+        ),
+        answers=_text("The audit path: base64 hashes, a line each, from the leaf upwards."),
+    ),
+    Route(
+        "GET",
+        _CHANNEL + "proof/consistency/",
+        Action.LOG,
+        consistency,
+        taxii=False,
+        summary="Prove that one tree goes on from another.",
+        parameters=(_number("from", "Entries of the older tree."), _number("to", "Of the newer.")),
+        answers=_text("Base64 hashes, a line each; none when `from` is 0 or `to`."),
+    ),
+    Route(
+        "GET",
+        _CHANNEL + "entries/",
+        Action.ENTRIES,
+        entries,
+        taxii=False,
+        summary="Give digests of the messages in the log's order.",
+        parameters=(_number("from", "The first."), _number("to", "The end, exclusive.")),
+        answers=_text("Digests in hex, a line each; fewer than asked for when that is many."),
+    ),
 )

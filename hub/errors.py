@@ -69,5 +69,9 @@ class StoreError(StillwatchError):
     """A disk or a database failed; an operator must act."""
 
 
+class StoreAwayError(StoreError):
+    """The database server cannot be reached now; the same call may well succeed a little later."""
+
+
 class TransportError(StillwatchError):
     """A peer did not answer, or answered outside its protocol; retry or look at the network."""

@@ -47,6 +47,16 @@ class Chains:
         self._chains: dict[str, Chain] = {}
         self._deleted: dict[tuple[str, int], str] = {}
 
+    def copy(self) -> Chains:
+        """Another that grows on its own."""
+        made = Chains()
+        made._chains = {
+            pub: Chain(bytearray(chain.digests), dict(chain.refused))
+            for pub, chain in self._chains.items()
+        }
+        made._deleted = dict(self._deleted)
+        return made
+
     def last(self, pub: str) -> tuple[int, str] | None:
         """Position and digest of the last message of a key, or None."""
         chain = self._chains.get(pub)

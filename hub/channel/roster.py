@@ -46,6 +46,15 @@ class Roster:
         """The current epoch, or None before the first."""
         return self.epochs.get(len(self.epochs))
 
+    def copy(self) -> Roster:
+        """Another that grows on its own; manifests, cards and epochs never change."""
+        made = Roster(self.manifest)
+        made.manifests, made.superseded = dict(self.manifests), dict(self.superseded)
+        made.cards, made.by_key = dict(self.cards), dict(self.by_key)
+        made.epochs, made._named = dict(self.epochs), dict(self._named)
+        made._kems = dict(self._kems)
+        return made
+
     def add_card(self, card: Card) -> None:
         """Keep a checked card."""
         self.cards[card.hash] = card

@@ -403,6 +403,12 @@ class TrustedChannel:
 
     # -- durable form ----------------------------------------------------------------------------
 
+    def copy(self) -> TrustedChannel:
+        """Another that takes messages without this one: a draft until they are stored."""
+        known = self._ledger
+        roster, chains, cited = known.roster.copy(), known.chains.copy(), known.citations.copy()
+        return TrustedChannel(Ledger(roster, chains, list(known.alarms), known.time, cited))
+
     def state(self) -> bytes:
         """Everything, as canonical JSON to store; it holds no secret."""
         return canonical(

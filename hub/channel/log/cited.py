@@ -100,6 +100,12 @@ class Citations:
             self._rows[key] = cited
         return other
 
+    def copy(self) -> Citations:
+        """Another that grows on its own."""
+        made = Citations()
+        made._rows, made._fresh, made.quoted = dict(self._rows), dict(self._fresh), self.quoted
+        return made
+
     def take_fresh(self) -> Sequence[Cited]:
         """Each checkpoint that was cited since the last call, once; they are not stored."""
         fresh = tuple(self._fresh.values())

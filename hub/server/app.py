@@ -81,7 +81,7 @@ def create_app(
     """
     meter = metrics or Metrics(process=False)
     writer = appender or Appender(store, settings.limits)
-    meter.watch("stillwatch_appender_queue_objects", lambda: writer.waiting)
+    writer.count_in(meter)
     pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="stillwatch-read")
     admission = Admission(store, now=now)
     logbook = Logbook(settings, store, log_key)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hub.errors import AccessError, InputError, StillwatchError, StoreError
+from hub.server.metrics import Metrics
 from hub.server.refusals import BusyError
 from hub.settings import HubLimits
 from hub.store.interface import Store
@@ -125,6 +127,13 @@ class Appender:
         self._stopping = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._metrics = Metrics(process=False)
+
+    def count_in(self, metrics: Metrics) -> None:
+        """Count the queue, batches and failures there; call it before `start`."""
+        self._metrics = metrics
+        metrics.watch("stillwatch_appender_queue_objects", lambda: self._objects)
+        metrics.watch("stillwatch_appender_queue_bytes", lambda: self._bytes)
 
     def start(self) -> None:
         """Start the writing thread."""
@@ -202,6 +211,7 @@ class Appender:
         reviewed = [review for waiting in gathered if (review := self._review(waiting))]
         if not reviewed:
             return
+        began = time.perf_counter()
         try:
             self.commit([review.batch() for review in reviewed])
         except InputError as error:
@@ -213,14 +223,21 @@ class Appender:
             for review in reviewed:
                 self._process([review.waiting])
         except StoreError as error:
+            self._metrics.store_failed(error.where)
             _logger.error("could not store", extra={"fields": {"cause": error.message}})
             self._refuse(reviewed, error)
         except Exception:
             _logger.exception("the appender failed")
             self._refuse(reviewed, StillwatchError("the hub could not store the objects"))
         else:
+            self._count(reviewed, time.perf_counter() - began)
             for review in reviewed:
                 self._acknowledge(review)
+
+    def _count(self, reviewed: Sequence[_Reviewed], seconds: float) -> None:
+        fates = [one for each in reviewed if each.verdict for one in each.verdict.appended]
+        refused = sum(len(review.refused) for review in reviewed)
+        self._metrics.committed(seconds=seconds, appended=fates, refused=refused)
 
     def _review(self, waiting: _Waiting) -> _Reviewed | None:
         screen = waiting.post.screen

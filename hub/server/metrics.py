@@ -266,6 +266,10 @@ class Metrics:
                 fields = {"metric": name, "cause": error.message}
                 _logger.warning("a metric could not be read", extra={"fields": fields})
                 continue
+            except Exception:
+                # One gauge must not cost an operator all the others.
+                _logger.exception("a metric failed", extra={"fields": {"metric": name}})
+                continue
             yield _gauge(name, WATCHED[name], value)
         drift = wall_micros() / 1e6 - steady_seconds() - self._clock
         yield _gauge("stillwatch_clock_drift_seconds", "Wall clock against steady clock.", drift)

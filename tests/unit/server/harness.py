@@ -21,6 +21,7 @@ from starlette.types import Message
 from hub.channel.primitives.sign import NotePrivate
 from hub.server.app import create_app
 from hub.server.appender import Appender
+from hub.server.metrics import Metrics
 from hub.server.submission import Submit
 from hub.settings import HubSettings
 from hub.store.records import Kind, Org
@@ -61,6 +62,7 @@ class House:
     appender: type[Appender] = Appender
     log_key: NotePrivate | None = field(default_factory=lambda: NotePrivate(b"\x07" * 32))
     submit: Submit | None = None
+    metrics: Metrics | None = None
     rw: str = ""
 
     def __enter__(self) -> Self:
@@ -90,6 +92,7 @@ class House:
             appender=writer,
             log_key=self.log_key,
             submit=self.submit,
+            metrics=self.metrics,
         )
         self._lifespan = self.app.router.lifespan_context(self.app)
         self.runner.run(self._enter())

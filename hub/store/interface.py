@@ -24,20 +24,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from hub.model.markings import TLP
 from hub.store.records import (
+    Account,
+    AccountKind,
     Appended,
+    AuditNote,
     AuditRow,
     Batch,
     Binding,
+    BreakGlass,
     Collection,
+    Credential,
     Entry,
     Grant,
     Kind,
+    Login,
+    LoginKind,
     NewObject,
     NewToken,
     Org,
     Page,
     Position,
+    Role,
     Row,
     StatusRecord,
     Token,
@@ -46,6 +55,12 @@ from hub.taxii.filters import Filters, VersionFilter
 
 MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
 """Bodies of one page together, unless asked otherwise."""
+
+BREAK_GLASS_SECONDS: Final = 8 * 3600
+"""Longest time for which glass is broken."""
+
+BREAK_GLASS_WAIT: Final = 24 * 3600
+"""A request that nobody approved for so many seconds is void."""
 
 
 class ObjectStore(Protocol):
@@ -273,10 +288,27 @@ class CollectionStore(Protocol):
         """
         ...
 
+    def set_ceiling(self, collection_id: str, ceiling: TLP | None) -> None:
+        """Set the highest marking that a plain collection may hold; what it holds is not read."""
+        ...
+
+    def open_to_government(self, collection_id: str, *, opened: bool) -> None:
+        """Let government readers that were granted a plain collection read it, or not."""
+        ...
+
     def set_grant(
-        self, collection_id: str, org_id: str, *, can_read: bool, can_write: bool
+        self,
+        collection_id: str,
+        org_id: str,
+        *,
+        can_read: bool,
+        can_write: bool,
+        clearance: TLP | None = None,
     ) -> None:
-        """Set what an organisation may do; neither removes the grant."""
+        """Set what an organisation may do; neither removes the grant.
+
+        With a `clearance` it reads the collection only while its ceiling is not above that.
+        """
         ...
 
     def grant(self, collection_id: str, org_id: str) -> Grant | None:
@@ -295,8 +327,12 @@ class CollectionStore(Protocol):
 class AccountStore(Protocol):
     """Organisations, their tokens, and the channel members that they proved to be."""
 
-    def create_org(self, name: str) -> Org:
+    def create_org(self, name: str, *, government: bool = False) -> Org:
         """Make an organisation. Raises ConflictError when the name is taken."""
+        ...
+
+    def set_government(self, org_id: str, *, government: bool) -> None:
+        """Say whether an organisation is a government's."""
         ...
 
     def org(self, id_or_name: str) -> Org | None:
@@ -318,14 +354,27 @@ class AccountStore(Protocol):
         name: str = "",
         scopes: frozenset[str] = frozenset({"read", "write"}),
         expires: int | None = None,
+        account_id: str | None = None,
     ) -> NewToken:
-        """Make an API token; its text is returned once and never stored."""
+        """Make an API token; its text is returned once and never stored.
+
+        Raises:
+            InputError: no such organisation, or the account is not one of its.
+        """
         ...
 
     def find_token(self, secret: str, *, now: int) -> Token | None:
         """The valid token with this text, or None: unknown, expired, revoked, org disabled.
 
         The comparison takes the same time whatever the secret's bytes.
+        """
+        ...
+
+    def credential(self, secret: str, *, now: int) -> Credential | None:
+        """What the valid token with this text stands for; None as of `find_token`, or its account
+        is barred.
+
+        One look-up, whose time does not depend on the secret's bytes.
         """
         ...
 
@@ -374,6 +423,110 @@ class AccountStore(Protocol):
         ...
 
 
+class LoginStore(Protocol):
+    """Accounts of organisations, and what they log in with besides tokens."""
+
+    def create_account(
+        self, org_id: str, name: str, kind: AccountKind, roles: frozenset[Role]
+    ) -> Account:
+        """Make an account.
+
+        Raises:
+            InputError: no such organisation, no role, an unusable name.
+            ConflictError: the organisation has an account of this name.
+        """
+        ...
+
+    def account(self, account_id: str) -> Account | None:
+        """Find an account by id."""
+        ...
+
+    def accounts(self, org_id: str | None = None) -> list[Account]:
+        """Accounts of one or all organisations, oldest first."""
+        ...
+
+    def set_roles(self, account_id: str, roles: frozenset[Role]) -> None:
+        """Replace an account's roles; at least one."""
+        ...
+
+    def disable_account(self, account_id: str, *, disabled: bool = True) -> None:
+        """Bar an account (none of its credentials is found), or let it in again."""
+        ...
+
+    def add_login(
+        self,
+        account_id: str,
+        kind: LoginKind,
+        subject: str,
+        *,
+        issuer: str = "",
+        name: str = "",
+        scopes: frozenset[str] = frozenset({"read", "write"}),
+        expires: int | None = None,
+    ) -> Login:
+        """Bind a certificate or an OAuth subject to an account.
+
+        Raises:
+            InputError: no such account, or no such form of subject.
+            ConflictError: it is bound already, to this account or another.
+        """
+        ...
+
+    def logins(self, account_id: str | None = None) -> list[Login]:
+        """Logins of one or all accounts, oldest first."""
+        ...
+
+    def remove_login(self, login_id: str) -> None:
+        """Unbind a login at once."""
+        ...
+
+    def login(self, kind: LoginKind, issuer: str, subject: str, *, now: int) -> Credential | None:
+        """What a login stands for, or None: unknown, expired, its account or organisation barred.
+
+        Who asks has verified that the client holds it.
+        """
+        ...
+
+
+class BreakGlassStore(Protocol):
+    """Requests of administrators to read what they may not."""
+
+    def request_glass(
+        self, account_id: str, collections: frozenset[str], *, reason: str, seconds: int
+    ) -> BreakGlass:
+        """Note a request, and which credentials of other administrators there are to approve it.
+
+        Raises:
+            InputError: not an administrator that is a person, no such collection, no reason, or
+                more than `BREAK_GLASS_SECONDS`.
+            ConflictError: there is nobody else to approve it.
+        """
+        ...
+
+    def approve_glass(self, glass_id: str, credential: Credential, *, now: int) -> BreakGlass:
+        """Open the glass for its account, from now.
+
+        Raises:
+            InputError: no such request.
+            AccessError: not a person of another account that is an administrator, or its credential
+                was not there when the request was made.
+            ConflictError: it is open, ended, or older than `BREAK_GLASS_WAIT`.
+        """
+        ...
+
+    def end_glass(self, glass_id: str, *, now: int) -> BreakGlass:
+        """Close it at once, or refuse the request; again is fine."""
+        ...
+
+    def glasses(self) -> list[BreakGlass]:
+        """Every request, oldest first."""
+        ...
+
+    def open_glass(self, account_id: str, collection_id: str, *, now: int) -> str | None:
+        """Id of an open break-glass by which an account may read a collection."""
+        ...
+
+
 class AuditStore(Protocol):
     """The append-only, hash-chained log of who did what."""
 
@@ -385,8 +538,21 @@ class AuditStore(Protocol):
         token_id: str | None = None,
         collection_id: str | None = None,
         detail: Mapping[str, str] | None = None,
+        concerns: frozenset[str] = frozenset(),
     ) -> AuditRow:
-        """Append a line. `detail` must hold no secrets and no contents."""
+        """Append a line. `detail` must hold no secrets and no contents.
+
+        It is shown to the organisations that it `concerns`, whose ids stand in its detail under
+        that name.
+        """
+        ...
+
+    def audit_all(self, notes: Sequence[AuditNote]) -> list[AuditRow]:
+        """Append several lines in one transaction; durable on return."""
+        ...
+
+    def audit_concerning(self, org_id: str, *, after: int = 0, limit: int = 1000) -> list[AuditRow]:
+        """Lines with a greater `seq` that concern an organisation, in order."""
         ...
 
     def audit_rows(self, *, after: int = 0, limit: int = 1000) -> list[AuditRow]:
@@ -409,6 +575,8 @@ class Store(
     StatusStore,
     CollectionStore,
     AccountStore,
+    LoginStore,
+    BreakGlassStore,
     AuditStore,
     Protocol,
 ):

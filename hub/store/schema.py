@@ -28,6 +28,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -41,6 +42,16 @@ metadata: Final = MetaData(
 
 # SQLite counts rows itself only in a column of type INTEGER; PostgreSQL needs 64 bits.
 _Key: Final = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _truth(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=false())
+
+
+def _position() -> Column[int]:
+    """The order in which rows came, within one second."""
+    return Column("position", BigInteger, nullable=False, server_default=text("0"))
+
 
 meta: Final = Table(
     "meta",
@@ -56,6 +67,8 @@ org: Final = Table(
     Column("name", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("disabled", Boolean, nullable=False),
+    _truth("government"),
+    _position(),
     UniqueConstraint("name"),
 )
 
@@ -72,7 +85,55 @@ token: Final = Table(
     Column("expires", BigInteger),
     Column("successor", Text, ForeignKey("token.id")),
     Column("revoked", BigInteger),
+    Column("account_id", Text),
+    _position(),
     UniqueConstraint("prefix"),
+)
+
+account: Final = Table(
+    "account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("org_id", Text, ForeignKey("org.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    _position(),
+    UniqueConstraint("org_id", "name"),
+)
+
+login: Final = Table(
+    "login",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("account.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger),
+    _position(),
+    UniqueConstraint("kind", "issuer", "subject"),
+)
+
+break_glass: Final = Table(
+    "break_glass",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("account.id"), nullable=False),
+    Column("collections", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("witnesses", Text, nullable=False),
+    Column("approver", Text, ForeignKey("account.id")),
+    Column("opened", BigInteger),
+    Column("ended", BigInteger),
+    _position(),
 )
 
 collection: Final = Table(
@@ -88,6 +149,8 @@ collection: Final = Table(
     Column("channel_id", Text),
     Column("inbox_of", Text, ForeignKey("collection.id")),
     Column("created", BigInteger, nullable=False),
+    Column("ceiling", Text),
+    _truth("government"),
     UniqueConstraint("id"),
     UniqueConstraint("alias"),
     UniqueConstraint("channel_id"),
@@ -181,6 +244,7 @@ collection_grant: Final = Table(
     Column("collection_id", Text, ForeignKey("collection.id"), primary_key=True),
     Column("can_read", Boolean, nullable=False),
     Column("can_write", Boolean, nullable=False),
+    Column("clearance", Text),
     Index("ix_collection_grant_collection_id", "collection_id"),
 )
 
@@ -213,4 +277,11 @@ audit: Final = Table(
     Column("collection_id", Text),
     Column("detail", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+)
+
+audit_concern: Final = Table(
+    "audit_concern",
+    metadata,
+    Column("org_id", Text, ForeignKey("org.id"), primary_key=True),
+    Column("seq", _Key, ForeignKey("audit.seq"), primary_key=True),
 )

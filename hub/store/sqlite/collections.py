@@ -8,19 +8,21 @@ import uuid
 from typing import Any, Final
 
 from hub.errors import ConflictError, InputError
+from hub.model.markings import TLP
 from hub.store.clock import GuardedClock
 from hub.store.records import Collection, Grant, Kind
+from hub.store.sql import require_org
 from hub.store.sqlite.database import Database
 
 _COLLECTION: Final = (
-    "SELECT id, kind, title, description, alias, owner_org, channel_id, inbox_of, created"
-    " FROM collection"
+    "SELECT id, kind, title, description, alias, owner_org, channel_id, inbox_of, created,"
+    " ceiling, government FROM collection"
 )
 _BY_ID: Final = f"{_COLLECTION} WHERE id = ?"
 _BY_ALIAS: Final = f"{_COLLECTION} WHERE alias = ?"
 _BY_INBOX: Final = f"{_COLLECTION} WHERE inbox_of = ?"
 _ALL: Final = f"{_COLLECTION} ORDER BY key"
-_GRANT: Final = "SELECT collection_id, org_id, can_read, can_write FROM collection_grant"
+_GRANT: Final = "SELECT collection_id, org_id, can_read, can_write, clearance FROM collection_grant"
 _ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -115,10 +117,36 @@ class Collections:
                 "UPDATE collection SET channel_id = ? WHERE id = ?", (channel_id, collection_id)
             )
 
+    def set_ceiling(self, collection_id: str, ceiling: TLP | None) -> None:
+        """See `CollectionStore.set_ceiling`."""
+        self._change_plain(
+            collection_id, "ceiling", None if ceiling is None else ceiling.value_name
+        )
+
+    def open_to_government(self, collection_id: str, *, opened: bool) -> None:
+        """See `CollectionStore.open_to_government`."""
+        self._change_plain(collection_id, "government", opened)
+
+    def _change_plain(self, collection_id: str, column: str, value: object) -> None:
+        with self._database.write() as connection:
+            changed = connection.execute(
+                f"UPDATE collection SET {column} = ? WHERE id = ? AND kind = ?",
+                (value, collection_id, Kind.PLAIN.value),
+            )
+            if changed.rowcount != 1:
+                raise InputError("there is no such plain collection", where=collection_id)
+
     def set_grant(
-        self, collection_id: str, org_id: str, *, can_read: bool, can_write: bool
+        self,
+        collection_id: str,
+        org_id: str,
+        *,
+        can_read: bool,
+        can_write: bool,
+        clearance: TLP | None = None,
     ) -> None:
         """See `CollectionStore.set_grant`."""
+        reach = None if clearance is None else clearance.value_name
         with self._database.write() as connection:
             if connection.execute(_BY_ID, (collection_id,)).fetchone() is None:
                 raise _unknown(collection_id)
@@ -129,9 +157,9 @@ class Collections:
             )
             if can_read or can_write:
                 connection.execute(
-                    "INSERT INTO collection_grant (collection_id, org_id, can_read, can_write)"
-                    " VALUES (?, ?, ?, ?)",
-                    (collection_id, org_id, can_read, can_write),
+                    "INSERT INTO collection_grant (collection_id, org_id, can_read, can_write,"
+                    " clearance) VALUES (?, ?, ?, ?, ?)",
+                    (collection_id, org_id, can_read, can_write, reach),
                 )
 
     def grant(self, collection_id: str, org_id: str) -> Grant | None:
@@ -152,12 +180,6 @@ class Collections:
         """See `CollectionStore.grants_of`."""
         rows = self._database.rows(f"{_GRANT} WHERE org_id = ?", (org_id,))
         return {row[0]: _grant(row) for row in rows}
-
-
-def require_org(connection: sqlite3.Connection, org_id: str) -> None:
-    """Raise InputError unless the organisation exists."""
-    if connection.execute("SELECT 1 FROM org WHERE id = ?", (org_id,)).fetchone() is None:
-        raise InputError("there is no such organisation", where=org_id)
 
 
 def _check_free(connection: sqlite3.Connection, made: Collection) -> None:
@@ -197,8 +219,27 @@ def _unknown(collection_id: str) -> InputError:
 
 
 def _collection(row: Any) -> Collection:
-    return Collection(row[0], Kind(row[1]), *row[2:])
+    found_id, kind, title, description, alias, owner, channel, inbox_of, created, *more = row
+    return Collection(
+        found_id,
+        Kind(kind),
+        title,
+        description,
+        alias,
+        owner,
+        channel,
+        inbox_of,
+        created,
+        ceiling=_level(more[0]),
+        government=bool(more[1]),
+    )
 
 
 def _grant(row: Any) -> Grant:
-    return Grant(row[0], row[1], can_read=bool(row[2]), can_write=bool(row[3]))
+    return Grant(
+        row[0], row[1], can_read=bool(row[2]), can_write=bool(row[3]), clearance=_level(row[4])
+    )
+
+
+def _level(text: str | None) -> TLP | None:
+    return None if text is None else TLP.from_label(text)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from hub.errors import StoreError
 from hub.store import migrations
+from hub.store.sql import Connection
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
@@ -142,6 +143,9 @@ class Database:
         """The first tuple of a reading statement, or None."""
         found = self.rows(statement, values)
         return found[0] if found else None
+
+    def lock_audit(self, connection: Connection) -> None:
+        """Nothing: a write transaction has the whole file to itself."""
 
     def backup(self, target: Path) -> None:
         """Copy the database, consistent, and its token key. Raises StoreError."""

@@ -6,18 +6,23 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from hub.store.accounts import Accounts
+from hub.store.audit import Audit
+from hub.store.breakglass import BreakGlasses
 from hub.store.clock import GuardedClock, steady_seconds, wall_micros
 from hub.store.interface import Hints
-from hub.store.sqlite.accounts import Accounts
-from hub.store.sqlite.audit import Audit
+from hub.store.logins import Logins
+from hub.store.members import Members
 from hub.store.sqlite.collections import Collections
 from hub.store.sqlite.database import Database, copy_database, read_key
 from hub.store.sqlite.log import TimeLease
 from hub.store.sqlite.objects import Objects
 
 
-class SqliteStore(Objects, Collections, Accounts, Audit):
+class SqliteStore(Objects, Collections, Accounts, Members, Logins, BreakGlasses, Audit):
     """`hub.store.interface.Store` on one SQLite file. Open it with `SqliteStore.open`."""
+
+    _database: Database
 
     def __init__(self, database: Database, clock: GuardedClock, epoch: str) -> None:
         self._database = database

@@ -1,0 +1,182 @@
+"""Two administrators let one of them read what neither may."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from hub.errors import AccessError, ConflictError, InputError
+from hub.store.clock import GuardedClock
+from hub.store.interface import BREAK_GLASS_SECONDS, BREAK_GLASS_WAIT
+from hub.store.logins import require_account
+from hub.store.records import Account, AccountKind, BreakGlass, Credential, Role
+from hub.store.sql import Connection, Sql
+
+_GLASS: Final = (
+    "SELECT id, account_id, collections, reason, seconds, created, witnesses, approver, opened,"
+    " ended FROM break_glass"
+)
+_OTHER_ADMINS: Final = (
+    "SELECT a.id, a.roles, t.id FROM account a JOIN org o ON o.id = a.org_id"
+    " JOIN token t ON t.account_id = a.id AND t.revoked IS NULL"
+    " AND (t.expires IS NULL OR t.expires > ?)"
+    " WHERE a.id <> ? AND a.kind = 'person' AND NOT a.disabled AND NOT o.disabled"
+)
+_LONGEST_REASON: Final = 1000
+
+
+class BreakGlasses:
+    """`BreakGlassStore`, on either engine."""
+
+    _database: Sql
+    _clock: GuardedClock
+
+    def request_glass(
+        self, account_id: str, collections: frozenset[str], *, reason: str, seconds: int
+    ) -> BreakGlass:
+        """See `BreakGlassStore.request_glass`."""
+        if not reason.strip() or len(reason) > _LONGEST_REASON or not reason.isprintable():
+            raise InputError(
+                f"a reason is 1 to {_LONGEST_REASON} printable characters", where="reason"
+            )
+        if not 0 < seconds <= BREAK_GLASS_SECONDS:
+            hours = BREAK_GLASS_SECONDS // 3600
+            raise InputError(f"glass is broken for at most {hours} hours", where="hours")
+        if not collections:
+            raise InputError("a break-glass names what may be read", where="collections")
+        now = self._clock.seconds()
+        with self._database.write() as connection:
+            _require_admin(require_account(connection, account_id))
+            for one in sorted(collections):
+                if not connection.execute(
+                    "SELECT 1 FROM collection WHERE id = ?", (one,)
+                ).fetchone():
+                    raise InputError("there is no such collection", where=one)
+            rows = connection.execute(_OTHER_ADMINS, (now, account_id)).fetchall()
+            # Frozen now: whoever is made an administrator, or is issued a token, to approve this
+            # very request does not count.
+            witnesses = frozenset(row[2] for row in rows if Role.ADMIN in row[1].split())
+            if not witnesses:
+                raise ConflictError(
+                    "no other administrator is there to approve it",
+                    hint="it takes a second person with the role admin and a token, made before",
+                )
+            made = BreakGlass(
+                str(uuid.uuid4()),
+                account_id,
+                collections,
+                reason,
+                seconds,
+                now,
+                witnesses,
+                approver=None,
+                opened=None,
+                ended=None,
+            )
+            connection.execute(
+                "INSERT INTO break_glass (id, account_id, collections, reason, seconds, created,"
+                " witnesses, position) VALUES (?, ?, ?, ?, ?, ?, ?,"
+                " (SELECT COALESCE(MAX(position), 0) + 1 FROM break_glass))",
+                (
+                    made.id,
+                    account_id,
+                    " ".join(sorted(collections)),
+                    reason,
+                    seconds,
+                    now,
+                    " ".join(sorted(witnesses)),
+                ),
+            )
+        return made
+
+    def approve_glass(self, glass_id: str, credential: Credential, *, now: int) -> BreakGlass:
+        """See `BreakGlassStore.approve_glass`."""
+        with self._database.write() as connection:
+            glass = _require(connection, glass_id)
+            self._check_approver(connection, glass, credential)
+            if glass.opened is not None or glass.ended is not None:
+                raise ConflictError("it was approved or ended already", where=glass_id)
+            if not glass.created <= now < glass.created + BREAK_GLASS_WAIT:
+                raise ConflictError(
+                    "nobody approved it in time", where=glass_id, hint="request it again"
+                )
+            approved = connection.execute(
+                "UPDATE break_glass SET approver = ?, opened = ?"
+                " WHERE id = ? AND opened IS NULL AND ended IS NULL",
+                (credential.account_id, now, glass_id),
+            )
+            if approved.rowcount != 1:
+                raise ConflictError("it was approved or ended already", where=glass_id)
+            return _require(connection, glass_id)
+
+    def _check_approver(
+        self, connection: Connection, glass: BreakGlass, credential: Credential
+    ) -> None:
+        if credential.account_id is None:
+            raise AccessError("a person approves, with a token of an account of hers")
+        if credential.account_id == glass.account_id:
+            raise AccessError(
+                "who asked cannot approve", hint="it takes two different administrators"
+            )
+        account = require_account(connection, credential.account_id)
+        if account.disabled or account.kind is not AccountKind.PERSON:
+            raise AccessError("a person approves, whose account is not barred")
+        if Role.ADMIN not in account.roles or "write" not in credential.scopes:
+            raise AccessError("only an administrator approves, with a token that may write")
+        if credential.id not in glass.witnesses:
+            raise AccessError(
+                "this administrator, or the token, was made after the request",
+                hint="another one approves it, with a token issued before",
+            )
+        # The role of who asked may be gone since.
+        _require_admin(require_account(connection, glass.account_id))
+
+    def end_glass(self, glass_id: str, *, now: int) -> BreakGlass:
+        """See `BreakGlassStore.end_glass`."""
+        with self._database.write() as connection:
+            _require(connection, glass_id)
+            connection.execute(
+                "UPDATE break_glass SET ended = ? WHERE id = ? AND ended IS NULL", (now, glass_id)
+            )
+            return _require(connection, glass_id)
+
+    def glasses(self) -> list[BreakGlass]:
+        """See `BreakGlassStore.glasses`."""
+        return [_glass(row) for row in self._database.rows(f"{_GLASS} ORDER BY created, position")]
+
+    def open_glass(self, account_id: str, collection_id: str, *, now: int) -> str | None:
+        """See `BreakGlassStore.open_glass`."""
+        rows = self._database.rows(
+            f"{_GLASS} WHERE account_id = ? AND opened <= ? AND ended IS NULL", (account_id, now)
+        )
+        for glass in map(_glass, rows):
+            if glass.open_at(now) and collection_id in glass.collections:
+                return glass.id
+        return None
+
+
+def _require_admin(account: Account) -> None:
+    person = account.kind is AccountKind.PERSON and not account.disabled
+    if not person or Role.ADMIN not in account.roles:
+        raise InputError("only a person with the role admin asks for this", where=account.name)
+
+
+def _require(connection: Connection, glass_id: str) -> BreakGlass:
+    row = connection.execute(f"{_GLASS} WHERE id = ?", (glass_id,)).fetchone()
+    if row is None:
+        raise InputError("there is no such break-glass request", where=glass_id)
+    return _glass(row)
+
+
+def _glass(row: Any) -> BreakGlass:
+    glass_id, account_id, collections, reason, seconds, created, witnesses, *rest = row
+    return BreakGlass(
+        glass_id,
+        account_id,
+        frozenset(collections.split()),
+        reason,
+        seconds,
+        created,
+        frozenset(witnesses.split()),
+        *rest,
+    )

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,12 +26,15 @@ class HubProcess:
         data: its data directory; None lets it make a temporary one.
         port: None takes a free one.
         launcher: module to run in place of `hub.cli`.
+        arguments: further words of the command.
+        environment: variables beside those of this process.
     """
 
     data: Path | None = None
     port: int | None = None
     launcher: str = "hub.cli"
     arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     line: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -48,14 +53,19 @@ class HubProcess:
             command += ["--data", str(self.data)]
         if self.port is not None:
             command += ["--port", str(self.port)]
+        descriptor, name = tempfile.mkstemp(prefix="hub-errors-")
+        self._log = Path(name)
         self.process = subprocess.Popen(
             [*command, *self.arguments],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            # A file, because a pipe that nobody reads stops a hub that logs much.
+            stderr=descriptor,
             text=True,
-            env={**os.environ, "PYTHONPATH": _path()},
+            env={**os.environ, "PYTHONPATH": _path(), **self.environment},
         )
+        os.close(descriptor)
+        self._said: str | None = None
         watchdog = threading.Timer(START_SECONDS, self.process.kill)
         watchdog.start()
         assert self.process.stdout is not None
@@ -67,6 +77,10 @@ class HubProcess:
             self._close()
             raise AssertionError(f"the hub did not start: {said}")
         self.line = json.loads(printed)
+
+    def stay(self) -> None:
+        """Start again at the same port from now on."""
+        self.port = int(self.root.split(":")[2].split("/")[0])
 
     def stop(self) -> int:
         """End it as an operator does; its exit code."""
@@ -81,13 +95,14 @@ class HubProcess:
 
     def errors(self) -> str:
         """What it wrote to standard error; after it has ended."""
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
+        return self._said if self._said is not None else self._log.read_text()
 
     def _close(self) -> None:
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        if self._said is None:
+            self._said = self._log.read_text()
+            self._log.unlink()
 
     @property
     def root(self) -> str:

@@ -114,6 +114,7 @@ class HubSettings:
         other_urls: further names of the same hub that a binding may be signed for.
         behind_proxy: a reverse proxy stands in front: the client's address is the last entry of
             `X-Forwarded-For`, and `X-Forwarded-Proto` tells whether it came over TLS.
+        slow_seconds: an answer that took longer is logged as a warning.
         witnesses: see `WitnessSettings`.
         limits: see `HubLimits`.
 
@@ -128,6 +129,7 @@ class HubSettings:
     public_url: str | None = None
     other_urls: tuple[str, ...] = ()
     behind_proxy: bool = False
+    slow_seconds: float = 5.0
     witnesses: WitnessSettings = field(default_factory=WitnessSettings)
     limits: HubLimits = field(default_factory=HubLimits)
 

@@ -28,6 +28,7 @@ from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
 from hub.server.logbook import Logbook
 from hub.server.metrics import Metrics, reason_of
+from hub.server.observing import Observer
 from hub.server.rates import Rate
 from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
 from hub.server.routes import (
@@ -40,6 +41,7 @@ from hub.server.routes import (
 )
 from hub.server.service import HubService
 from hub.server.submission import HttpSubmit, Submit
+from hub.server.tracing import OFF, Tracing
 from hub.settings import HubSettings
 from hub.store.interface import Store
 from hub.taxii import media
@@ -66,6 +68,7 @@ def create_app(
     log_key: NotePrivate | None = None,
     submit: Submit | None = None,
     metrics: Metrics | None = None,
+    tracing: Tracing = OFF,
     now: Callable[[], int] = lambda: int(time.time()),
 ) -> Starlette:
     """Make the application; its lifespan starts and drains the appender, the store stays open.
@@ -77,11 +80,12 @@ def create_app(
         log_key: signs the checkpoints of channels' logs; without it none are offered.
         submit: how witnesses are asked; over HTTP unless given.
         metrics: where to count; made here unless given.
+        tracing: where spans go; the caller closes it afterwards.
         now: wall clock in whole seconds UTC.
     """
     meter = metrics or Metrics(process=False)
     writer = appender or Appender(store, settings.limits)
-    writer.count_in(meter)
+    writer.count_in(meter, tracing)
     pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="stillwatch-read")
     admission = Admission(store, now=now)
     logbook = Logbook(settings, store, log_key)
@@ -122,7 +126,7 @@ def create_app(
                 Edge,
                 behind_proxy=settings.behind_proxy,
                 limits=settings.limits,
-                metrics=meter,
+                observer=Observer(meter, tracing, settings.slow_seconds),
             )
         ],
         exception_handlers={HTTPException: _on_http_exception},
@@ -174,8 +178,7 @@ def _endpoint(
         except StillwatchError as error:
             return _refuse(request, error)
         except Exception:
-            fields = {"request_id": request.state.request_id}
-            _logger.exception("a request failed", extra={"fields": fields})
+            _logger.exception("a request failed")
             return _refuse(request, StillwatchError("the hub failed to answer"))
 
     return serve
@@ -185,7 +188,7 @@ def _refuse(request: Request, error: StillwatchError) -> Response:
     request_id = request.state.request_id
     request.state.refused = reason_of(error)
     if isinstance(error, StoreError) and not isinstance(error, RefusalError):
-        fields = {"request_id": request_id, "cause": error.message}
+        fields = {"cause": error.message}
         _logger.error("the store failed", extra={"fields": fields})
     return answers.failure(request, error, error_id=request_id)
 
@@ -203,11 +206,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 def _probes(store: Store) -> list[HttpRoute]:
     async def live(request: Request) -> Response:
-        del request
+        request.state.route = "/livez/"
         return PlainTextResponse("ok\n")
 
     async def ready(request: Request) -> Response:
-        del request
+        request.state.route = "/readyz/"
         try:
             store.ping()
         except StoreError:

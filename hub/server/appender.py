@@ -20,6 +20,7 @@ from typing import Protocol
 from hub.errors import AccessError, InputError, StillwatchError, StoreError
 from hub.server.metrics import Metrics
 from hub.server.refusals import BusyError
+from hub.server.tracing import OFF, Tracing
 from hub.settings import HubLimits
 from hub.store.interface import Store
 from hub.store.records import Appended, Batch, NewObject, StatusRecord
@@ -89,6 +90,7 @@ class _Waiting:
     post: Post
     objects: int
     size: int
+    link: object | None = None
     answer: Future[Verdict] = field(default_factory=Future)
 
 
@@ -128,10 +130,11 @@ class Appender:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._metrics = Metrics(process=False)
+        self._tracing = OFF
 
-    def count_in(self, metrics: Metrics) -> None:
-        """Count the queue, batches and failures there; call it before `start`."""
-        self._metrics = metrics
+    def count_in(self, metrics: Metrics, tracing: Tracing = OFF) -> None:
+        """Count the queue, batches and failures there, and trace; call it before `start`."""
+        self._metrics, self._tracing = metrics, tracing
         metrics.watch("stillwatch_appender_queue_objects", lambda: self._objects)
         metrics.watch("stillwatch_appender_queue_bytes", lambda: self._bytes)
 
@@ -163,6 +166,7 @@ class Appender:
             BusyError: the queue is full, or the hub is stopping.
         """
         waiting = _Waiting(post, objects=max(1, len(post.items)), size=post.size)
+        waiting.link = self._tracing.current()
         retry = {"retry-after": str(self._limits.retry_after_seconds)}
         with self._changed:
             if self._stopping:
@@ -213,7 +217,9 @@ class Appender:
             return
         began = time.perf_counter()
         try:
-            self.commit([review.batch() for review in reviewed])
+            links = [review.waiting.link for review in reviewed]
+            with self._tracing.transaction(links, sum(one.waiting.objects for one in reviewed)):
+                self.commit([review.batch() for review in reviewed])
         except InputError as error:
             if len(reviewed) == 1:
                 self._refuse(reviewed, error)
@@ -244,7 +250,8 @@ class Appender:
         if screen is None:
             return _Reviewed(waiting, {})
         try:
-            reasons = screen.review(waiting.post.items)
+            with self._tracing.review(waiting.link, len(waiting.post.items)):
+                reasons = screen.review(waiting.post.items)
         except (AccessError, InputError, StoreError) as error:
             screen.failed()
             _answer(waiting, error)

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import secrets
-import time
 from typing import Final
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.server import answers
-from hub.server.journal import ACCESS
-from hub.server.metrics import Metrics, reason_of
+from hub.server.metrics import reason_of
+from hub.server.observing import Observer
 from hub.server.rates import Rate, network
 from hub.server.refusals import MalformedError, RefusalError, TooManyRequestsError
 from hub.settings import HubLimits
 
-_logger = logging.getLogger(ACCESS)
 _TOO_SLOW: Final = 408
 _DISCARD_SECONDS: Final = 5.0
 _PROBES: Final = frozenset({"/livez/", "/readyz/"})
@@ -36,14 +32,14 @@ class Edge:
         behind_proxy: believe the last entries of `X-Forwarded-For` and `X-Forwarded-Proto`.
         limits: `content_length` bounds what is read of a body that was refused; `address_rate`
             and `address_burst` how often one address may ask. The probes are not counted.
-        metrics: what is counted of each request.
+        observer: what is told of each request.
     """
 
     def __init__(
-        self, app: ASGIApp, *, behind_proxy: bool, limits: HubLimits, metrics: Metrics
+        self, app: ASGIApp, *, behind_proxy: bool, limits: HubLimits, observer: Observer
     ) -> None:
         self._app = app
-        self._metrics = metrics
+        self._observer = observer
         self._behind_proxy = behind_proxy
         self._most_unread = 4 * limits.content_length
         self._rate = Rate(limits.address_rate, limits.address_burst, "address")
@@ -53,52 +49,35 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
         inner = dict(scope)
         path = str(scope["path"])
         inner["path"] = path if path.endswith("/") else path + "/"
-        inner["state"] = {**scope.get("state", {}), "request_id": secrets.token_hex(8)}
+        seen = self._observer.begin(inner)
+        request_id = seen.correlation.request_id
+        inner["state"] = {**scope.get("state", {}), "request_id": request_id}
         if self._behind_proxy:
             _believe_proxy(inner)
-        sent = {"status": 0, "bytes": 0}
         body = _Incoming(receive, announced=_announces_body(scope))
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] != _TOO_SLOW:
                     await body.discard(self._most_unread)
-                sent["status"] = message["status"]
-                request_id = inner["state"]["request_id"].encode("ascii")
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                seen.status = message["status"]
+                told = (b"x-request-id", request_id.encode("ascii"))
+                message["headers"] = [*message["headers"], told]
             else:
-                sent["bytes"] += len(message.get("body", b""))
+                seen.sent += len(message.get("body", b""))
             await send(message)
 
-        refusal = self._refusal(inner)
-        self._metrics.began()
         try:
+            refusal = self._refusal(inner)
             if refusal is None:
                 await self._app(inner, body.receive, watch)
             else:
                 await _refuse(refusal, inner, body.receive, watch)
         finally:
-            seconds = time.perf_counter() - began
-            self._count(inner, sent, body.bytes, seconds)
-            if _logger.isEnabledFor(logging.INFO):
-                _log(inner, sent, seconds)
-
-    def _count(self, scope: Scope, sent: dict[str, int], received: int, seconds: float) -> None:
-        state = scope["state"]
-        self._metrics.ended(
-            state.get("route", ""),
-            scope["method"],
-            sent["status"],
-            received=received,
-            sent=sent["bytes"],
-            seconds=seconds,
-        )
-        if (reason := state.get("refused")) is not None:
-            self._metrics.refused(reason)
+            seen.end(inner, client=client_address(inner), received=body.bytes)
 
     def _refusal(self, scope: Scope) -> RefusalError | None:
         fault = _framing_fault(scope)
@@ -185,17 +164,3 @@ def _believe_proxy(scope: Scope) -> None:
             scope["client"] = (last, 0)
         elif name == b"x-forwarded-proto" and last in ("http", "https"):
             scope["scheme"] = last
-
-
-def _log(scope: Scope, sent: dict[str, int], seconds: float) -> None:
-    fields = {
-        "request_id": scope["state"]["request_id"],
-        "client": client_address(scope),
-        "method": scope["method"],
-        "path": scope["path"],
-        "status": sent["status"],
-        "bytes": sent["bytes"],
-        "ms": round(seconds * 1000, 2),
-        "org": scope["state"].get("org"),
-    }
-    _logger.info("request", extra={"fields": fields})

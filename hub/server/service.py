@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -276,7 +277,9 @@ class HubService:
 
     async def _in_pool(self, work: Callable[..., T], *args: object) -> T:
         # Whatever writes goes here too: it may wait for the appender's transaction.
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+        # With a copy of the context, so that what is logged there names the request.
+        within = partial(copy_context().run, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, within)
 
     # -- logs ----------------------------------------------------------------------------------
 

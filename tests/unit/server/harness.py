@@ -23,6 +23,7 @@ from hub.server.app import create_app
 from hub.server.appender import Appender
 from hub.server.metrics import Metrics
 from hub.server.submission import Submit
+from hub.server.tracing import OFF, Tracing
 from hub.settings import HubSettings
 from hub.store.records import Kind, Org
 from hub.store.sqlite import SqliteStore
@@ -63,6 +64,7 @@ class House:
     log_key: NotePrivate | None = field(default_factory=lambda: NotePrivate(b"\x07" * 32))
     submit: Submit | None = None
     metrics: Metrics | None = None
+    tracing: Tracing = OFF
     rw: str = ""
 
     def __enter__(self) -> Self:
@@ -93,6 +95,7 @@ class House:
             log_key=self.log_key,
             submit=self.submit,
             metrics=self.metrics,
+            tracing=self.tracing,
         )
         self._lifespan = self.app.router.lifespan_context(self.app)
         self.runner.run(self._enter())

@@ -50,6 +50,7 @@ def writes_fail(hub: HubProcess, load: Load) -> None:
     for _ in range(2):
         load.refused(507)
         reads(hub)
+    load.caught_up()
 
 
 def test_a_disk_that_takes_nothing_stops_writing_only(tmp_path: Path) -> None:

@@ -193,6 +193,13 @@ class Load:
             assert time.monotonic() < deadline, f"no {code}: {self.seen.statuses}"
             time.sleep(0.01)
 
+    def caught_up(self) -> None:
+        """Wait until the poller has seen whatever is acknowledged."""
+        deadline = time.monotonic() + PROGRESS_SECONDS
+        while not set(self.seen.acknowledged) <= set(self.seen.polled):
+            assert time.monotonic() < deadline, "the poller does not get everything"
+            time.sleep(0.05)
+
     def stored(self) -> list[str]:
         """After the context's end: what a fresh reader finds; the poller catches up by it."""
         found: list[str] = []

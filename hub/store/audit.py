@@ -10,7 +10,7 @@ from typing import Any, Final
 from hub.errors import VerificationError
 from hub.store.clock import GuardedClock
 from hub.store.records import AuditNote, AuditRow
-from hub.store.sql import Connection, Sql
+from hub.store.sql import Connection, Serial, Sql
 
 START: Final = bytes(32)
 """What stands before the first row's hash."""
@@ -47,7 +47,7 @@ class Audit:
         """See `AuditStore.audit_all`."""
         if not notes:
             return []
-        with self._database.write() as connection:
+        with self._database.write(Serial.OWN) as connection:
             return self.audit_within(connection, notes)
 
     def audit_within(self, connection: Connection, notes: Sequence[AuditNote]) -> list[AuditRow]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection as Ids
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -41,6 +42,7 @@ from hub.store.records import (
     Kind,
     Login,
     LoginKind,
+    LogMark,
     NewObject,
     NewToken,
     Org,
@@ -63,8 +65,51 @@ BREAK_GLASS_WAIT: Final = 24 * 3600
 """A request that nobody approved for so many seconds is void."""
 
 
+class Appending(Protocol):
+    """An open write transaction over some collections, which nobody else writes meanwhile.
+
+    What it gives and stores is of the moment in which the heads were locked: whatever other
+    processes stored before is there to be read. Raises InputError for a collection that was not
+    named at the start, StoreError after the block.
+    """
+
+    def head(self, collection_id: str) -> int | None:
+        """The greatest date_added ever stamped, with what was appended here."""
+        ...
+
+    def messages(self, collection_id: str, after: int | None) -> Iterator[tuple[int, bytes]]:
+        """Stored (date_added, body) with a greater date_added, ascending; None for all."""
+        ...
+
+    def append(self, batch: Batch) -> list[Appended]:
+        """Store a batch and its status, durable when the block has ended.
+
+        Raises:
+            StoreError: the database fails, or the clock jumped.
+        """
+        ...
+
+    def append_all(self, batches: Sequence[Batch]) -> list[list[Appended]]:
+        """Store several batches with as few round trips as one; fates by batch."""
+        ...
+
+
 class ObjectStore(Protocol):
     """Objects in collections."""
+
+    def appending(self, collection_ids: Sequence[str]) -> AbstractContextManager[Appending]:
+        """Open a write transaction; committed and durable at the end of the block.
+
+        The heads of the collections are locked in one order in every process. An exception undoes
+        everything. Keep the block short: other writers of these collections wait (on SQLite, all
+        writers), and on PostgreSQL reads inside of it take another connection.
+
+        Raises:
+            InputError: no such collection.
+            StoreError: the database fails or keeps us waiting; at the end, also when it is not
+                known whether the commit reached the disk (storing the same again is harmless).
+        """
+        ...
 
     def append(self, collection_id: str, items: Sequence[NewObject]) -> list[Appended]:
         """Store objects in one transaction; durable on return.
@@ -213,11 +258,19 @@ class LogStore(Protocol):
     def log_time(self) -> int:
         """A time for a checkpoint, in seconds UTC: never below one that was given before.
 
-        Also not after a restart with a clock set back: a checkpoint of a later time and a smaller
-        size would convict an honest log. May be somewhat ahead of the clock after a restart.
+        By any process of this database, also after a restart with a clock set back: a checkpoint
+        of a later time and a smaller size would convict an honest log.
 
         Raises:
             StoreError: the disk fails, or the clock jumped.
+        """
+        ...
+
+    def log_mark(self, collection_id: str) -> LogMark:
+        """Size and time for a checkpoint, of one moment.
+
+        `log_time` and `log_size` one after the other are not: another process could store, and
+        give a checkpoint of its own, between the two. Raises as both.
         """
         ...
 
@@ -585,6 +638,11 @@ class Store(
     @property
     def epoch(self) -> str:
         """Incarnation of the data, 16 hex digits; a restore changes it."""
+        ...
+
+    @property
+    def remote(self) -> bool:
+        """Whether a call costs a network round trip: then it does not belong on an event loop."""
         ...
 
     def ping(self) -> None:

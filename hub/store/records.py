@@ -153,6 +153,16 @@ ORDINARY_ROLES: Final = frozenset({Role.PUBLISHER, Role.SUBSCRIBER})
 """Of a token that belongs to no account: it stands for a service of its organisation."""
 
 
+class LogMark(NamedTuple):
+    """A log's size at a time (seconds UTC).
+
+    Of all marks ever given of one log, by whatever process, the later has never the smaller size.
+    """
+
+    size: int
+    time: int
+
+
 class Kind(StrEnum):
     """What a collection takes. The server enforces it; the store only remembers."""
 

@@ -16,9 +16,9 @@ from hub.channel.log import tree
 from hub.channel.primitives.sign import NotePrivate
 from hub.server.logbook import Logbook, StoredTree
 from hub.settings import HubSettings
+from hub.store.logs import extend_log
 from hub.store.records import Kind, NewObject
 from hub.store.sqlite import SqliteStore
-from hub.store.sqlite.log import extend_log
 from tests.bench.table import Row
 
 LEAVES: Final = 1_000_000

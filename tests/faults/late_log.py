@@ -5,14 +5,15 @@ Run as `python -m tests.faults.late_log hub dev ...`. Nothing of this is in the 
 
 from __future__ import annotations
 
-import sqlite3
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hub.cli.main import main
-from hub.store.records import Appended, Batch
-from hub.store.sqlite import objects
-from hub.store.sqlite.log import extend_log
+from hub.store import appending as writing
+from hub.store import contents
+from hub.store.logs import extend_log
+from hub.store.sql import Connection
 
 DELAY_SECONDS = 0.3
 """Between the two transactions; a kill in it leaves a message without its leaf."""
@@ -22,22 +23,25 @@ _Leaves = Sequence[tuple[int, bytes]]
 def make_late() -> None:
     """Put the leaves off."""
     later: list[tuple[int, _Leaves]] = []
-    whole = objects.Objects.append_batches
+    whole = contents.Contents.appending
 
-    def keep(connection: sqlite3.Connection, key: int, leaves: _Leaves) -> None:
+    def keep(connection: Connection, key: int, leaves: _Leaves) -> None:
         del connection
         later.append((key, leaves))
 
-    def append_batches(self: objects.Objects, batches: Sequence[Batch]) -> list[list[Appended]]:
-        fates = whole(self, batches)
+    @contextlib.contextmanager
+    def appending(
+        self: contents.Contents, collection_ids: Sequence[str]
+    ) -> Iterator[writing.Writing]:
+        with whole(self, collection_ids) as opened:
+            yield opened
         while later:
             time.sleep(DELAY_SECONDS)
             with self._database.write() as connection:
                 extend_log(connection, *later.pop(0))
-        return fates
 
-    vars(objects)["extend_log"] = keep
-    type.__setattr__(objects.Objects, "append_batches", append_batches)
+    vars(writing)["extend_log"] = keep
+    type.__setattr__(contents.Contents, "appending", appending)
 
 
 if __name__ == "__main__":

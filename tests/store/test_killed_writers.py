@@ -30,14 +30,14 @@ import sys
 import time
 from pathlib import Path
 from hub.channel.log.tree import root_at
-from hub.store.sqlite import objects
+from hub.store import appending
 from tests.store.conftest import STORES, make_object
 from tests.store.test_log_contract import Stored
 name, folder, collection, first, manner = sys.argv[1:]
 store = STORES[name](Path(folder), None)
-extend, later = objects.extend_log, []
+extend, later = appending.extend_log, []
 if manner == "log-later":
-    objects.extend_log = lambda connection, key, leaves: later.append((key, leaves))
+    appending.extend_log = lambda connection, key, leaves: later.append((key, leaves))
 print("ready", flush=True)
 number = int(first)
 while True:

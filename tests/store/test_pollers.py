@@ -6,7 +6,7 @@ check must catch it, or it would catch nothing.
 
 from __future__ import annotations
 
-import sqlite3
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from hub.store.appending import Writing
 from hub.store.clock import wall_micros
 from hub.store.interface import Store
-from hub.store.records import Appended, Batch, Kind, NewObject
+from hub.store.records import Appended, Kind, NewObject
 from hub.store.sqlite import SqliteStore
 from hub.taxii.filters import EVERY, Filters
 from hub.taxii.times import to_micros
@@ -38,14 +39,20 @@ class _EarlyStamps(SqliteStore):
         time.sleep(0.002 * (int(items[0].id[-2:], 16) % 4))
         return super().append(collection_id, items)
 
-    def _append_one(self, connection: sqlite3.Connection, batch: Batch) -> list[Appended]:
-        fates = super()._append_one(connection, batch)
-        for number, fate in enumerate(fates):
-            connection.execute(
-                "UPDATE OR IGNORE object SET date_added = ? WHERE date_added = ?",
-                (self._early.stamp + number, fate.date_added),
-            )
-        return fates
+    @contextlib.contextmanager
+    def appending(self, collection_ids: Sequence[str]) -> Iterator[Writing]:
+        with super().appending(collection_ids) as writing:
+            before = writing.head(collection_ids[0]) or 0
+            yield writing
+            connection = writing._connection
+            stored = connection.execute(
+                "SELECT seq FROM object WHERE date_added > ?", (before,)
+            ).fetchall()
+            for number, (seq,) in enumerate(sorted(stored)):
+                connection.execute(
+                    "UPDATE OR IGNORE object SET date_added = ? WHERE seq = ?",
+                    (self._early.stamp + number, seq),
+                )
 
 
 class _Traffic:

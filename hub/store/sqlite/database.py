@@ -8,13 +8,13 @@ import secrets
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hub.errors import StoreError
 from hub.store import migrations
-from hub.store.sql import Connection
+from hub.store.sql import Connection, Cursor, Dialect, Known, Serial, Values
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
@@ -43,8 +43,64 @@ def wrapped(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(message, where=path.name, hint=hint)
 
 
-class Database:
-    """Connections to one migrated database file. Make it with `Database.open`."""
+_DIALECT: Final = Dialect(hints=True, arrays=False, streams=True)
+_HIGHEST: Final = (
+    "SELECT spec_version, version FROM object INDEXED BY ux_object_version"
+    " WHERE collection_key = ? AND object_id = ?"
+    " ORDER BY spec_version DESC, version DESC LIMIT 1"
+)
+_SAME: Final = (
+    "SELECT date_added, version_text, body FROM object"
+    " WHERE collection_key = ? AND object_id = ? AND spec_version = ? AND version = ?"
+)
+_HEAD: Final = "SELECT last_added FROM collection_head WHERE collection_key = ?"
+
+
+class SqliteConnection:
+    """`sql.Connection` on one connection, between BEGIN IMMEDIATE and COMMIT."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, values: Values = (), /) -> Cursor:
+        """See `sql.Connection.execute`."""
+        return self._connection.execute(statement, values)
+
+    def many(self, statement: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """See `sql.Connection.many`."""
+        self._connection.executemany(statement, rows)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], /) -> None:
+        """See `sql.Connection.insert`."""
+        marks = ", ".join("?" * len(columns))
+        self.many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    def lock_heads(self, keys: Sequence[int], /) -> dict[int, int | None]:
+        """See `sql.Connection.lock_heads`; BEGIN IMMEDIATE has locked everything."""
+        return {key: self._connection.execute(_HEAD, (key,)).fetchone()[0] for key in keys}
+
+    def known(self, key: int, wanted: Sequence[tuple[str, str, int]], /) -> list[Known | None]:
+        """See `sql.Connection.known`."""
+        execute = self._connection.execute
+        found: list[Known | None] = []
+        for version in wanted:
+            highest = execute(_HIGHEST, (key, version[0])).fetchone()
+            if highest is None:
+                found.append(None)
+            else:
+                found.append(Known(highest, execute(_SAME, (key, *version)).fetchone()))
+        return found
+
+    def announce(self, collection_ids: Iterable[str], /) -> None:
+        """Nothing: who waits on SQLite asks for the heads."""
+
+
+class SqliteDatabase:
+    """Connections to one migrated database file. Make it with `SqliteDatabase.open`."""
+
+    dialect = _DIALECT
 
     def __init__(self, path: Path, writer: sqlite3.Connection, token_key: bytes) -> None:
         self.path = path
@@ -57,7 +113,7 @@ class Database:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path) -> Database:
+    def open(cls, path: Path) -> SqliteDatabase:
         """Open or create, and migrate. Raises StoreError."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,14 +153,14 @@ class Database:
         return cls(path, writer, token_key)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: committed and durable when the block ends, else undone."""
+    def write(self, serial: Serial = Serial.RECORDS) -> Iterator[SqliteConnection]:
+        """See `sql.Sql.write`."""
         with self._write_lock:
             self._check_open()
             connection = self._writer
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                yield connection
+                yield SqliteConnection(connection)
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
                 raise wrapped(error, self.path) from error
@@ -114,9 +170,7 @@ class Database:
                     connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
-    def reading(
-        self, statement: str, values: Mapping[str, object] | tuple[object, ...] = ()
-    ) -> Iterator[sqlite3.Cursor]:
+    def reading(self, statement: str, values: Values = ()) -> Iterator[Iterator[tuple[Any, ...]]]:
         """Run one reading statement; the block reads its tuples one by one."""
         connection = self._take()
         try:
@@ -127,9 +181,7 @@ class Database:
         finally:
             self._idle.append(connection)
 
-    def rows(
-        self, statement: str, values: Mapping[str, object] | tuple[object, ...] = ()
-    ) -> list[Any]:
+    def rows(self, statement: str, values: Values = ()) -> list[Any]:
         """Run one reading statement; tuples."""
         connection = self._take()
         try:
@@ -139,7 +191,7 @@ class Database:
         finally:
             self._idle.append(connection)
 
-    def row(self, statement: str, values: tuple[object, ...] = ()) -> Any:
+    def row(self, statement: str, values: Values = ()) -> Any:
         """The first tuple of a reading statement, or None."""
         found = self.rows(statement, values)
         return found[0] if found else None

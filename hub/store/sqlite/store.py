@@ -10,26 +10,25 @@ from hub.store.accounts import Accounts
 from hub.store.audit import Audit
 from hub.store.breakglass import BreakGlasses
 from hub.store.clock import GuardedClock, steady_seconds, wall_micros
+from hub.store.collections import Collections
+from hub.store.contents import Contents
 from hub.store.interface import Hints
 from hub.store.logins import Logins
 from hub.store.members import Members
-from hub.store.sqlite.collections import Collections
-from hub.store.sqlite.database import Database, copy_database, read_key
-from hub.store.sqlite.log import TimeLease
-from hub.store.sqlite.objects import Objects
+from hub.store.sqlite.database import SqliteDatabase, copy_database, read_key
 
 
-class SqliteStore(Objects, Collections, Accounts, Members, Logins, BreakGlasses, Audit):
+class SqliteStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses, Audit):
     """`hub.store.interface.Store` on one SQLite file. Open it with `SqliteStore.open`."""
 
-    _database: Database
+    remote = False
+    _database: SqliteDatabase
 
-    def __init__(self, database: Database, clock: GuardedClock, epoch: str) -> None:
+    def __init__(self, database: SqliteDatabase, clock: GuardedClock, epoch: str) -> None:
         self._database = database
         self._clock = clock
         self._keys: dict[str, int] = {}
         self._logged: dict[str, bool] = {}
-        self._time_lease = TimeLease()
         self.epoch = epoch
 
     @classmethod
@@ -52,7 +51,7 @@ class SqliteStore(Objects, Collections, Accounts, Members, Logins, BreakGlasses,
         Raises:
             StoreError: no database, one from a newer release, a failing disk, no token key.
         """
-        database = Database.open(path)
+        database = SqliteDatabase.open(path)
         row = database.row("SELECT value FROM meta WHERE name = 'epoch'")
         return cls(database, GuardedClock(clock, steady), str(row[0]))
 

@@ -15,7 +15,7 @@ import pytest
 from hub.errors import InputError, StoreError, VerificationError
 from hub.store.records import Kind
 from hub.store.sqlite import SqliteStore, restore
-from hub.store.sqlite.database import Database
+from hub.store.sqlite.database import SqliteDatabase
 from hub.taxii.filters import EVERY, Filters
 from tests.store.conftest import make_object
 
@@ -278,8 +278,8 @@ def test_a_removed_audit_row_is_missed(store: SqliteStore) -> None:
 
 
 def test_a_new_database_is_opened_once_by_two(tmp_path: Path) -> None:
-    one = Database.open(tmp_path / "hub.db")
-    two = Database.open(tmp_path / "hub.db")
+    one = SqliteDatabase.open(tmp_path / "hub.db")
+    two = SqliteDatabase.open(tmp_path / "hub.db")
     assert one.token_key == two.token_key
     assert one.row("SELECT value FROM meta") == two.row("SELECT value FROM meta")
     one.close()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.store.sqlite.database import Database
-from hub.store.sqlite.select import Selection, select, select_keys
+from hub.store.select import Selection, select, select_keys
+from hub.store.sqlite.database import SqliteDatabase
 from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters, VersionFilter
 
 _FIRST = VersionFilter(first=True, last=False)
@@ -32,9 +32,11 @@ _FIRST = VersionFilter(first=True, last=False)
 def test_the_index_of_a_page(
     tmp_path: Path, filters: Filters, index: str, position: int | None, body: bool
 ) -> None:
-    database = Database.open(tmp_path / "hub.db")
+    database = SqliteDatabase.open(tmp_path / "hub.db")
     try:
-        statement, values = select(Selection(1, position, filters), 10, body=body)
+        statement, values = select(
+            Selection(1, position, filters, SqliteDatabase.dialect), 10, body=body
+        )
         plan = [row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {statement}", values)]
     finally:
         database.close()
@@ -51,8 +53,8 @@ def test_nothing_the_client_sends_becomes_sql() -> None:
         ids=frozenset({hostile}), types=frozenset({hostile}), spec_versions=frozenset({hostile})
     )
     for statement, values in (
-        select(Selection(1, None, filters), 1, body=True),
-        select_keys(Selection(1, None, filters)),
+        select(Selection(1, None, filters, SqliteDatabase.dialect), 1, body=True),
+        select_keys(Selection(1, None, filters, SqliteDatabase.dialect)),
     ):
         assert "DROP" not in statement
         assert list(values.values()).count(hostile) == 3

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hub.store.objects import UNVERSIONED
+from hub.store.sql import Dialect
 from hub.taxii.filters import LAST, NEWEST_SPEC_VERSION, Filters
 
 _NEWEST_SPEC: Final = (
@@ -18,11 +19,15 @@ _ENTRY: Final = "date_added, object_id, version_text, object_type, spec_version"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows of a collection: key, position (exclusive, microseconds), filters."""
+    """Which rows of a collection: key, position (exclusive, microseconds), filters.
+
+    `dialect` is that of the engine that reads them.
+    """
 
     key: int
     position: int | None
     filters: Filters
+    dialect: Dialect
 
     @property
     def source(self) -> str:
@@ -37,25 +42,36 @@ class Selection:
             ("o.spec_version", "spec", filters.spec_versions),
         ):
             if elements:
-                conditions.append(f"{column} IN ({_names(prefix, len(elements))})")
+                conditions.append(f"{column} {self._within(prefix, len(elements))}")
         version = self._version_condition()
         if version is not None:
             conditions.append(version)
         if not filters.spec_versions and filters.versions != LAST:
             conditions.append(_NEWEST_SPEC)
-        return f"FROM object o INDEXED BY {self._index} WHERE " + " AND ".join(conditions)
+        where = " AND ".join(conditions)
+        if self.dialect.hints:
+            return f"FROM object o INDEXED BY {self._index} WHERE {where}"
+        if not filters.ids:
+            return f"FROM object o WHERE {where}"
+        # The fence keeps the planner from reading a collection in order until some object turns up.
+        return f"FROM (SELECT o.* FROM object o WHERE {where} OFFSET 0) o"
 
     @property
     def values(self) -> dict[str, object]:
         """The named parameters of `source`."""
         filters = self.filters
-        values: dict[str, object] = {"key": self.key, "unversioned": UNVERSIONED}
+        values: dict[str, object] = {"key": self.key}
+        if filters.versions.times:
+            values["unversioned"] = UNVERSIONED
         if self.position is not None:
             values["position"] = self.position
-        _number(values, "id", filters.ids)
-        _number(values, "type", filters.types)
-        _number(values, "spec", filters.spec_versions)
-        _number(values, "time", filters.versions.times)
+        for prefix, elements in (
+            ("id", filters.ids),
+            ("type", filters.types),
+            ("spec", filters.spec_versions),
+            ("time", filters.versions.times),
+        ):
+            self._number(values, prefix, elements)
         return values
 
     @property
@@ -74,10 +90,10 @@ class Selection:
     def _same_object(self) -> str:
         """Conditions that make `e` one of the wanted specification versions of the object `o`."""
         wanted = self.filters.spec_versions
-        names = _names("spec", len(wanted))
         return (
             "FROM object e WHERE e.collection_key = o.collection_key AND e.object_id = o.object_id"
-            f" AND e.spec_version {f'IN ({names})' if wanted else '= o.spec_version'}"
+            " AND e.spec_version"
+            f" {self._within('spec', len(wanted)) if wanted else '= o.spec_version'}"
         )
 
     def _version_condition(self) -> str | None:
@@ -94,31 +110,57 @@ class Selection:
         if wanted.first:
             parts.append(f"NOT EXISTS (SELECT 1 {self._same_object} AND e.version < o.version)")
         if wanted.times:
-            names = _names("time", len(wanted.times))
+            within = self._within("time", len(wanted.times))
             parts.append(
-                f"(o.version IN ({names})"
-                f" OR o.version = :unversioned AND o.date_added IN ({names}))"
+                f"(o.version {within} OR o.version = :unversioned AND o.date_added {within})"
             )
         # A lone term is not wrapped: the partial index is matched by its text.
-        return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})" if parts else "0"
+        return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})" if parts else "1 = 0"
+
+    def _within(self, prefix: str, count: int) -> str:
+        if self.dialect.arrays:
+            return f"= ANY(:{prefix}s)"
+        return f"IN ({', '.join(f':{prefix}{number}' for number in range(count))})"
+
+    def _number(
+        self, values: dict[str, object], prefix: str, elements: Iterable[str | int]
+    ) -> None:
+        if self.dialect.arrays:
+            found = list(elements)
+            if found:
+                values[f"{prefix}s"] = found
+            return
+        for number, element in enumerate(elements):
+            values[f"{prefix}{number}"] = element
 
 
-def select(selection: Selection, limit: int, *, body: bool) -> tuple[str, dict[str, object]]:
-    """The statement and its parameters, giving `Row`s (with `body`) or `Entry`s."""
+def select(
+    selection: Selection, limit: int, *, body: bool, room: int | None = None
+) -> tuple[str, dict[str, object]]:
+    """The statement and its parameters, giving `Row`s (with `body`) or `Entry`s.
+
+    Args:
+        selection: which rows.
+        limit: how many at most.
+        body: whether with bodies.
+        room: bytes of bodies after which an engine that sends all rows at once may stop; one row
+            beyond is sent.
+    """
     columns = f"{_ENTRY}, body" if body else _ENTRY
     statement = f"SELECT {columns} {selection.source} ORDER BY o.date_added LIMIT :limit"
-    return statement, {**selection.values, "limit": limit}
+    values = {**selection.values, "limit": limit}
+    if room is None or selection.dialect.streams:
+        return statement, values
+    weighed = (
+        f"SELECT {columns}, sum(octet_length(body)) OVER (ORDER BY date_added"
+        f" ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before FROM ({statement}) p"
+    )
+    return (
+        f"SELECT {columns} FROM ({weighed}) q WHERE before <= :room ORDER BY date_added",
+        {**values, "room": room},
+    )
 
 
 def select_keys(selection: Selection) -> tuple[str, dict[str, object]]:
     """The statement and its parameters, giving the rows' own keys."""
     return f"SELECT o.seq {selection.source}", selection.values
-
-
-def _names(prefix: str, count: int) -> str:
-    return ", ".join(f":{prefix}{number}" for number in range(count))
-
-
-def _number(values: dict[str, object], prefix: str, elements: Iterable[str | int]) -> None:
-    for number, element in enumerate(elements):
-        values[f"{prefix}{number}"] = element

@@ -1,9 +1,8 @@
-"""Collections and grants."""
+"""Collections and grants, on either engine."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 import uuid
 from typing import Any, Final
 
@@ -11,8 +10,7 @@ from hub.errors import ConflictError, InputError
 from hub.model.markings import TLP
 from hub.store.clock import GuardedClock
 from hub.store.records import Collection, Grant, Kind
-from hub.store.sql import require_org
-from hub.store.sqlite.database import Database
+from hub.store.sql import Connection, Sql, require_org
 
 _COLLECTION: Final = (
     "SELECT id, kind, title, description, alias, owner_org, channel_id, inbox_of, created,"
@@ -27,9 +25,9 @@ _ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Collections:
-    """`CollectionStore` on SQLite."""
+    """`CollectionStore`."""
 
-    _database: Database
+    _database: Sql
     _clock: GuardedClock
 
     def create_collection(
@@ -57,9 +55,10 @@ class Collections:
         )
         with self._database.write() as connection:
             _check_free(connection, made)
-            added = connection.execute(
+            (key,) = connection.execute(
                 "INSERT INTO collection (id, kind, title, description, alias, owner_org,"
-                " channel_id, inbox_of, created) VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+                " channel_id, inbox_of, created) VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)"
+                " RETURNING key",
                 (
                     made.id,
                     made.kind.value,
@@ -70,15 +69,15 @@ class Collections:
                     made.inbox_of,
                     made.created,
                 ),
-            )
+            ).fetchone()
             connection.execute(
                 "INSERT INTO collection_head (collection_key, last_added) VALUES (?, NULL)",
-                (added.lastrowid,),
+                (key,),
             )
             if kind is Kind.CHANNEL:
                 connection.execute(
-                    "INSERT INTO log_head (collection_key, size, edge) VALUES (?, 0, x'')",
-                    (added.lastrowid,),
+                    "INSERT INTO log_head (collection_key, size, edge) VALUES (?, 0, ?)",
+                    (key, b""),
                 )
         return made
 
@@ -182,12 +181,12 @@ class Collections:
         return {row[0]: _grant(row) for row in rows}
 
 
-def _check_free(connection: sqlite3.Connection, made: Collection) -> None:
+def _check_free(connection: Connection, made: Collection) -> None:
     require_org(connection, made.owner_org)
     if connection.execute(
         # An alias that is another collection's id would make look-ups ambiguous.
-        "SELECT 1 FROM collection WHERE id IN (:id, :alias) OR alias IN (:id, :alias)",
-        {"id": made.id, "alias": made.alias},
+        "SELECT 1 FROM collection WHERE id IN (?, ?) OR alias IN (?, ?)",
+        (made.id, made.alias, made.id, made.alias),
     ).fetchone():
         raise ConflictError("the id or alias is taken", where=made.alias or made.id)
     if made.inbox_of is None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 
 from hub.errors import InputError, VerificationError
 from hub.store import tree
 from hub.store.clock import GuardedClock
 from hub.store.objects import log_digest
-from hub.store.sqlite.database import Database
+from hub.store.records import LogMark
+from hub.store.sql import Connection, Serial, Sql
 
-_LEASE_SECONDS: Final = 30
 _LEVELS: Final = 48
 _VERIFY_ROWS: Final = 1000
 _HEAD: Final = "SELECT size, edge FROM log_head WHERE collection_key = ?"
@@ -21,14 +19,19 @@ _LEAVES: Final = (
     "SELECT position, date_added, digest FROM log_leaf"
     " WHERE collection_key = ? AND position >= ? AND position < ? ORDER BY position"
 )
-_DIGEST: Final = "SELECT digest FROM log_leaf WHERE collection_key = ? AND position = ?"
-_NODE: Final = "SELECT hash FROM log_node WHERE collection_key = ? AND level = ? AND position = ?"
-_ADD_LEAF: Final = (
-    "INSERT INTO log_leaf (collection_key, position, date_added, digest) VALUES (?, ?, ?, ?)"
+_RUN: Final = (
+    "SELECT position, hash FROM log_node"
+    " WHERE collection_key = ? AND level = ? AND position >= ? AND position < ? ORDER BY position"
 )
-_ADD_NODE: Final = (
-    "INSERT INTO log_node (collection_key, level, position, hash) VALUES (?, ?, ?, ?)"
+_SOME_LEAVES: Final = (
+    "SELECT position, digest FROM log_leaf WHERE collection_key = ? AND position IN"
 )
+_SOME_NODES: Final = (
+    "SELECT level, position, hash FROM log_node WHERE collection_key = ? AND (level, position) IN"
+)
+_CHUNK: Final = 200
+_LEAF_COLUMNS: Final = ("collection_key", "position", "date_added", "digest")
+_NODE_COLUMNS: Final = ("collection_key", "level", "position", "hash")
 _MOVE_HEAD: Final = "UPDATE log_head SET size = ?, edge = ? WHERE collection_key = ?"
 _UNLISTED: Final = (
     "SELECT o.date_added FROM object o WHERE o.collection_key = ? AND NOT EXISTS"
@@ -36,36 +39,31 @@ _UNLISTED: Final = (
     " AND l.date_added = o.date_added) LIMIT 1"
 )
 _BODIES: Final = (
-    "SELECT date_added, body FROM object INDEXED BY ux_object_added"
-    " WHERE collection_key = ? AND date_added BETWEEN ? AND ?"
+    "SELECT date_added, body FROM object WHERE collection_key = ? AND date_added BETWEEN ? AND ?"
 )
-_PUT_LEASE: Final = (
+_TIME: Final = "SELECT value FROM meta WHERE name = 'log_time'"
+_MARK: Final = (
+    "SELECT h.size, (SELECT m.value FROM meta m WHERE m.name = 'log_time')"
+    " FROM log_head h WHERE h.collection_key = ?"
+)
+_PUT_TIME: Final = (
     "INSERT INTO meta (name, value) VALUES ('log_time', ?)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-
-
-class TimeLease:
-    """How far ahead times of checkpoints may be given without writing: `last` up to `end`."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.last = 0
-        self.end = 0
+T = TypeVar("T")
 
 
 class Logs:
-    """`LogStore` on SQLite, and the keys of collections."""
+    """`LogStore` over `sql.Sql`, and the keys of collections."""
 
-    _database: Database
+    _database: Sql
     _clock: GuardedClock
     _keys: dict[str, int]
     _logged: dict[str, bool]
-    _time_lease: TimeLease
 
     def log_size(self, collection_id: str) -> int:
         """See `LogStore.log_size`."""
-        # SQLite shows readers a commit after it has synced the write-ahead log, not before.
+        # Either engine shows readers a commit after it has synced its write-ahead log, not before.
         return self._head(collection_id)[1].size
 
     def log_digests(self, collection_id: str, first: int, end: int) -> list[bytes]:
@@ -79,27 +77,41 @@ class Logs:
         key, edge = self._head(collection_id)
         for level, position in wanted:
             _require(0 <= level < _LEVELS and 0 <= position < edge.size >> level, "node")
-        return [self._node(key, level, position) for level, position in wanted]
+        found = self._nodes(key, wanted)
+        return [found[level, position] for level, position in wanted]
 
     def log_time(self) -> int:
-        """See `LogStore.log_time`.
+        """See `LogStore.log_time`."""
+        return self._log_time()
 
-        What was given is bounded by a row that is written twice a minute at most, so that a poll
-        costs no write. One process serves a database at a time.
+    def log_mark(self, collection_id: str) -> LogMark:
+        """See `LogStore.log_mark`."""
+        key = self._known_key(collection_id)
+        self._log_time()
+        # One statement, so one moment: whoever sees this time or a later one sees this size or a
+        # greater one. The time that another process has set meanwhile is as good as ours.
+        row = self._database.row(_MARK, (key,))
+        if row is None:
+            raise _no_log(collection_id)
+        return LogMark(int(row[0]), int(row[1]))
+
+    def _log_time(self) -> int:
+        """The current second, written down before anybody is told of it.
+
+        What is written is the greatest time that any process gave. So there is one write a second
+        while checkpoints are asked for, and none else.
         """
-        lease = self._time_lease
-        with lease.lock:
-            if not lease.end:
-                row = self._database.row("SELECT value FROM meta WHERE name = 'log_time'")
-                lease.last = lease.end = 0 if row is None else int(row[0])
-            time = max(lease.last, self._clock.now() // 1_000_000)
-            if time >= lease.end:
-                end = time + _LEASE_SECONDS
-                with self._database.write() as connection:
-                    connection.execute(_PUT_LEASE, (str(end),))
-                lease.end = end
-            lease.last = time
-            return time
+        now = self._clock.now() // 1_000_000
+        row = self._database.row(_TIME)
+        given = 0 if row is None else int(row[0])
+        if now <= given:
+            return given
+        with self._database.write(Serial.LOG_TIME) as connection:
+            row = connection.execute(_TIME).fetchone()
+            given = 0 if row is None else int(row[0])
+            if now > given:
+                connection.execute(_PUT_TIME, (str(now),))
+        return max(now, given)
 
     def verify_log(self, collection_id: str) -> int:
         """See `LogStore.verify_log`."""
@@ -128,7 +140,7 @@ class Logs:
         stamps = [row[1] for row in leaves]
         if stamps != sorted(set(stamps)) or stamps[0] <= last:
             raise VerificationError("leaves are not in the order of date_added", where=where)
-        logged = {row[1]: row[2] for row in leaves}
+        logged: dict[int, bytes] = {row[1]: row[2] for row in leaves}
         with self._database.reading(_BODIES, (key, stamps[0], stamps[-1])) as bodies:
             for stamp, body in bodies:
                 if stamp not in logged:
@@ -138,26 +150,39 @@ class Logs:
         return stamps[-1]
 
     def _grow(self, key: int, grown: tree.Frontier, digests: Sequence[bytes], where: str) -> None:
-        for digest in digests:
-            for level, position, found in grown.append(digest):
-                if self._node(key, level, position) != found:
-                    raise VerificationError("a node is not that of its leaves", where=where)
+        made = [node for digest in digests for node in grown.append(digest)]
+        for level in sorted({node.level for node in made}):
+            grew = [node for node in made if node.level == level]
+            stored = self._database.rows(
+                _RUN, (key, level, grew[0].position, grew[-1].position + 1)
+            )
+            if len(stored) < len(grew):
+                raise VerificationError("a node is missing", where=where)
+            if stored != [(node.position, node.hash) for node in grew]:
+                raise VerificationError("a node is not that of its leaves", where=where)
 
-    def _node(self, key: int, level: int, position: int) -> bytes:
-        if level:
-            row = self._database.row(_NODE, (key, level, position))
-        else:
-            row = self._database.row(_DIGEST, (key, position))
-        if row is None:
+    def _nodes(self, key: int, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """Hashes by (level, position)."""
+        found: dict[tuple[int, int], bytes] = {}
+        leaves = sorted({position for level, position in wanted if level == 0})
+        for chosen in _chunks(leaves):
+            statement = f"{_SOME_LEAVES} ({', '.join('?' * len(chosen))})"
+            for position, digest in self._database.rows(statement, (key, *chosen)):
+                found[0, position] = tree.leaf_hash(digest)
+        for pairs in _chunks(sorted({node for node in wanted if node[0]})):
+            values = [number for pair in pairs for number in pair]
+            statement = f"{_SOME_NODES} (VALUES {', '.join(['(?, ?)'] * len(pairs))})"
+            for level, position, hashed in self._database.rows(statement, (key, *values)):
+                found[level, position] = hashed
+        if not found.keys() >= {(level, position) for level, position in wanted}:
             raise VerificationError("a node is missing", where="log")
-        found: bytes = row[0]
-        return found if level else tree.leaf_hash(found)
+        return found
 
     def _head(self, collection_id: str) -> tuple[int, tree.Frontier]:
         key = self._known_key(collection_id)
         row = self._database.row(_HEAD, (key,))
         if row is None:
-            raise InputError("the collection has no log", where=collection_id)
+            raise _no_log(collection_id)
         return key, tree.Frontier.from_bytes(*row)
 
     def _is_logged(self, collection_id: str) -> bool:
@@ -185,13 +210,11 @@ class Logs:
         return key
 
 
-def extend_log(
-    connection: sqlite3.Connection, key: int, leaves: Sequence[tuple[int, bytes]]
-) -> None:
+def extend_log(connection: Connection, key: int, leaves: Sequence[tuple[int, bytes]]) -> None:
     """Append leaves inside the transaction that stores their objects.
 
     Args:
-        connection: in a write transaction.
+        connection: of a transaction which keeps other writers out of the collection.
         key: of a collection with a log.
         leaves: (date_added, digest), ascending.
     """
@@ -200,12 +223,22 @@ def extend_log(
     edge = tree.Frontier.from_bytes(*connection.execute(_HEAD, (key,)).fetchone())
     first = edge.size
     nodes = [node for _, digest in leaves for node in edge.append(digest)]
-    connection.executemany(
-        _ADD_LEAF,
+    connection.insert(
+        "log_leaf",
+        _LEAF_COLUMNS,
         [(key, first + offset, *leaf) for offset, leaf in enumerate(leaves)],
     )
-    connection.executemany(_ADD_NODE, [(key, *node) for node in nodes])
+    connection.insert("log_node", _NODE_COLUMNS, [(key, *node) for node in nodes])
     connection.execute(_MOVE_HEAD, (edge.size, edge.to_bytes(), key))
+
+
+def _no_log(collection_id: str) -> InputError:
+    return InputError("the collection has no log", where=collection_id)
+
+
+def _chunks(elements: Sequence[T]) -> Iterator[Sequence[T]]:
+    for first in range(0, len(elements), _CHUNK):
+        yield elements[first : first + _CHUNK]
 
 
 def _require(holds: bool, where: str) -> None:

@@ -21,6 +21,8 @@ EXPIRED: Final = 11
 """`status`: a card, manifest or epoch has expired, or the last pull failed."""
 ALARM: Final = 12
 """`pull`, `status`: somebody altered, replayed, forged or withheld; people must look at it."""
+SICK: Final = 13
+"""`doctor`: a client would lose objects at the server, or could not use it."""
 
 _CODES: Final[tuple[tuple[type[StillwatchError], int], ...]] = (
     (InputError, 2),

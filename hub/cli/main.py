@@ -32,6 +32,10 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "completion": ("hub.cli.completion:command", "Print the completion script for your shell."),
     "custodian": ("hub.cli.custodian:command", "Run a custodian of oblivious tokens."),
     "demo": ("hub.cli.demo:command", "Run the whole job on this machine with the sample data."),
+    "doctor": (
+        "hub.cli.doctor:command",
+        "Tell what other people's clients would meet at a TAXII server.",
+    ),
     "hub": ("hub.cli.hub:command", "Run and administer a hub."),
     "hunt": ("hub.cli.hunt:command", "Look for new indicators in the exchanges of last month."),
     "indicators": ("hub.cli.indicators:command", "List the indicators that you hold."),

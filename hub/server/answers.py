@@ -17,10 +17,13 @@ from hub.errors import StillwatchError
 from hub.server.refusals import RefusalError, status_of
 from hub.store.records import Entry, Page, Row
 from hub.taxii import media, wire
+from hub.taxii.cursor import position
+from hub.taxii.filters import Filters
 from hub.taxii.times import to_text
 
 _COMPRESS_FROM: Final = 1024
-_BEGINNING: Final = to_text(0)
+_FIRST: Final = "x-taxii-date-added-first"
+_LAST: Final = "x-taxii-date-added-last"
 _SECURITY: Final = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -67,17 +70,21 @@ def plain(
     return response
 
 
-def dates(page: Page[Row] | Page[Entry], added_after: int | None) -> dict[str, str]:
+def dates(page: Page[Row] | Page[Entry], asked: Filters) -> dict[str, str]:
     """The two X-TAXII headers, present on every page.
 
-    On an empty page both repeat `added_after`: a client that takes the last one as its next
-    `added_after` then stays where it is, which it must (some start from the present without it).
+    On an empty page both say where the client stands already (`added_after`, or the place that
+    `next` names): who takes the last one as its next `added_after` then loses nothing and does not
+    start over, as some do without it.
     """
-    nothing = _BEGINNING if added_after is None else to_text(added_after)
-    return {
-        "x-taxii-date-added-first": page.first_added or nothing,
-        "x-taxii-date-added-last": page.last_added or nothing,
-    }
+    if not page.rows:
+        stands = [0 if asked.added_after is None else asked.added_after]
+        if asked.next is not None:
+            stands.append(position(asked.next))
+        nothing = to_text(max(stands))
+        return {_FIRST: nothing, _LAST: nothing}
+    first, last = page.rows[0].date_added, page.rows[-1].date_added
+    return {_FIRST: to_text(first), _LAST: to_text(last)}
 
 
 def failure(request: Request, error: StillwatchError, *, error_id: str) -> Response:

@@ -198,6 +198,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     refusal: RefusalError
     if error.status_code == 405:
+        headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))
         refusal = MethodNotAllowedError("this resource does not know that method", headers=headers)
     else:
         refusal = HiddenError("no such resource", headers=headers)

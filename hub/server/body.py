@@ -33,14 +33,16 @@ def check_headers(request: Request, limits: HubLimits, *, taxii: bool = True) ->
         UnsupportedMediaError: not a TAXII body, or in an encoding other than gzip.
         TooLargeError: a declared length beyond the cap.
     """
-    if taxii and not media.is_taxii_content(request.headers.get("content-type")):
+    types = request.headers.getlist("content-type")
+    if taxii and not (len(types) == 1 and media.is_taxii_content(types[0])):
         raise UnsupportedMediaError(
             "the body's media type is not one that this hub reads",
             where="Content-Type",
             hint=f"send {media.TAXII}",
             headers={"accept-post": media.TAXII},
         )
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encodings = request.headers.getlist("content-encoding") or ["identity"]
+    encoding = ", ".join(encodings).strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise UnsupportedMediaError(
             "bodies are read plain or gzip",

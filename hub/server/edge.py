@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+from functools import lru_cache
 from typing import Final
 
 from starlette.requests import Request
@@ -16,11 +18,15 @@ from hub.server import answers
 from hub.server.metrics import reason_of
 from hub.server.observing import Observer
 from hub.server.rates import Rate, network
-from hub.server.refusals import MalformedError, RefusalError, TooManyRequestsError
+from hub.server.refusals import HiddenError, MalformedError, RefusalError, TooManyRequestsError
 from hub.settings import HubLimits
 
 _TOO_SLOW: Final = 408
 _DISCARD_SECONDS: Final = 5.0
+_FRAMING: Final = frozenset({b"host", b"transfer-encoding"})
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{0,5}))?")
+_ENCODED_SLASH: Final = re.compile(rb"%2[fF]")
+_LAST_PORT: Final = 65_535
 _PROBES: Final = frozenset({"/livez/", "/readyz/"})
 
 
@@ -83,6 +89,9 @@ class Edge:
         fault = _framing_fault(scope)
         if fault is not None:
             return MalformedError(fault, headers={"connection": "close"})
+        if _ENCODED_SLASH.search(scope.get("raw_path", b"")):
+            # Else it would be a slash like the others here, and none to what stands in front.
+            return HiddenError("no such resource")
         if scope["path"] in _PROBES:
             return None
         try:
@@ -123,19 +132,31 @@ class _Incoming:
 def _framing_fault(scope: Scope) -> str | None:
     """What makes a request one that another server on its way might have read differently.
 
-    The server beneath refuses what it cannot delimit at all, and reads a body with a length beside
-    its chunks by the chunks alone, then closes the connection (RFC 9112, section 6.1).
+    The server beneath refuses what it cannot delimit. A length beside chunks never gets here: it
+    reads the chunks alone, takes the length away and closes the connection (RFC 9112, section 6.1).
     """
-    if scope["http_version"] not in ("1.0", "1.1"):
+    if not scope["http_version"].startswith("1"):
         return None
-    # Granian gives an empty host where the request has none.
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) > 1 or (not any(hosts) and scope["http_version"] == "1.1"):
+    if scope["method"] == "CONNECT" or not scope["path"].startswith("/"):
+        return "a request names a path"
+    framing = [(name, value) for name, value in scope["headers"] if name in _FRAMING]
+    hosts = [value for name, value in framing if name == b"host"]
+    # Granian gives an empty host where the request has none, which HTTP/1.0 allows.
+    host = hosts[0] if hosts else b""
+    if len(hosts) > 1 or (not host and scope["http_version"] == "1.1"):
         return "a request has one Host"
-    codings = [value.lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
+    if host and not _is_host(host):
+        return "a Host is a name or an address, and a port"
+    codings = [value.lower() for name, value in framing if name == b"transfer-encoding"]
     if codings not in ([], [b"chunked"]):
         return "a body comes plain or chunked"
     return None
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    found = _HOST.fullmatch(value)
+    return found is not None and int(found[1] or 0) <= _LAST_PORT
 
 
 async def _refuse(error: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,10 +166,14 @@ async def _refuse(error: RefusalError, scope: Scope, receive: Receive, send: Sen
 
 
 def _announces_body(scope: Scope) -> bool:
+    """Whether a body comes unasked: who sends `Expect` waits until we begin to read."""
+    announced = False
     for name, value in scope["headers"]:
+        if name == b"expect":
+            return False
         if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-            return True
-    return False
+            announced = True
+    return announced
 
 
 def client_address(scope: Scope) -> str:

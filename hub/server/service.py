@@ -38,7 +38,7 @@ from hub.store.records import (
     Row,
     StatusRecord,
 )
-from hub.taxii import wire
+from hub.taxii import media, wire
 from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters
 from hub.taxii.times import to_text
 
@@ -47,6 +47,12 @@ INBOX_PROPERTY: Final = "x_stillwatch_channel_collection"
 LOG_PROPERTY: Final = "x_stillwatch_log"
 KIND_PROPERTY: Final = "x_stillwatch_kind"
 _NO_SUCH_COLLECTION: Final = "no such collection, or none that you may know of"
+# Section 5.2.1: a collection names all that it can store. Our protocol travels as STIX 2.1 only.
+_MEDIA_TYPES: Final = {
+    Kind.PLAIN: (media.STIX, media.object_media_type("2.0")),
+    Kind.CHANNEL: (media.STIX,),
+    Kind.INBOX: (media.STIX,),
+}
 _INLINE_BYTES: Final = 64 * 1024
 _INLINE_ROWS: Final = 20
 
@@ -70,6 +76,7 @@ class Seen:
             can_write=self.rights.write,
             description=self.collection.description,
             alias=self.collection.alias,
+            media_types=_MEDIA_TYPES[self.collection.kind],
         )
 
     def custom(self) -> dict[str, object]:

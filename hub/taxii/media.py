@@ -17,6 +17,7 @@ STIX: Final = "application/stix+json;version=2.1"
 
 _TAXII_TYPE: Final = "application/taxii+json"
 _VERSIONS: Final = frozenset({None, "2.1"})
+_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _QVALUE: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 # An element ends at a comma, a parameter at a semicolon, neither inside a quoted string.
 _ELEMENT: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|$))+')
@@ -58,12 +59,15 @@ def acceptable(accept: str | None) -> bool:
 
 
 def is_taxii_content(content_type: str | None) -> bool:
-    """Whether a Content-Type names a TAXII body: bare, or of version 2.1."""
+    """Whether a Content-Type names a TAXII body: bare, or of version 2.1, and in UTF-8."""
     if content_type is None:
         return False
     element = _read_range(content_type)
     return (
-        element is not None and element.media_type == _TAXII_TYPE and element.version in _VERSIONS
+        element is not None
+        and element.media_type == _TAXII_TYPE
+        and element.version in _VERSIONS
+        and element.parameters.get("charset", "utf-8").lower() in _CHARSETS
     )
 
 

@@ -12,6 +12,8 @@ from typing import Final
 from hub.errors import InputError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = 253_402_300_799_999_999
+"""The last microsecond that a timestamp can name: 9999-12-31T23:59:59.999999Z."""
 _FORM: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:\.(\d{1,30}))?(?:Z|\+00:00)", re.ASCII
 )

@@ -56,7 +56,7 @@ async def show_manifest(context: Context) -> Response:
         for row in page.rows
     ]
     resource = wire.Manifest(page.more or None, page.next, records or None)
-    headers = answers.dates(page, asked.added_after)
+    headers = answers.dates(page, asked)
     return answers.taxii(context.request, wire.encode(resource), headers=headers)
 
 
@@ -65,7 +65,7 @@ async def list_objects(context: Context) -> Response:
     asked = _filters(context, query.ALL_FILTERS)
     page = await context.service.page(context.principal, context.parameter("collection_id"), asked)
     body = wire.envelope([row.raw for row in page.rows], more=page.more, next_cursor=page.next)
-    return answers.taxii(context.request, body, headers=answers.dates(page, asked.added_after))
+    return answers.taxii(context.request, body, headers=answers.dates(page, asked))
 
 
 async def add_objects(context: Context) -> Response:
@@ -89,7 +89,7 @@ async def show_object(context: Context) -> Response:
         asked,
     )
     body = wire.envelope([row.raw for row in page.rows], more=page.more, next_cursor=page.next)
-    return answers.taxii(context.request, body, headers=answers.dates(page, asked.added_after))
+    return answers.taxii(context.request, body, headers=answers.dates(page, asked))
 
 
 async def delete_object(context: Context) -> Response:
@@ -120,7 +120,7 @@ async def list_versions(context: Context) -> Response:
     # One version may be kept in two specification versions, and is listed once.
     listed = list(dict.fromkeys(row.version for row in page.rows))
     resource = wire.Versions(page.more or None, page.next, listed or None)
-    headers = answers.dates(page, asked.added_after)
+    headers = answers.dates(page, asked)
     return answers.taxii(context.request, wire.encode(resource), headers=headers)
 
 

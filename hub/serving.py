@@ -239,6 +239,8 @@ async def _serve(
 
     def stop() -> None:
         stopped.set()
+        # Answers that would not end by themselves, such as streams of events.
+        getattr(app.state, "on_stop", _nothing)()
         end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -256,6 +258,10 @@ async def _serve(
                 await announcing
     if not stopped.is_set():
         raise StoreError("the server ended unexpectedly")
+
+
+def _nothing() -> None:
+    pass
 
 
 async def _announce(serve: ServeSettings, on_ready: Callable[[], None]) -> None:

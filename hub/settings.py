@@ -47,6 +47,11 @@ class HubLimits:
         account_burst: requests that an account may make at once.
         address_rate: the same for one address, or for one IPv6 /64, whatever it asks for.
         address_burst: see `address_rate`.
+        streams: open streams of events in one process.
+        account_streams: the same of one account.
+        stream_seconds: a stream ends after so long, and its client comes again.
+        segment_bytes: memory for pages that are kept ready, of one process.
+        snapshot_bytes: disk for the frames of snapshots.
         status_seconds: a status resource can be read for this long.
         shutdown_seconds: how long running requests may take to end after a stop signal.
     """
@@ -71,6 +76,11 @@ class HubLimits:
     account_burst: int = 2_000
     address_rate: float = 1_000.0
     address_burst: int = 4_000
+    streams: int = 4096
+    account_streams: int = 64
+    stream_seconds: float = 3600.0
+    segment_bytes: int = 64 * MIB
+    snapshot_bytes: int = 4 * GIB
     status_seconds: int = 7 * 24 * 3600
     shutdown_seconds: int = 20
 
@@ -100,6 +110,36 @@ class WitnessSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PushSettings:
+    """The rhythm of streams of events, and the sizes of segments and snapshots.
+
+    Args:
+        heartbeat_seconds: a silent stream carries a comment after that.
+        rights_seconds: no event is sent on rights that were asked longer ago, and a stream of
+            somebody who lost them ends by then.
+        write_seconds: a reader that takes nothing for so long is let go.
+        poll_seconds: how often a store on another machine is asked for what no hint told.
+        local_poll_seconds: the same of a store on this one.
+        gather_seconds: what arrives so soon after an event makes one event with others.
+        segment_from: pages of fewer bytes are not kept ready.
+        frame_objects: objects in one frame of a snapshot.
+        frame_bytes: bodies in one frame, unless a single one is longer.
+        snapshots: folder for the frames; None offers no snapshots.
+    """
+
+    heartbeat_seconds: float = 15.0
+    rights_seconds: float = 10.0
+    write_seconds: float = 20.0
+    poll_seconds: float = 2.0
+    local_poll_seconds: float = 0.1
+    gather_seconds: float = 0.05
+    segment_from: int = 16 * KIB
+    frame_objects: int = 10_000
+    frame_bytes: int = 32 * MIB
+    snapshots: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HubSettings:
     """One hub.
 
@@ -117,6 +157,7 @@ class HubSettings:
         slow_seconds: an answer that took longer is logged as a warning.
         witnesses: see `WitnessSettings`.
         limits: see `HubLimits`.
+        push: see `PushSettings`.
 
     Raises:
         InputError: the root's name cannot be a URL segment, or is taken by the hub itself.
@@ -132,6 +173,7 @@ class HubSettings:
     slow_seconds: float = 5.0
     witnesses: WitnessSettings = field(default_factory=WitnessSettings)
     limits: HubLimits = field(default_factory=HubLimits)
+    push: PushSettings = field(default_factory=PushSettings)
 
     def __post_init__(self) -> None:
         if not _ROOT_NAME.fullmatch(self.root) or self.root in _RESERVED_ROOTS:

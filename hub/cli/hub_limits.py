@@ -143,6 +143,11 @@ _LIMITS: Final = (
     _Limit("account-burst", "account_burst", _COUNT, "Requests of one account at once."),
     _Limit("address-rate", "address_rate", _RATE, "Requests a second of one address; 0: any."),
     _Limit("address-burst", "address_burst", _COUNT, "Requests of one address at once."),
+    _Limit("streams", "streams", _COUNT, "Open streams of events."),
+    _Limit("account-streams", "account_streams", _COUNT, "The same of one account."),
+    _Limit("stream-lifetime", "stream_seconds", _time(1, 86_400), "A stream ends by then."),
+    _Limit("segment-cache", "segment_bytes", _size(MIB, 64 * GIB), "Memory for ready pages."),
+    _Limit("snapshot-cache", "snapshot_bytes", _size(MIB, 1024 * GIB), "Disk for snapshots."),
     _Limit("status-lifetime", "status_seconds", _time(60, 366 * 86_400), "Statuses are kept."),
     _Limit("shutdown-timeout", "shutdown_seconds", _time(1, 3600), "Requests may end by then."),
 )

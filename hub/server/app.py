@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -29,6 +30,7 @@ from hub.server.edge import Edge, client_address
 from hub.server.logbook import Logbook
 from hub.server.metrics import Metrics, reason_of
 from hub.server.observing import Observer
+from hub.server.push import Push
 from hub.server.rates import Rate
 from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
 from hub.server.routes import (
@@ -36,6 +38,7 @@ from hub.server.routes import (
     Route,
     accounts,
     collections,
+    events,
     logs,
     server_information,
 )
@@ -51,6 +54,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *collections.ROUTES,
     *accounts.ROUTES,
     *logs.ROUTES,
+    *events.ROUTES,
 )
 """Everything that needs a token; `/livez` and `/readyz` do not."""
 
@@ -91,7 +95,10 @@ def create_app(
     logbook = Logbook(settings, store, log_key)
     ask = submit or HttpSubmit(settings.witnesses.request_seconds)
     cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask, pool)
-    service = HubService(settings, store, writer, admission, logbook, cosigner, pool, now=now)
+    push = Push.of(settings, store, pool)
+    service = HubService(
+        settings, store, writer, admission, logbook, cosigner, pool, push=push, now=now
+    )
     authenticator = Authenticator(store, settings.limits, now=now)
     rate = Rate(settings.limits.account_rate, settings.limits.account_burst, "account")
 
@@ -100,6 +107,7 @@ def create_app(
         del app
         admission.load()
         writer.start()
+        push.start()
         tasks = [asyncio.create_task(_prune(store, settings.limits.status_seconds, now))]
         if settings.witnesses.urls:
             tasks.append(asyncio.create_task(cosigner.run()))
@@ -108,6 +116,7 @@ def create_app(
         finally:
             for task in tasks:
                 task.cancel()
+            await push.close()
             await cosigner.close()
             writer.stop()
             pool.shutdown(wait=True)
@@ -119,7 +128,7 @@ def create_app(
         endpoint = _endpoint(route, settings, service, authenticator, rate, document)
         endpoints.setdefault(path, {})[route.method] = endpoint
     routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
-    return Starlette(
+    app = Starlette(
         routes=[*routes, *_probes(store)],
         middleware=[
             Middleware(
@@ -132,6 +141,10 @@ def create_app(
         exception_handlers={HTTPException: _on_http_exception},
         lifespan=lifespan,
     )
+    # Streams would keep the server from draining: whoever serves ends them first.
+    app.state.on_stop = push.stop
+    app.state.events = push.events
+    return app
 
 
 async def _prune(store: Store, lifetime: int, now: Callable[[], int]) -> None:
@@ -163,9 +176,10 @@ def _endpoint(
     async def serve(request: Request) -> Response:
         request.state.route = route.path
         try:
-            principal = authenticator.principal(
-                request.scope["headers"], client_address(request.scope)
+            log_in = partial(
+                authenticator.principal, request.scope["headers"], client_address(request.scope)
             )
+            principal = log_in()
             request.state.org = principal.org_id
             rate.take(principal.org_id)
             if route.taxii and not media.acceptable(_joined(request, "accept")):
@@ -174,7 +188,8 @@ def _endpoint(
                     where="Accept",
                     hint=f"accept {media.TAXII}",
                 )
-            return await route.handler(Context(service, settings, principal, request, document))
+            context = Context(service, settings, principal, request, document, log_in)
+            return await route.handler(context)
         except StillwatchError as error:
             return _refuse(request, error)
         except Exception:

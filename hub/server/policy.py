@@ -41,6 +41,7 @@ class Action(Enum):
     DELETE = "delete"
     LOG = "log"
     ENTRIES = "entries"
+    EVENTS = "events"
 
 
 class Decision(Enum):
@@ -143,6 +144,7 @@ _ROLES: Final[Mapping[Action, frozenset[Role]]] = {
     Action.DELETE: _POSTERS,
     Action.LOG: _MEMBERS | {Role.WITNESS},
     Action.ENTRIES: _MEMBERS,
+    Action.EVENTS: _MEMBERS,
 }
 """The roles that do such things at all; an action that is not here is nobody's."""
 
@@ -161,6 +163,7 @@ _SCOPE: Final = {
     Action.READ: "read",
     Action.LOG: "read",
     Action.ENTRIES: "read",
+    Action.EVENTS: "read",
     Action.WRITE: "write",
     Action.DELETE: "write",
     Action.BIND: "write",
@@ -256,6 +259,7 @@ def _stands(principal: Principal, action: Action, standing: Standing, held: Righ
     return {
         Action.VIEW: held.any,
         Action.READ: held.read,
+        Action.EVENTS: held.read,
         Action.LOG: logged,
         Action.ENTRIES: logged,
     }.get(action, False)

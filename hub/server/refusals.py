@@ -90,6 +90,10 @@ class LengthMismatchError(RefusalError, TransportError):
     """The client went away, or broke off its body."""
 
 
+class TooManyStreamsError(RefusalError, AccessError):
+    """One account holds as many streams of events as it may."""
+
+
 class BusyError(RefusalError, StoreError):
     """The appender's queue is full, or the hub is stopping."""
 
@@ -98,6 +102,7 @@ _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
     (UnauthenticatedError, 401, "Authentication required"),
     (TooManyFailuresError, 429, "Too many failed log-ins"),
     (TooManyRequestsError, 429, "Too many requests"),
+    (TooManyStreamsError, 429, "Too many streams"),
     (ForbiddenError, 403, "Not permitted"),
     (HiddenError, 404, "Not found"),
     (MethodNotAllowedError, 405, "Method not allowed"),

@@ -22,9 +22,11 @@ from hub.errors import StillwatchError, VerificationError
 from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
 from hub.server.cosigning import Cosigner
+from hub.server.events import Broadcaster
 from hub.server.intake import report, take_apart
 from hub.server.logbook import Logbook
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
+from hub.server.push import Push
 from hub.server.refusals import ForbiddenError, HiddenError
 from hub.settings import HubSettings
 from hub.store.interface import Store
@@ -102,6 +104,7 @@ class HubService:
         logbook: their logs.
         cosigner: checkpoints of these logs, with cosignatures.
         pool: threads for reads and parsing that take longer than a moment.
+        push: streams of events, pages kept ready, snapshots.
         now: wall clock in whole seconds UTC.
     """
 
@@ -115,8 +118,10 @@ class HubService:
         cosigner: Cosigner,
         pool: Executor,
         *,
+        push: Push,
         now: Callable[[], int],
     ) -> None:
+        self._push = push
         self._settings = settings
         self._store = store
         self._appender = appender
@@ -288,6 +293,26 @@ class HubService:
         within = partial(copy_context().run, work, *args)
         return await asyncio.get_running_loop().run_in_executor(self._pool, within)
 
+    # -- following -----------------------------------------------------------------------------
+
+    @property
+    def events(self) -> Broadcaster:
+        """Tells streams what was added."""
+        return self._push.events
+
+    @property
+    def epoch(self) -> str:
+        """Incarnation of the store's data."""
+        return self._store.epoch
+
+    async def followed(self, principal: Principal, collection_id: str) -> Seen:
+        """A collection whose news the principal may be told, now."""
+        return await self.in_time(self._seen, principal, Action.EVENTS, collection_id)
+
+    async def in_time(self, work: Callable[..., T], *args: object) -> T:
+        """Do what takes a moment on this machine, and longer where the store is on another."""
+        return await self._in_pool(work, *args) if self._store.remote else work(*args)
+
     # -- logs ----------------------------------------------------------------------------------
 
     def channel(
@@ -343,6 +368,7 @@ class HubService:
         screen = self._screen(principal, seen.collection)
         post = Post(seen.collection.id, intake.items, make, screen)
         verdict = await asyncio.wrap_future(self._appender.submit(post))
+        self._push.events.touch(seen.collection.id)
         return verdict.status.raw
 
     def _screen(self, principal: Principal, collection: Collection) -> Screen | None:

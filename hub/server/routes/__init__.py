@@ -24,6 +24,7 @@ class Context:
         principal: who asks; the endpoint has authenticated already.
         request: the HTTP request; its path parameters are `collection_id`, `object_id`, ...
         document: the OpenAPI document of all routes, as JSON.
+        again: asks who it is once more, for answers that take long; raises when nobody any more.
     """
 
     service: HubService
@@ -31,6 +32,7 @@ class Context:
     principal: Principal
     request: Request
     document: bytes
+    again: Callable[[], Principal]
 
     def parameter(self, name: str) -> str:
         """A path parameter."""

@@ -36,6 +36,7 @@ OPEN = {Action.DISCOVER, Action.API_ROOT, Action.ABOUT, Action.STATUS, Action.LI
 CHANNEL = {
     Action.VIEW,
     Action.READ,
+    Action.EVENTS,
     Action.WRITE,
     Action.DELETE,
     Action.LOG,
@@ -44,11 +45,17 @@ CHANNEL = {
 
 # (role, place) -> what may be done with the collection. Absent: it is hidden.
 EXPECTED: dict[tuple[str, str], set[Action]] = {
-    ("reader", "plain"): {Action.VIEW, Action.READ},
+    ("reader", "plain"): {Action.VIEW, Action.READ, Action.EVENTS},
     ("writer", "plain"): {Action.VIEW, Action.WRITE},
-    ("editor", "plain"): {Action.VIEW, Action.READ, Action.WRITE, Action.DELETE},
-    ("editor-read-token", "plain"): {Action.VIEW, Action.READ},
-    ("owner", "channel-unbound"): {Action.VIEW, Action.READ, Action.WRITE, Action.DELETE},
+    ("editor", "plain"): {Action.VIEW, Action.READ, Action.EVENTS, Action.WRITE, Action.DELETE},
+    ("editor-read-token", "plain"): {Action.VIEW, Action.READ, Action.EVENTS},
+    ("owner", "channel-unbound"): {
+        Action.VIEW,
+        Action.READ,
+        Action.EVENTS,
+        Action.WRITE,
+        Action.DELETE,
+    },
     ("owner", "channel-bound"): CHANNEL,
     ("member", "channel-bound"): CHANNEL,
     ("stranger", "inbox"): {Action.VIEW, Action.WRITE},
@@ -57,7 +64,7 @@ EXPECTED: dict[tuple[str, str], set[Action]] = {
     ("editor", "inbox"): {Action.VIEW, Action.WRITE},
     ("editor-read-token", "inbox"): {Action.VIEW},
     ("member", "inbox"): {Action.VIEW, Action.WRITE},
-    ("owner", "inbox"): {Action.VIEW, Action.READ, Action.WRITE, Action.DELETE},
+    ("owner", "inbox"): {Action.VIEW, Action.READ, Action.EVENTS, Action.WRITE, Action.DELETE},
 }
 GRANTS = {"reader": "r", "writer": "w", "editor": "rw", "editor-read-token": "rw"}
 
@@ -103,7 +110,7 @@ CELLS = list(itertools.product(ROUTES, ROLES, PLACES))
 
 
 def test_the_matrix_covers_every_route() -> None:
-    assert len(CELLS) == len(ROUTES) * len(ROLES) * len(PLACES) == 760
+    assert len(CELLS) == len(ROUTES) * len(ROLES) * len(PLACES) == 800
     assert {route.action for route in ROUTES} == set(Action)
 
 

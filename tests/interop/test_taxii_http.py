@@ -18,6 +18,9 @@ import pytest
 from tests.interop.raw_http import TAXII, Answer, Peer, envelope, indicator, status_of
 
 INNER = b"GET /livez HTTP/1.1\r\nHost: inner.example\r\n\r\n"
+LAST = INNER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+PATIENCE = 20.0
+"""Seconds for connections that end by themselves."""
 OWN = frozenset({"x-request-id", "date"})
 
 
@@ -86,7 +89,7 @@ FIELDS = {
 @pytest.mark.parametrize("which", FIELDS)
 def test_framing_that_two_servers_read_differently_400(peer: Peer, which: str) -> None:
     sent = posting(peer, *FIELDS[which]) + chunked(envelope(indicator())) + INNER
-    assert refused(peer.wire(sent), 400)
+    assert refused(peer.wire(sent, seconds=PATIENCE), 400)
 
 
 @pytest.mark.parametrize("separator", ["\r\n", "\n"])
@@ -99,7 +102,7 @@ def test_nothing_behind_a_length_beside_chunks_is_served(
     body = chunked(envelope(made))
     fields = [f"Content-Length: {len(body + INNER)}", "Transfer-Encoding: chunked"]
     joined = separator.join(fields if length_first else fields[::-1])
-    got = peer.wire(posting(peer, joined) + body + INNER, seconds=3)
+    got = peer.wire(posting(peer, joined) + body + INNER, seconds=PATIENCE)
     assert refused(got, 202, 400)
 
 
@@ -120,8 +123,8 @@ CHUNKS = {
 
 @pytest.mark.parametrize("which", CHUNKS)
 def test_chunks_that_are_none_400(peer: Peer, which: str) -> None:
-    got = peer.wire(posting(peer, "Transfer-Encoding: chunked") + CHUNKS[which] + INNER)
-    assert refused(got, 400)
+    got = posting(peer, "Transfer-Encoding: chunked") + CHUNKS[which] + INNER
+    assert refused(peer.wire(got, seconds=PATIENCE), 400)
 
 
 def test_trailers_change_nothing(peer: Peer) -> None:
@@ -129,7 +132,7 @@ def test_trailers_change_nothing(peer: Peer) -> None:
     body = chunked(envelope(made))[:-2]
     trailers = b"Content-Length: 3\r\nAuthorization: none\r\nContent-Type: text/html\r\n\r\n"
     head = posting(peer, "Transfer-Encoding: chunked", "Trailer: Content-Length")
-    assert statuses(peer.wire(head + body + trailers + INNER, seconds=0.4)) == [202, 200]
+    assert statuses(peer.wire(head + body + trailers + LAST, seconds=PATIENCE)) == [202, 200]
     assert peer.get(peer.objects("rw1", made["id"])).objects == [made]
 
 
@@ -154,14 +157,14 @@ LINES = {
 @pytest.mark.parametrize("which", LINES)
 def test_request_lines_that_are_none_400(peer: Peer, which: str) -> None:
     sent = peer.lines(LINES[which].format(root=peer.root)) + INNER
-    assert refused(peer.wire(sent), 400)
+    assert refused(peer.wire(sent, seconds=PATIENCE), 400)
 
 
 def test_absolute_targets_are_read_as_their_paths(peer: Peer) -> None:
     """RFC 9112, section 3.2.2: every server reads them."""
     for base in ("http://hub.example", "https://hub.example", "http://other.example:81"):
         sent = getting(peer, "Connection: close", target=base + peer.root)
-        assert statuses(peer.wire(sent)) == [200], base
+        assert statuses(peer.wire(sent, seconds=PATIENCE)) == [200], base
 
 
 HOSTS = (
@@ -184,14 +187,14 @@ HOSTS = (
 
 @pytest.mark.parametrize("hosts", HOSTS)
 def test_hosts_that_are_none_400(peer: Peer, hosts: tuple[str, ...]) -> None:
-    assert refused(peer.wire(hosted(peer, *hosts)), 400)
+    assert refused(peer.wire(hosted(peer, *hosts), seconds=PATIENCE), 400)
 
 
 @pytest.mark.parametrize(
     "host", ["hub.example", "HUB.example:8427", "192.0.2.1", "[2001:db8::1]:1"]
 )
 def test_hosts_of_every_form(peer: Peer, host: str) -> None:
-    assert statuses(peer.wire(hosted(peer, host))) == [200]
+    assert statuses(peer.wire(hosted(peer, host), seconds=PATIENCE)) == [200]
 
 
 def test_http_1_0(peer: Peer) -> None:
@@ -208,7 +211,7 @@ def test_headers_beyond_the_cap_431(peer: Peer) -> None:
     assert refused(peer.wire(getting(peer, *(f"X-{n}: a" for n in range(1000)))), 431)
     assert refused(peer.wire(getting(peer, target="/" + "a" * 100_000)), 414, 431)
     long = getting(peer, "Connection: close", "X-Long: " + "a" * 30_000)
-    assert statuses(peer.wire(long)) == [200]
+    assert statuses(peer.wire(long, seconds=PATIENCE)) == [200]
 
 
 def test_requests_in_a_row_are_answered_in_order(peer: Peer) -> None:
@@ -216,16 +219,18 @@ def test_requests_in_a_row_are_answered_in_order(peer: Peer) -> None:
     body = envelope(indicator())
     sent = getting(peer) + getting(peer, target="/nothing/")
     sent += posting(peer, f"Content-Length: {len(body)}") + body
-    sent += posting(peer, "Transfer-Encoding: chunked") + chunked(b"{") + INNER
-    assert statuses(peer.wire(sent, seconds=0.4)) == [200, 404, 202, 400, 200]
+    sent += posting(peer, "Transfer-Encoding: chunked") + chunked(b"{") + LAST
+    assert statuses(peer.wire(sent, seconds=PATIENCE)) == [200, 404, 202, 400, 200]
 
 
 def test_expect_is_answered_before_the_body_or_refused(peer: Peer) -> None:
     """Who waits for leave to send learns that he may not before he sends."""
     body = envelope(indicator())
     fields = (f"Content-Length: {len(body)}", "Expect: 100-continue")
-    assert statuses(peer.wire(posting(peer, *fields) + body, seconds=0.4)) == [100, 202]
-    refusal = peer.wire(peer.lines(f"POST {peer.objects('ro')} HTTP/1.1", *fields))
+    sent = posting(peer, *fields, "Connection: close") + body
+    assert statuses(peer.wire(sent, seconds=PATIENCE)) == [100, 202]
+    head = peer.lines(f"POST {peer.objects('ro')} HTTP/1.1", *fields)
+    refusal = peer.wire(head, seconds=PATIENCE)
     assert refused(refusal, 403)
 
 
@@ -328,7 +333,7 @@ def test_a_body_is_utf_8(peer: Peer, charset: str, status: int) -> None:
 
 def test_status_of_reads_the_first_answer(peer: Peer) -> None:
     """The tests above would pass with any answer if this did not tell them apart."""
-    one, two = (peer.wire(getting(peer) + more, seconds=0.4) for more in (b"", INNER))
+    one, two = (peer.wire(getting(peer) + more, seconds=1.0) for more in (b"", INNER))
     assert (status_of(one), statuses(two)) == (200, [200, 200])
     assert not refused(one, 200)
     assert not refused(two, 200, 400)

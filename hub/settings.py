@@ -28,6 +28,8 @@ class HubLimits:
         content_length: longest request body, in bytes, after decompression; the API root
             announces it as `max_content_length`.
         json_depth: deepest nesting of arrays and objects in a request body.
+        json_values: most values in a request body, counted by its commas and opening brackets,
+            those in texts too; small values cost far more memory than the bytes they come in.
         page_objects: most rows in one page, whatever `limit` asks for.
         default_page_objects: rows in a page when the request names no `limit`.
         body_seconds: a request body must have arrived within this time.
@@ -58,6 +60,7 @@ class HubLimits:
 
     content_length: int = 8 * MIB
     json_depth: int = 64
+    json_values: int = 500_000
     page_objects: int = 1000
     default_page_objects: int = 1000
     body_seconds: float = 30.0

@@ -114,6 +114,7 @@ _RATE: Final = click.FloatRange(0, 1_000_000)
 _LIMITS: Final = (
     _Limit("max-body", "content_length", _size(KIB, GIB), "Longest request body, unpacked."),
     _Limit("max-depth", "json_depth", click.IntRange(8, 256), "Deepest nesting of a body's JSON."),
+    _Limit("max-values", "json_values", _COUNT, "Most JSON values in a body."),
     _Limit("max-envelope", "envelope_objects", _COUNT, "Most objects in one post."),
     _Limit("page-limit", "page_objects", click.IntRange(1, 100_000), "Most objects in a page."),
     _Limit(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from hub.errors import InputError
+from hub.login_settings import LoginSettings
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -159,6 +160,7 @@ class HubSettings:
             `X-Forwarded-For`, and `X-Forwarded-Proto` tells whether it came over TLS.
         slow_seconds: an answer that took longer is logged as a warning.
         witnesses: see `WitnessSettings`.
+        logins: see `LoginSettings`.
         limits: see `HubLimits`.
         push: see `PushSettings`.
 
@@ -175,6 +177,7 @@ class HubSettings:
     behind_proxy: bool = False
     slow_seconds: float = 5.0
     witnesses: WitnessSettings = field(default_factory=WitnessSettings)
+    logins: LoginSettings = field(default_factory=LoginSettings)
     limits: HubLimits = field(default_factory=HubLimits)
     push: PushSettings = field(default_factory=PushSettings)
 

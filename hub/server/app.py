@@ -99,7 +99,13 @@ def create_app(
     service = HubService(
         settings, store, writer, admission, logbook, cosigner, pool, push=push, now=now
     )
-    authenticator = Authenticator(store, settings.limits, now=now)
+    authenticator = Authenticator(
+        store,
+        settings.limits,
+        settings.logins,
+        now=now,
+        pool=pool if store.remote else None,
+    )
     rate = Rate(settings.limits.account_rate, settings.limits.account_burst, "account")
 
     @asynccontextmanager
@@ -118,6 +124,7 @@ def create_app(
                 task.cancel()
             await push.close()
             await cosigner.close()
+            authenticator.close()
             writer.stop()
             pool.shutdown(wait=True)
 
@@ -177,11 +184,14 @@ def _endpoint(
         request.state.route = route.path
         try:
             log_in = partial(
-                authenticator.principal, request.scope["headers"], client_address(request.scope)
+                authenticator.principal,
+                request.scope["headers"],
+                client_address(request.scope),
+                peer=request.state.peer,
             )
-            principal = log_in()
+            principal = await log_in()
             request.state.org = principal.org_id
-            rate.take(principal.org_id)
+            rate.take(principal.account_id or principal.org_id)
             if route.taxii and not media.acceptable(_joined(request, "accept")):
                 raise NotAcceptableError(
                     "the client accepts nothing that this hub answers with",

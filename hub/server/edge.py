@@ -60,7 +60,11 @@ class Edge:
         inner["path"] = path if path.endswith("/") else path + "/"
         seen = self._observer.begin(inner)
         request_id = seen.correlation.request_id
-        inner["state"] = {**scope.get("state", {}), "request_id": request_id}
+        inner["state"] = {
+            **scope.get("state", {}),
+            "request_id": request_id,
+            "peer": client_address(scope),
+        }
         if self._behind_proxy:
             _believe_proxy(inner)
         body = _Incoming(receive, announced=_announces_body(scope))

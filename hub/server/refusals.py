@@ -98,6 +98,10 @@ class BusyError(RefusalError, StoreError):
     """The appender's queue is full, or the hub is stopping."""
 
 
+class IssuerDownError(RefusalError, TransportError):
+    """The authorisation server that made a token cannot be asked about it."""
+
+
 _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
     (UnauthenticatedError, 401, "Authentication required"),
     (TooManyFailuresError, 429, "Too many failed log-ins"),
@@ -113,6 +117,7 @@ _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
     (TooSlowError, 408, "Body too slow"),
     (LengthMismatchError, 400, "Body incomplete"),
     (BusyError, 503, "Busy"),
+    (IssuerDownError, 503, "Authorisation server unavailable"),
     (VerificationError, 422, "Verification failed"),
     (InputError, 400, "Bad request"),
     (AccessError, 403, "Not permitted"),

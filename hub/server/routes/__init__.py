@@ -32,7 +32,7 @@ class Context:
     principal: Principal
     request: Request
     document: bytes
-    again: Callable[[], Principal]
+    again: Callable[[], Awaitable[Principal]]
 
     def parameter(self, name: str) -> str:
         """A path parameter."""

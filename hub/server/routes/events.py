@@ -29,7 +29,7 @@ async def follow_collection(context: Context) -> Response:
         raise InputError("no id of an event of this hub", where="Last-Event-ID")
 
     async def recheck() -> None:
-        principal = await service.in_time(context.again)
+        principal = await context.again()
         await service.followed(principal, seen.collection.id)
 
     principal = context.principal

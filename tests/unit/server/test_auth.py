@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.server.auth import presented_token
+from hub.server.credentials import presented_token
 from hub.settings import HubLimits, HubSettings
 from tests.unit.server.harness import House
 

@@ -5,25 +5,27 @@ Source: TAXII 2.1, sections 1.6 (HTTP), 3.2 (headers) and 3.6.1 (error message).
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 from typing import Any, Final
 
-import zstandard
 from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.errors import StillwatchError
+from hub.server.negotiation import COMPRESS_FROM, coding_of, compress, entity_tag, unchanged
 from hub.server.refusals import RefusalError, status_of
+from hub.server.segments import Segment
 from hub.store.records import Entry, Page, Row
 from hub.taxii import media, wire
 from hub.taxii.cursor import position
 from hub.taxii.filters import Filters
 from hub.taxii.times import to_text
 
-_COMPRESS_FROM: Final = 1024
 _FIRST: Final = "x-taxii-date-added-first"
 _LAST: Final = "x-taxii-date-added-last"
+_VARY: Final = "accept, accept-encoding, authorization, x-api-key"
+_REVALIDATE: Final = "private, no-cache"
+"""Its holder may keep it, and asks before each use: rights and contents change."""
 _SECURITY: Final = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -51,23 +53,78 @@ def plain(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An answer of any media type, compressed when that pays and the client reads it."""
-    sent = {**_SECURITY, "vary": "accept, accept-encoding, authorization", **(headers or {})}
+    """An answer of any media type, compressed when that pays and the client reads it.
+
+    What is there to be read has a validator: who holds the same bytes gets 304 instead of them.
+    """
+    sent = {**_headers(request), **(headers or {})}
+    readable = status == 200 and request.method in ("GET", "HEAD")
+    chosen = coding(request) if len(body) >= COMPRESS_FROM else ""
+    if chosen:
+        sent["content-encoding"] = chosen
+    if readable:
+        told = [sent[name].encode() for name in (_FIRST, _LAST) if name in sent]
+        tag = entity_tag(chosen, body, *told)
+        sent |= {"etag": tag, "cache-control": _REVALIDATE}
+        if _holds(request, tag):
+            return _unchanged(sent)
+    return _response(request, compress(chosen, body), media_type, status, sent)
+
+
+def segment(request: Request, found: Segment, headers: Mapping[str, str]) -> Response:
+    """A page of objects that was rendered before, in a coding that the client reads."""
+    sent = {**_headers(request), **headers, "etag": found.tag, "cache-control": _REVALIDATE}
+    if found.coding:
+        sent["content-encoding"] = found.coding
+    if _holds(request, found.tag):
+        return _unchanged(sent)
+    return _response(request, found.body, media.TAXII, 200, sent)
+
+
+def coding(request: Request) -> str:
+    """The content coding that an answer to this request should have."""
+    lines = request.headers.getlist("accept-encoding")
+    return coding_of(", ".join(lines) if lines else None)
+
+
+def _holds(request: Request, tag: str) -> bool:
+    lines = request.headers.getlist("if-none-match")
+    return bool(lines) and unchanged(", ".join(lines), tag)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    sent = {**_SECURITY, "vary": _VARY}
     if request.url.scheme == "https":
         sent["strict-transport-security"] = "max-age=31536000"
-    if len(body) >= _COMPRESS_FROM:
-        coding, body = _compress(request.headers.get("accept-encoding", ""), body)
-        if coding:
-            sent["content-encoding"] = coding
+    return sent
+
+
+def _unchanged(sent: Mapping[str, str]) -> Response:
+    response = Response(b"", 304, media_type=None)
+    response.raw_headers = _raw(sent, without="content-encoding")
+    return response
+
+
+def _response(
+    request: Request, body: bytes, media_type: str, status: int, sent: Mapping[str, str]
+) -> Response:
     response = Response(b"", status, media_type=None)
     response.raw_headers = [
         (b"content-type", media_type.encode("ascii")),
         (b"content-length", str(len(body)).encode("ascii")),
-        *((name.encode("ascii"), value.encode("latin-1")) for name, value in sent.items()),
+        *_raw(sent),
     ]
     # The length of an answer to HEAD is that of the answer to GET; its body stays here.
     response.body = b"" if request.method == "HEAD" else body
     return response
+
+
+def _raw(sent: Mapping[str, str], *, without: str = "") -> list[tuple[bytes, bytes]]:
+    return [
+        (name.encode("ascii"), value.encode("latin-1"))
+        for name, value in sent.items()
+        if name != without
+    ]
 
 
 def dates(page: Page[Row] | Page[Entry], asked: Filters) -> dict[str, str]:
@@ -77,14 +134,18 @@ def dates(page: Page[Row] | Page[Entry], asked: Filters) -> dict[str, str]:
     `next` names): who takes the last one as its next `added_after` then loses nothing and does not
     start over, as some do without it.
     """
-    if not page.rows:
-        stands = [0 if asked.added_after is None else asked.added_after]
-        if asked.next is not None:
-            stands.append(position(asked.next))
-        nothing = to_text(max(stands))
-        return {_FIRST: nothing, _LAST: nothing}
-    first, last = page.rows[0].date_added, page.rows[-1].date_added
-    return {_FIRST: to_text(first), _LAST: to_text(last)}
+    return between(page.first_added, page.last_added, asked)
+
+
+def between(first: str | None, last: str | None, asked: Filters) -> dict[str, str]:
+    """`dates` of a page of which these are the first and the last; None of an empty page."""
+    if first is not None and last is not None:
+        return {_FIRST: first, _LAST: last}
+    stands = [0 if asked.added_after is None else asked.added_after]
+    if asked.next is not None:
+        stands.append(position(asked.next))
+    nothing = to_text(max(stands))
+    return {_FIRST: nothing, _LAST: nothing}
 
 
 def failure(request: Request, error: StillwatchError, *, error_id: str) -> Response:
@@ -104,21 +165,3 @@ def failure(request: Request, error: StillwatchError, *, error_id: str) -> Respo
     )
     headers: Mapping[str, Any] = error.headers if isinstance(error, RefusalError) else {}
     return taxii(request, wire.encode(resource), status=status, headers=headers)
-
-
-def _compress(accepted: str, body: bytes) -> tuple[str, bytes]:
-    codings = _codings(accepted)
-    if "zstd" in codings:
-        return "zstd", zstandard.ZstdCompressor(level=1).compress(body)
-    if "gzip" in codings:
-        return "gzip", gzip.compress(body, compresslevel=1, mtime=0)
-    return "", body
-
-
-def _codings(accepted: str) -> set[str]:
-    codings = set()
-    for element in accepted.lower().split(","):
-        name, _, parameters = element.partition(";")
-        if parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
-            codings.add(name.strip())
-    return codings

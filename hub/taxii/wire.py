@@ -7,7 +7,7 @@ Source: TAXII 2.1, sections 3.6 (errors), 3.7 (envelope), 4 and 5 (resources).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -146,12 +146,6 @@ class Envelope(msgspec.Struct, omit_defaults=True):
     more: bool | None = None
     next: str | None = None
     objects: NotEmpty[StixObject] | None = None
-
-
-class NewEnvelope(msgspec.Struct):
-    """Section 3.7, as it is posted: objects of any kind, judged one by one."""
-
-    objects: NotEmpty[dict[str, Any]]
 
 
 class _Parts(msgspec.Struct):

@@ -9,7 +9,7 @@ from hub.server import answers
 from hub.server.body import check_headers, read_body
 from hub.server.policy import Action
 from hub.server.routes import Context, Route
-from hub.server.routes.description import Answer, Body, Content, Link
+from hub.server.routes.description import Answer, Body, Content, Link, Schema
 from hub.server.routes.query import filters
 from hub.server.service import Seen
 from hub.taxii import filters as query
@@ -134,6 +134,41 @@ _DATES = {
     "X-TAXII-Date-Added-Last": "`date_added` of the last row. On an empty page both say where "
     "the next page would start, so that it can always be taken as the next `added_after`.",
 }
+_TIME: Schema = {
+    "type": "string",
+    "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+    "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\\.[0-9]{3}Z$",
+}
+_INDICATOR: Schema = {
+    "type": "object",
+    "description": "What is posted most often: STIX 2.1, section 4.7.",
+    "properties": {
+        "type": {"const": "indicator"},
+        "spec_version": {"const": "2.1"},
+        "id": {
+            "type": "string",
+            "pattern": "^indicator--[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}"
+            "-[0-9a-f]{12}$",
+        },
+        "created": _TIME,
+        "modified": _TIME,
+        "pattern": {"type": "string"},
+        "pattern_type": {"type": "string"},
+        "valid_from": _TIME,
+    },
+    "required": ["type", "spec_version", "id", "created", "modified", "pattern", "pattern_type"],
+}
+_ENVELOPE: Schema = {
+    "type": "object",
+    "properties": {
+        "objects": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [_INDICATOR, {"type": "object"}]},
+        }
+    },
+    "required": ["objects"],
+}
 _EXAMPLE = {
     "type": "indicator",
     "spec_version": "2.1",
@@ -223,7 +258,7 @@ ROUTES = (
         summary="Add objects to a collection.",
         body=Body(
             "The objects. Each is judged by itself: the status tells what became of it.",
-            wire.NewEnvelope,
+            _ENVELOPE,
             example={"objects": [_EXAMPLE]},
         ),
         answers=(

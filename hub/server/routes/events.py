@@ -94,7 +94,8 @@ ROUTES = (
                 200,
                 "Events `open`, `added`, `reset` and `end` with JSON data, and comments between. "
                 "An id is a cursor as `next` of a page.",
-                {"type": "string"},
+                # Of each event.
+                {"type": "object"},
                 MEDIA_TYPE,
             ),
         ),

@@ -12,7 +12,9 @@ from hub.server.routes.description import Parameter
 from hub.taxii.filters import ALL_FILTERS, MAX_ELEMENTS
 
 TIMESTAMP: Final = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,30})?(Z|\+00:00)$"
+    r"^(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
+    r"-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,30})?(Z|\+00:00)$"
 )
 """Pattern of the timestamps that are read; those that are written have six digits."""
 _SPEC_VERSION: Final = r"^[0-9]{1,3}\.[0-9]{1,3}$"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable, Iterator
 from contextvars import Token
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from hub.server.tracing import RequestSpan, Tracing
 
 _NAME: Final = "stillwatch-hub"
 _PATH: Final = "/v1/traces"
-_FLUSH_MILLISECONDS: Final = 3_000
+_FLUSH_SECONDS: Final = 3.0
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
 
 
@@ -140,5 +141,7 @@ class OtelTracing(Tracing):
 
     def close(self) -> None:
         """See `Tracing`."""
-        self._provider.force_flush(_FLUSH_MILLISECONDS)
-        self._provider.shutdown()
+        # The library tries again for as long as its time-out says; a hub that stops does not wait.
+        ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(_FLUSH_SECONDS)

@@ -1,8 +1,9 @@
 """One serving process: Granian embedded in our own event loop, so that signals are ours.
 
-The hub, a witness and a custodian run the same way. The order on the way down matters: stop
-accepting, let running requests finish (what they write is answered after its commit), end the
-application's lifespan (the hub's drains the appender there), close the store.
+The hub, a witness and a custodian run the same way. The order on the way down matters: for a while
+serve on but answer /readyz with 503 (so that balancers turn away), then stop accepting, let running
+requests finish (what they write is answered after its commit), end the application's lifespan (the
+hub's drains the appender there), close the store.
 """
 
 from __future__ import annotations
@@ -62,8 +63,13 @@ class ConnectionLimits(Protocol):
         ...
 
     @property
+    def drain_seconds(self) -> float:
+        """How long to serve on after a stop signal, while /readyz refuses."""
+        ...
+
+    @property
     def shutdown_seconds(self) -> int:
-        """How long running requests may take to end after a stop signal."""
+        """How long running requests may take to end after that."""
         ...
 
 
@@ -75,6 +81,7 @@ class SmallService:
     backlog: int = 256
     header_milliseconds: int = 10_000
     header_bytes: int = 16 * KIB
+    drain_seconds: float = 0.0
     shutdown_seconds: int = 10
 
 
@@ -203,10 +210,11 @@ def run(
     *,
     on_ready: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then end in order.
+    """Serve until SIGTERM or SIGINT, then end in order; a second signal skips the draining.
 
     Args:
-        app: the application; its lifespan is run here.
+        app: the application; its lifespan is run here, and `app.state.draining` becomes true
+            with the first stop signal.
         serve: where to listen.
         limits: of connections, headers and shutdown.
         on_ready: called once connections are accepted.
@@ -237,11 +245,22 @@ async def _serve(
     stopped = asyncio.Event()
     end: Callable[[], None] = server.stop
 
-    def stop() -> None:
-        stopped.set()
-        # Answers that would not end by themselves, such as streams of events.
+    def leave() -> None:
+        # Answers that would not end by themselves, such as streams of events; not before: they
+        # would come back as long as the balancer sends them here.
         getattr(app.state, "on_stop", _nothing)()
         end()
+
+    def stop() -> None:
+        # The second signal comes from somebody who does not want to wait.
+        wait = 0.0 if stopped.is_set() else limits.drain_seconds
+        stopped.set()
+        app.state.draining = True
+        if wait:
+            _logger.info("draining", extra={"fields": {"seconds": wait}})
+            loop.call_later(wait, leave)
+        else:
+            leave()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

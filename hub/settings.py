@@ -56,7 +56,9 @@ class HubLimits:
         segment_bytes: memory for pages that are kept ready, of one process.
         snapshot_bytes: disk for the frames of snapshots.
         status_seconds: a status resource can be read for this long.
-        shutdown_seconds: how long running requests may take to end after a stop signal.
+        drain_seconds: for so long after a stop signal the hub still serves while /readyz refuses,
+            so that balancers send it nothing new.
+        shutdown_seconds: how long running requests may take to end after that.
     """
 
     content_length: int = 8 * MIB
@@ -86,6 +88,7 @@ class HubLimits:
     segment_bytes: int = 64 * MIB
     snapshot_bytes: int = 4 * GIB
     status_seconds: int = 7 * 24 * 3600
+    drain_seconds: float = 0.0
     shutdown_seconds: int = 20
 
 

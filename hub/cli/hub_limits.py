@@ -150,6 +150,7 @@ _LIMITS: Final = (
     _Limit("segment-cache", "segment_bytes", _size(MIB, 64 * GIB), "Memory for ready pages."),
     _Limit("snapshot-cache", "snapshot_bytes", _size(MIB, 1024 * GIB), "Disk for snapshots."),
     _Limit("status-lifetime", "status_seconds", _time(60, 366 * 86_400), "Statuses are kept."),
+    _Limit("drain-time", "drain_seconds", _time(0, 3600), "Served on after SIGTERM, not ready."),
     _Limit("shutdown-timeout", "shutdown_seconds", _time(1, 3600), "Requests may end by then."),
 )
 

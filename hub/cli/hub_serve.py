@@ -20,6 +20,7 @@ from hub.cli.hub_data import (
     witness_settings,
 )
 from hub.cli.hub_limits import limit_options
+from hub.cli.hub_telemetry import Telemetry, telemetry_options
 from hub.cli.serve_options import serve_options
 from hub.errors import InputError
 from hub.settings import HubLimits, HubSettings, ServeSettings
@@ -65,6 +66,7 @@ def init(data: Path, as_json: bool) -> None:
     help="File of the key that signs checkpoints; default: log.key in the data directory.",
 )
 @witness_option
+@telemetry_options
 @limit_options
 def serve(
     data: Path,
@@ -74,10 +76,10 @@ def serve(
     root: str,
     title: str,
     contact: str | None,
-    access_log: bool,
     key_file: Path | None,
     witnesses: tuple[str, ...],
     limits: HubLimits,
+    telemetry: Telemetry,
 ) -> None:
     """Serve the hub until SIGTERM or SIGINT.
 
@@ -98,16 +100,20 @@ def serve(
         behind_proxy=behind_proxy,
         witnesses=witness_settings(witnesses),
         limits=limits,
+        slow_seconds=telemetry.slow_seconds,
     )
-    from hub.server import journal
     from hub.server.app import create_app
     from hub.serving import check_exposure, run
 
     check_exposure(listen, behind_proxy=behind_proxy)
-    journal.configure(access=access_log)
-    with opened(data) as store, sole_server(data):
+    with (
+        telemetry.started(store="sqlite") as (metrics, tracing),
+        opened(data) as store,
+        sole_server(data),
+    ):
         remember(data, settings)
-        app = create_app(settings, store, log_key=log_key(key_file or data / LOG_KEY))
+        key = log_key(key_file or data / LOG_KEY)
+        app = create_app(settings, store, log_key=key, metrics=metrics, tracing=tracing)
         run(
             app,
             listen,

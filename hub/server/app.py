@@ -151,6 +151,8 @@ def create_app(
     # Streams would keep the server from draining: whoever serves ends them first.
     app.state.on_stop = push.stop
     app.state.events = push.events
+    app.state.draining = False
+    meter.watch("stillwatch_ready", lambda: not app.state.draining)
     return app
 
 
@@ -237,6 +239,8 @@ def _probes(store: Store) -> list[HttpRoute]:
 
     async def ready(request: Request) -> Response:
         request.state.route = "/readyz/"
+        if request.app.state.draining:
+            return PlainTextResponse("the hub is stopping\n", status_code=503)
         try:
             store.ping()
         except StoreError:

@@ -74,8 +74,11 @@ class Edge:
                 if message["status"] != _TOO_SLOW:
                     await body.discard(self._most_unread)
                 seen.status = message["status"]
-                told = (b"x-request-id", request_id.encode("ascii"))
-                message["headers"] = [*message["headers"], told]
+                told = [(b"x-request-id", request_id.encode("ascii"))]
+                if inner["app"].state.draining and scope["http_version"].startswith("1"):
+                    # A connection that is kept alive would not notice that its balancer turned.
+                    told.append((b"connection", b"close"))
+                message["headers"] = [*message["headers"], *told]
             else:
                 seen.sent += len(message.get("body", b""))
             await send(message)

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings, HTTP2Settings
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -319,11 +319,13 @@ def _server(app: Starlette, serve: ServeSettings, limits: ConnectionLimits) -> S
         websockets=False,
         backlog=limits.backlog,
         backpressure=limits.connections,
+        # HTTP/1.1 alone. Its header deadline bounds idle connections too; where both versions are
+        # spoken, a connection that never says which, and an idle one of HTTP/2, stay for ever.
+        http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
             header_read_timeout=limits.header_milliseconds,
             max_buffer_size=limits.header_bytes,
         ),
-        http2_settings=HTTP2Settings(max_headers_size=limits.header_bytes),
         log_enabled=False,
         ssl_cert=serve.tls_cert,
         ssl_key=serve.tls_key,

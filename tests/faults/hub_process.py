@@ -48,15 +48,10 @@ class HubProcess:
 
     def start(self) -> None:
         """Start, and wait until it says that it serves."""
-        command = [sys.executable, "-W", "error", "-m", self.launcher, "hub", "dev"]
-        if self.data is not None:
-            command += ["--data", str(self.data)]
-        if self.port is not None:
-            command += ["--port", str(self.port)]
         descriptor, name = tempfile.mkstemp(prefix="hub-errors-")
         self._log = Path(name)
         self.process = subprocess.Popen(
-            [*command, *self.arguments],
+            [sys.executable, "-W", "error", "-m", self.launcher, "hub", *self.words()],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             # A file, because a pipe that nobody reads stops a hub that logs much.
@@ -68,15 +63,29 @@ class HubProcess:
         self._said: str | None = None
         watchdog = threading.Timer(START_SECONDS, self.process.kill)
         watchdog.start()
-        assert self.process.stdout is not None
-        printed = self.process.stdout.readline()
+        line = self.ready()
         watchdog.cancel()
-        if not printed:
+        if line is None:
             self.process.wait(30)
             said = self.errors()
             self._close()
             raise AssertionError(f"the hub did not start: {said}")
-        self.line = json.loads(printed)
+        self.line = line
+
+    def words(self) -> list[str]:
+        """The command, behind `hub`."""
+        words = ["dev"]
+        if self.data is not None:
+            words += ["--data", str(self.data)]
+        if self.port is not None:
+            words += ["--port", str(self.port)]
+        return [*words, *self.arguments]
+
+    def ready(self) -> dict[str, Any] | None:
+        """Wait for its line; None when it ended instead."""
+        assert self.process.stdout is not None
+        printed = self.process.stdout.readline()
+        return json.loads(printed) if printed else None
 
     def stay(self) -> None:
         """Start again at the same port from now on."""

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 from hub.cli.main import main
-from hub.store import clock
-from hub.store.sqlite import objects
+from hub.store import appending, clock
 
 _FILE = Path(os.environ["CLOCK_FILE"])
 _REAL = time.time_ns
@@ -33,5 +32,5 @@ if __name__ == "__main__":
     vars(time)["time"] = lambda: shifted() / 1e9
     if os.environ.get("CLOCK_MANNER") == "free":
         type.__setattr__(clock.GuardedClock, "now", lambda self: self._wall())
-        vars(objects)["max"] = _without_head
+        vars(appending)["max"] = _without_head
     main()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 PACKAGES: Final = {
+    "wrk": "wrk",
     "strace": "strace",
     "nginx": "nginx",
     "mount": "mount",

@@ -30,6 +30,8 @@ _PARTS: Final = tuple(
         "hunt",
         "hub",
         "hublog",
+        "service",
+        "push",
         "channel",
         "sealing",
         "log",

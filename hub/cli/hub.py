@@ -9,7 +9,16 @@ import click
 from hub.cli.lazy import LazyGroup
 
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "account": (
+        "hub.cli.hub_account:account",
+        "Add and bar people and services, bind what they log in with.",
+    ),
+    "audit": ("hub.cli.hub_audit:audit", "Export the audit log, verify an export."),
     "backup": ("hub.cli.hub_backup:backup", "Write a consistent copy while the hub serves."),
+    "break-glass": (
+        "hub.cli.hub_breakglass:break_glass",
+        "Let two administrators open contents for one of them.",
+    ),
     "collection": ("hub.cli.hub_collection:collection", "Add, list and grant collections."),
     "dev": ("hub.cli.hub_dev:dev", "Serve a throw-away hub with one account, for integrators."),
     "init": ("hub.cli.hub_serve:init", "Make a data directory for a new hub."),
@@ -17,6 +26,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "openapi": ("hub.cli.hub_openapi:openapi", "Print the OpenAPI document of the HTTP interface."),
     "org": ("hub.cli.hub_org:org", "Add, list, bar and let in organisations."),
     "restore": ("hub.cli.hub_backup:restore", "Make a data directory from a backup."),
+    "role": ("hub.cli.hub_role:role", "Show roles, and give them to accounts."),
     "search": ("hub.cli.hub_search:search", "Look for known plaintext in what the hub keeps."),
     "serve": ("hub.cli.hub_serve:serve", "Serve the hub until told to stop."),
     "token": ("hub.cli.hub_token:token", "Issue, list, rotate and revoke API tokens."),

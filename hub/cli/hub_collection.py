@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from hub.cli.hub_actor import acting, actor_option
 from hub.cli.hub_data import data_option, find_collection, find_org, json_option, opened, show
-from hub.errors import InputError
+from hub.cli.progress import progress
+from hub.errors import ConflictError, InputError
+from hub.model.markings import TLP
+from hub.store.ceiling import beneath
 from hub.store.interface import Store
 from hub.store.records import Collection, Grant, Kind
 
@@ -29,10 +33,21 @@ def _document(found: Collection, grants: list[Grant]) -> dict[str, Any]:
         "channel": found.channel_id,
         "inbox_of": found.inbox_of,
         "grants": [
-            {"org": one.org_id, "can_read": one.can_read, "can_write": one.can_write}
+            {
+                "org": one.org_id,
+                "can_read": one.can_read,
+                "can_write": one.can_write,
+                "clearance": _label(one.clearance),
+            }
             for one in grants
         ],
+        "ceiling": _label(found.ceiling),
+        "government": found.government,
     }
+
+
+def _label(level: TLP | None) -> str | None:
+    return None if level is None else level.value_name
 
 
 def _add_inbox(store: Store, channel: Collection) -> Collection:
@@ -109,6 +124,10 @@ def list_(data: Path, as_json: bool) -> None:
                 f"{found.id}  {found.kind.value:7}  {store.count(found.id):>8} objects  "
                 f"{names.get(found.owner_org, found.owner_org)}  {found.title}"
             )
+            if found.ceiling is not None:
+                lines.append(f"    holds up to {found.ceiling.label}")
+            if found.government:
+                lines.append("    opened to governments")
             lines += [
                 f"    {names.get(one.org_id, one.org_id)} may {_may(one)}"
                 for one in store.grants(found.id)
@@ -118,7 +137,11 @@ def list_(data: Path, as_json: bool) -> None:
 
 def _may(grant: Grant) -> str:
     allowed = (("read", grant.can_read), ("write", grant.can_write))
-    return " and ".join(word for word, on in allowed if on) or "do nothing"
+    reach = "" if grant.clearance is None else f", up to {grant.clearance.label}"
+    return (" and ".join(word for word, on in allowed if on) or "do nothing") + reach
+
+
+_tlp: Final = click.Choice([level.value_name for level in TLP])
 
 
 @collection.command()
@@ -127,24 +150,41 @@ def _may(grant: Grant) -> str:
 @click.argument("org")
 @click.option("--read/--no-read", default=False)
 @click.option("--write/--no-write", default=False)
+@click.option(
+    "--clearance", type=_tlp, help="It reads only while the collection's ceiling is not above that."
+)
+@actor_option
 @json_option
-def grant(data: Path, collection_id: str, org: str, read: bool, write: bool, as_json: bool) -> None:
+def grant(
+    data: Path,
+    collection_id: str,
+    org: str,
+    read: bool,
+    write: bool,
+    clearance: str | None,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
     """Set what an organisation may do in a plain collection; neither takes the grant away.
 
     Channels are not granted: their members are whom the signed manifest names.
     """
     with opened(data) as store:
-        found = find_collection(store, collection_id)
-        if found.kind is not Kind.PLAIN:
-            raise InputError(
-                f"a {found.kind.value} collection is not granted",
-                where=collection_id,
-                hint="invite the organisation to the channel: stillwatch channel invite",
-            )
+        actor = acting(store, token_file)
+        found = _plain(store, collection_id, "granted")
+        actor.manage(found.owner_org)
         target = find_org(store, org)
-        store.set_grant(found.id, target.id, can_read=read, can_write=write)
-        detail = {"read": str(read), "write": str(write)}
-        store.audit("collection.grant", org_id=target.id, collection_id=found.id, detail=detail)
+        store.set_grant(
+            found.id, target.id, can_read=read, can_write=write, clearance=_level(clearance)
+        )
+        detail = {"read": str(read), "write": str(write), "clearance": clearance or "any"}
+        actor.audit(
+            "collection.grant",
+            target.id,
+            collection_id=found.id,
+            detail=detail,
+            concerns=frozenset({found.owner_org}),
+        )
         document = _document(found, store.grants(found.id))
     granted = " and ".join(word for word, on in (("read", read), ("write", write)) if on)
     show(
@@ -152,3 +192,83 @@ def grant(data: Path, collection_id: str, org: str, read: bool, write: bool, as_
         [f"{target.name} may {granted or 'do nothing'} in {found.title}."],
         as_json=as_json,
     )
+
+
+@collection.command()
+@data_option
+@click.argument("collection_id")
+@click.argument("tlp", type=click.Choice([*_tlp.choices, "any"]))
+@actor_option
+@json_option
+def ceiling(
+    data: Path, collection_id: str, tlp: str, token_file: Path | None, as_json: bool
+) -> None:
+    """Set the highest TLP marking that a plain collection holds.
+
+    What is marked higher is refused from then on; without a marking it counts as amber. A
+    collection that holds something higher already keeps the ceiling that it has.
+    """
+    wanted = None if tlp == "any" else _level(tlp)
+    with opened(data) as store:
+        actor = acting(store, token_file)
+        found = _plain(store, collection_id, "given a ceiling")
+        actor.manage(found.owner_org)
+        # First set, then looked through: what is posted meanwhile is held to it.
+        store.set_ceiling(found.id, wanted)
+        above = 0
+        if wanted is not None:
+            with progress("Looking through the collection"):
+                above = sum(not beneath(raw, wanted) for raw in store.raw_messages(found.id))
+        if above:
+            store.set_ceiling(found.id, found.ceiling)
+            raise ConflictError(
+                f"{above} objects in it are marked higher",
+                where=collection_id,
+                hint="delete them first, or choose a higher ceiling",
+            )
+        actor.audit(
+            "collection.ceiling", found.owner_org, collection_id=found.id, detail={"tlp": tlp}
+        )
+        document = _document(find_collection(store, found.id), store.grants(found.id))
+    show(document, [f"{found.title} holds up to {tlp}."], as_json=as_json)
+
+
+@collection.command()
+@data_option
+@click.argument("collection_id")
+@click.option("--open/--closed", "opened_up", required=True)
+@actor_option
+@json_option
+def government(
+    data: Path, collection_id: str, opened_up: bool, token_file: Path | None, as_json: bool
+) -> None:
+    """Open a plain collection to the governments that were granted to read it, or close it.
+
+    Each of their reads is in the audit log and shown to the owner. In channels the signed manifest
+    decides alone.
+    """
+    with opened(data) as store:
+        actor = acting(store, token_file)
+        found = _plain(store, collection_id, "opened")
+        actor.manage(found.owner_org)
+        store.open_to_government(found.id, opened=opened_up)
+        detail = {"open": str(opened_up)}
+        actor.audit("collection.government", found.owner_org, collection_id=found.id, detail=detail)
+        document = _document(find_collection(store, found.id), store.grants(found.id))
+    state = "opened to governments" if opened_up else "closed to governments"
+    show(document, [f"{found.title} is {state}."], as_json=as_json)
+
+
+def _plain(store: Store, collection_id: str, done: str) -> Collection:
+    found = find_collection(store, collection_id)
+    if found.kind is not Kind.PLAIN:
+        raise InputError(
+            f"a {found.kind.value} collection is not {done}",
+            where=collection_id,
+            hint="invite the organisation to the channel: stillwatch channel invite",
+        )
+    return found
+
+
+def _level(label: str | None) -> TLP | None:
+    return None if label is None else TLP.from_label(label)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from hub.cli.hub_actor import Actor, acting, actor_option, find_account, write_secret
 from hub.cli.hub_data import (
     data_option,
     find_org,
@@ -18,8 +18,8 @@ from hub.cli.hub_data import (
     refuse_existing,
     show,
 )
-from hub.errors import StoreError
-from hub.store.records import NewToken, Token
+from hub.errors import InputError
+from hub.store.records import Account, NewToken, Role, Token
 
 _DAY: Final = 86_400
 
@@ -40,6 +40,7 @@ def _document(token: Token) -> dict[str, Any]:
         "expires": token.expires,
         "successor": token.successor,
         "revoked": token.revoked,
+        "account": token.account_id,
     }
 
 
@@ -58,7 +59,7 @@ def _show_new(issued: NewToken, out: Path | None, *, as_json: bool) -> None:
         document["token"] = issued.secret
         lines = [issued.secret]
     else:
-        _write_secret(out, issued.secret)
+        write_secret(out, issued)
         lines = [f"Wrote {out}."]
     show(document, lines, as_json=as_json)
     click.echo(
@@ -69,21 +70,14 @@ def _show_new(issued: NewToken, out: Path | None, *, as_json: bool) -> None:
     )
 
 
-def _write_secret(out: Path, secret: str) -> None:
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{secret}\n")
-    except OSError as error:
-        raise StoreError(f"cannot be written: {error.strerror}", where=str(out)) from error
-
-
 @token.command()
 @data_option
 @click.argument("org")
 @click.option("--name", default="", help="What it is for; shown in the list.")
 @click.option("--days", type=click.IntRange(1), help="Let it expire after so many days.")
 @click.option("--read-only", is_flag=True, help="Good for reading only.")
+@click.option("--account", "account_id", help="An account of the organisation's that it is for.")
+@actor_option
 @_out_option
 @json_option
 def issue(
@@ -92,18 +86,33 @@ def issue(
     name: str,
     days: int | None,
     read_only: bool,
+    account_id: str | None,
+    token_file: Path | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Issue a token to an organisation and print it, this once."""
+    """Issue a token to an organisation and print it, this once.
+
+    Without --account it stands for a service with the roles publisher and subscriber.
+    """
     # Before the token is made: one that cannot be written would be lost.
     refuse_existing(out)
     scopes = frozenset({"read"} if read_only else {"read", "write"})
     expires = None if days is None else int(time.time()) + days * _DAY
     with opened(data) as store:
+        actor = acting(store, token_file)
         owner = find_org(store, org)
-        issued = store.create_token(owner.id, name=name, scopes=scopes, expires=expires)
-        store.audit("token.issue", org_id=owner.id, token_id=issued.token.id)
+        holder = None if account_id is None else find_account(store, account_id)
+        actor.manage(owner.id, _roles(holder))
+        issued = store.create_token(
+            owner.id,
+            name=name,
+            scopes=scopes,
+            expires=expires,
+            account_id=None if holder is None else holder.id,
+        )
+        detail = {} if holder is None else {"account": holder.id}
+        actor.audit("token.issue", owner.id, token_id=issued.token.id, detail=detail)
     _show_new(issued, out, as_json=as_json)
 
 
@@ -146,24 +155,52 @@ def _state(token: Token, now: int) -> str:
     show_default=True,
     help="How long the old token still works.",
 )
+@actor_option
 @_out_option
 @json_option
-def rotate(data: Path, token_id: str, overlap_hours: int, out: Path | None, as_json: bool) -> None:
+def rotate(
+    data: Path,
+    token_id: str,
+    overlap_hours: int,
+    token_file: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Issue a token's successor and print it; the old one works on for the overlap."""
     refuse_existing(out)
     with opened(data) as store:
+        actor = acting(store, token_file)
+        org_id = _allow(actor, token_id)
         issued = store.rotate_token(token_id, overlap=overlap_hours * 3600, now=int(time.time()))
-        store.audit("token.rotate", org_id=issued.token.org_id, token_id=issued.token.id)
+        actor.audit("token.rotate", org_id, token_id=issued.token.id, detail={"of": token_id})
     _show_new(issued, out, as_json=as_json)
 
 
 @token.command()
 @data_option
 @click.argument("token_id")
+@actor_option
 @json_option
-def revoke(data: Path, token_id: str, as_json: bool) -> None:
+def revoke(data: Path, token_id: str, token_file: Path | None, as_json: bool) -> None:
     """End a token at once."""
     with opened(data) as store:
+        actor = acting(store, token_file)
+        org_id = _allow(actor, token_id)
         store.revoke_token(token_id, now=int(time.time()))
-        store.audit("token.revoke", token_id=token_id)
+        actor.audit("token.revoke", org_id, token_id=token_id)
     show({"revoked": token_id}, [f"Token {token_id} is revoked."], as_json=as_json)
+
+
+def _roles(holder: Account | None) -> frozenset[Role]:
+    return frozenset() if holder is None else holder.roles
+
+
+def _allow(actor: Actor, token_id: str) -> str:
+    """Let the actor change a token; returns its organisation. Raises InputError, AccessError."""
+    found = next((one for one in actor.store.tokens() if one.id == token_id), None)
+    if found is None:
+        raise InputError("there is no such token", where=token_id, hint="stillwatch hub token list")
+    account_id = found.account_id
+    holder = None if account_id is None else actor.store.account(account_id)
+    actor.manage(found.org_id, _roles(holder))
+    return found.org_id

@@ -23,7 +23,7 @@ from enum import Enum, StrEnum
 from typing import Final, assert_never
 
 from hub.model.markings import TLP
-from hub.store.records import ORDINARY_ROLES, Kind, Role
+from hub.store.records import ORDINARY_ROLES, Credential, Kind, Role
 
 
 class Action(Enum):
@@ -263,3 +263,25 @@ def _stands(principal: Principal, action: Action, standing: Standing, held: Righ
         Action.LOG: logged,
         Action.ENTRIES: logged,
     }.get(action, False)
+
+
+_GIVEN_BY_STEWARDS: Final = frozenset({Role.PUBLISHER, Role.SUBSCRIBER, Role.LIAISON, Role.STEWARD})
+
+
+def manages(credential: Credential, org_id: str, roles: frozenset[Role] = frozenset()) -> bool:
+    """Whether who holds a credential may manage an organisation's accounts, tokens and grants.
+
+    An administrator manages every organisation's, a steward those of its own; of the accounts that
+    only administrators make (`admin` and `witness`) a steward touches none.
+
+    Args:
+        credential: of who asks; it must be good for writing.
+        org_id: the organisation.
+        roles: that the account in question has, or shall have.
+    """
+    if "write" not in credential.scopes:
+        return False
+    if Role.ADMIN in credential.roles:
+        return True
+    own = Role.STEWARD in credential.roles and credential.org_id == org_id
+    return own and roles <= _GIVEN_BY_STEWARDS

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
 from hub.errors import AccessError, ConflictError, InputError
-from hub.store.clock import GuardedClock
+from hub.store.audit import Audit
 from hub.store.interface import BREAK_GLASS_SECONDS, BREAK_GLASS_WAIT
 from hub.store.logins import require_account
-from hub.store.records import Account, AccountKind, BreakGlass, Credential, Role
-from hub.store.sql import Connection, Sql
+from hub.store.records import (
+    Account,
+    AccountKind,
+    AuditNote,
+    BreakGlass,
+    Credential,
+    Role,
+)
+from hub.store.sql import Connection
 
 _GLASS: Final = (
     "SELECT id, account_id, collections, reason, seconds, created, witnesses, approver, opened,"
@@ -25,42 +33,26 @@ _OTHER_ADMINS: Final = (
 _LONGEST_REASON: Final = 1000
 
 
-class BreakGlasses:
-    """`BreakGlassStore`, on either engine."""
-
-    _database: Sql
-    _clock: GuardedClock
+class BreakGlasses(Audit):
+    """`BreakGlassStore` and `AuditStore`, on either engine."""
 
     def request_glass(
-        self, account_id: str, collections: frozenset[str], *, reason: str, seconds: int
+        self, credential: Credential, collections: frozenset[str], *, reason: str, seconds: int
     ) -> BreakGlass:
         """See `BreakGlassStore.request_glass`."""
-        if not reason.strip() or len(reason) > _LONGEST_REASON or not reason.isprintable():
-            raise InputError(
-                f"a reason is 1 to {_LONGEST_REASON} printable characters", where="reason"
-            )
-        if not 0 < seconds <= BREAK_GLASS_SECONDS:
-            hours = BREAK_GLASS_SECONDS // 3600
-            raise InputError(f"glass is broken for at most {hours} hours", where="hours")
-        if not collections:
-            raise InputError("a break-glass names what may be read", where="collections")
+        account_id = credential.account_id or ""
+        _check_request(collections, reason, seconds)
         now = self._clock.seconds()
         with self._database.write() as connection:
             _require_admin(require_account(connection, account_id))
+            if "write" not in credential.scopes:
+                raise AccessError("a token that may write is needed to ask for this")
             for one in sorted(collections):
                 if not connection.execute(
                     "SELECT 1 FROM collection WHERE id = ?", (one,)
                 ).fetchone():
                     raise InputError("there is no such collection", where=one)
-            rows = connection.execute(_OTHER_ADMINS, (now, account_id)).fetchall()
-            # Frozen now: whoever is made an administrator, or is issued a token, to approve this
-            # very request does not count.
-            witnesses = frozenset(row[2] for row in rows if Role.ADMIN in row[1].split())
-            if not witnesses:
-                raise ConflictError(
-                    "no other administrator is there to approve it",
-                    hint="it takes a second person with the role admin and a token, made before",
-                )
+            witnesses = _other_administrators(connection, account_id, now)
             made = BreakGlass(
                 str(uuid.uuid4()),
                 account_id,
@@ -87,9 +79,17 @@ class BreakGlasses:
                     " ".join(sorted(witnesses)),
                 ),
             )
+            self._note(connection, "break-glass.request", made, credential, {})
         return made
 
-    def approve_glass(self, glass_id: str, credential: Credential, *, now: int) -> BreakGlass:
+    def approve_glass(
+        self,
+        glass_id: str,
+        credential: Credential,
+        *,
+        now: int,
+        concerns: Mapping[str, frozenset[str]],
+    ) -> BreakGlass:
         """See `BreakGlassStore.approve_glass`."""
         with self._database.write() as connection:
             glass = _require(connection, glass_id)
@@ -107,7 +107,9 @@ class BreakGlasses:
             )
             if approved.rowcount != 1:
                 raise ConflictError("it was approved or ended already", where=glass_id)
-            return _require(connection, glass_id)
+            found = _require(connection, glass_id)
+            self._note(connection, "break-glass.open", found, credential, concerns)
+            return found
 
     def _check_approver(
         self, connection: Connection, glass: BreakGlass, credential: Credential
@@ -131,14 +133,57 @@ class BreakGlasses:
         # The role of who asked may be gone since.
         _require_admin(require_account(connection, glass.account_id))
 
-    def end_glass(self, glass_id: str, *, now: int) -> BreakGlass:
+    def end_glass(
+        self,
+        glass_id: str,
+        credential: Credential | None,
+        *,
+        now: int,
+        concerns: Mapping[str, frozenset[str]],
+    ) -> BreakGlass:
         """See `BreakGlassStore.end_glass`."""
         with self._database.write() as connection:
             _require(connection, glass_id)
-            connection.execute(
+            ended = connection.execute(
                 "UPDATE break_glass SET ended = ? WHERE id = ? AND ended IS NULL", (now, glass_id)
             )
-            return _require(connection, glass_id)
+            found = _require(connection, glass_id)
+            if ended.rowcount == 1:
+                self._note(connection, "break-glass.end", found, credential, concerns)
+            return found
+
+    def _note(
+        self,
+        connection: Connection,
+        event: str,
+        glass: BreakGlass,
+        credential: Credential | None,
+        concerns: Mapping[str, frozenset[str]],
+    ) -> None:
+        """Lines by the same commit, one for each collection: nobody learns of another's."""
+        asker = require_account(connection, glass.account_id)
+        detail = {
+            "glass": glass.id,
+            "account": asker.name,
+            "reason": glass.reason,
+            "seconds": str(glass.seconds),
+        }
+        if glass.approver is not None:
+            detail["approver"] = require_account(connection, glass.approver).name
+        if glass.until is not None:
+            detail["until"] = str(glass.until)
+        notes = [
+            AuditNote(
+                event,
+                asker.org_id,
+                None if credential is None else credential.id,
+                one,
+                detail,
+                concerns.get(one, frozenset()),
+            )
+            for one in sorted(glass.collections)
+        ]
+        self.audit_within(connection, notes)
 
     def glasses(self) -> list[BreakGlass]:
         """See `BreakGlassStore.glasses`."""
@@ -153,6 +198,32 @@ class BreakGlasses:
             if glass.open_at(now) and collection_id in glass.collections:
                 return glass.id
         return None
+
+
+def _check_request(collections: frozenset[str], reason: str, seconds: int) -> None:
+    if not reason.strip() or len(reason) > _LONGEST_REASON or not reason.isprintable():
+        raise InputError(f"a reason is 1 to {_LONGEST_REASON} printable characters", where="reason")
+    if not 0 < seconds <= BREAK_GLASS_SECONDS:
+        hours = BREAK_GLASS_SECONDS // 3600
+        raise InputError(f"glass is broken for at most {hours} hours", where="hours")
+    if not collections:
+        raise InputError("a break-glass names what may be read", where="collections")
+
+
+def _other_administrators(connection: Connection, account_id: str, now: int) -> frozenset[str]:
+    """Tokens that can approve what this account asks for now.
+
+    Frozen with the request: whoever is made an administrator, or is issued a token, to approve this
+    very request does not count.
+    """
+    rows = connection.execute(_OTHER_ADMINS, (now, account_id)).fetchall()
+    found = frozenset(row[2] for row in rows if Role.ADMIN in row[1].split())
+    if not found:
+        raise ConflictError(
+            "no other administrator is there to approve it",
+            hint="it takes a second person with the role admin and a token, made before",
+        )
+    return found
 
 
 def _require_admin(account: Account) -> None:

@@ -545,9 +545,11 @@ class BreakGlassStore(Protocol):
     """Requests of administrators to read what they may not."""
 
     def request_glass(
-        self, account_id: str, collections: frozenset[str], *, reason: str, seconds: int
+        self, credential: Credential, collections: frozenset[str], *, reason: str, seconds: int
     ) -> BreakGlass:
         """Note a request, and which credentials of other administrators there are to approve it.
+
+        Like approval and end it is in the audit log by the same commit, a line a collection.
 
         Raises:
             InputError: not an administrator that is a person, no such collection, no reason, or
@@ -556,9 +558,21 @@ class BreakGlassStore(Protocol):
         """
         ...
 
-    def approve_glass(self, glass_id: str, credential: Credential, *, now: int) -> BreakGlass:
+    def approve_glass(
+        self,
+        glass_id: str,
+        credential: Credential,
+        *,
+        now: int,
+        concerns: Mapping[str, frozenset[str]],
+    ) -> BreakGlass:
         """Open the glass for its account, from now.
 
+        Args:
+            glass_id: of the request.
+            credential: whose holder approves.
+            now: seconds UTC.
+            concerns: of each collection, the organisations that are told.
         Raises:
             InputError: no such request.
             AccessError: not a person of another account that is an administrator, or its credential
@@ -567,7 +581,14 @@ class BreakGlassStore(Protocol):
         """
         ...
 
-    def end_glass(self, glass_id: str, *, now: int) -> BreakGlass:
+    def end_glass(
+        self,
+        glass_id: str,
+        credential: Credential | None,
+        *,
+        now: int,
+        concerns: Mapping[str, frozenset[str]],
+    ) -> BreakGlass:
         """Close it at once, or refuse the request; again is fine."""
         ...
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hub.store.accounts import Accounts
-from hub.store.audit import Audit
 from hub.store.breakglass import BreakGlasses
 from hub.store.clock import GuardedClock, steady_seconds, wall_micros
 from hub.store.collections import Collections
@@ -18,7 +17,7 @@ from hub.store.members import Members
 from hub.store.sqlite.database import SqliteDatabase, copy_database, read_key
 
 
-class SqliteStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses, Audit):
+class SqliteStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses):
     """`hub.store.interface.Store` on one SQLite file. Open it with `SqliteStore.open`."""
 
     remote = False

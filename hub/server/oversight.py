@@ -1,0 +1,174 @@
+"""Reads that somebody else is told of: those of governments, and those behind broken glass.
+
+They are in the audit log before they are answered. A government's read of a plain collection
+concerns its owner and whoever was granted to write there; of a channel, each sender of a message
+that is detail, by the organisation bound to it. What an administrator reads behind broken glass
+concerns everybody who publishes there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hub.channel import carriage
+from hub.channel.header import Audience, Header, parse_message
+from hub.errors import InputError, VerificationError
+from hub.model import codec
+from hub.server.admission import Admission
+from hub.server.policy import Principal
+from hub.server.recorder import Recorder
+from hub.store.interface import Store
+from hub.store.records import AuditNote, Collection, Entry, Kind, Role, Row
+from hub.taxii.times import to_text
+
+GOVERNMENT_READ: Final = "government.read"
+GLASS_READ: Final = "break-glass.read"
+_LISTED_IDS: Final = 10
+_DETAIL: Final = frozenset({Audience.DETAIL, Audience.DIRECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Why a read is recorded; `glass` is the id of the break-glass, None for a government's."""
+
+    glass: str | None = None
+
+
+class Oversight:
+    """Finds out who must learn of a read, and notes it.
+
+    Args:
+        store: accounts, grants and broken glass.
+        admission: whose messages a channel carries.
+        recorder: writes the lines.
+        now: wall clock in whole seconds UTC.
+    """
+
+    def __init__(
+        self, store: Store, admission: Admission, recorder: Recorder, *, now: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._admission = admission
+        self._recorder = recorder
+        self._now = now
+
+    def glass(self, principal: Principal, collection_id: str) -> str | None:
+        """Id of the break-glass by which an administrator may read a collection now."""
+        if Role.ADMIN not in principal.roles or principal.account_id is None:
+            return None
+        return self._store.open_glass(principal.account_id, collection_id, now=self._now())
+
+    def notes(
+        self,
+        principal: Principal,
+        collection: Collection,
+        watch: Watch,
+        what: str,
+        rows: Sequence[Row | Entry],
+    ) -> list[AuditNote]:
+        """The lines about one answer; none when nobody must learn of it."""
+        if not rows:
+            return []
+        if watch.glass is not None:
+            about = {"glass": watch.glass, "account": principal.account_id or ""}
+            return [
+                self._note(
+                    GLASS_READ,
+                    principal,
+                    collection,
+                    what,
+                    rows,
+                    self.publishers(collection),
+                    about,
+                )
+            ]
+        if collection.kind is not Kind.CHANNEL:
+            concerned = self.publishers(collection) - {principal.org_id}
+            return [self._note(GOVERNMENT_READ, principal, collection, what, rows, concerned, {})]
+        return [
+            self._note(GOVERNMENT_READ, principal, collection, what, sent, frozenset({org}), {})
+            for org, sent in sorted(self._by_sender(collection, rows).items())
+            if org != principal.org_id
+        ]
+
+    async def record(self, notes: Sequence[AuditNote]) -> None:
+        """Wait until lines are durable. Raises StoreError, BusyError."""
+        if notes:
+            await asyncio.wrap_future(self._recorder.submit(notes))
+
+    def publishers(self, collection: Collection) -> frozenset[str]:
+        """See `publishers`."""
+        return publishers(self._store, self._admission, collection)
+
+    def _by_sender(
+        self, collection: Collection, rows: Sequence[Row | Entry]
+    ) -> dict[str, list[Row | Entry]]:
+        """Rows that carry detail, by the organisation that sent them.
+
+        Of a manifest's rows nothing is known but the id: its reader learns no detail.
+        """
+        channel = self._admission.channel(collection.id)
+        found: dict[str, list[Row | Entry]] = defaultdict(list)
+        for row in rows:
+            header = _header(row)
+            if channel is None or header is None or header.aud not in _DETAIL:
+                continue
+            card = None if header.pub is None else channel.card_of_key(header.pub)
+            if card is None:
+                continue
+            for org in orgs_of(self._store, [(card.member, card.root_id)]):
+                found[org].append(row)
+        return found
+
+    def _note(
+        self,
+        event: str,
+        principal: Principal,
+        collection: Collection,
+        what: str,
+        rows: Sequence[Row | Entry],
+        concerns: frozenset[str],
+        more: dict[str, str],
+    ) -> AuditNote:
+        detail = {
+            "what": what,
+            "objects": str(len(rows)),
+            "first": to_text(rows[0].date_added),
+            "last": to_text(rows[-1].date_added),
+            **more,
+        }
+        if len(rows) <= _LISTED_IDS:
+            detail["ids"] = " ".join(row.id for row in rows)
+        return AuditNote(
+            event, principal.org_id, principal.token_id, collection.id, detail, concerns
+        )
+
+
+def publishers(store: Store, admission: Admission, collection: Collection) -> frozenset[str]:
+    """Organisations that publish in a collection, and its owner."""
+    found = {collection.owner_org}
+    found |= {one.org_id for one in store.grants(collection.id) if one.can_write}
+    channel = collection.id if collection.kind is Kind.CHANNEL else collection.inbox_of
+    roster = None if channel is None else admission.roster(channel)
+    if roster is not None:
+        found |= orgs_of(store, roster.members)
+    return frozenset(found)
+
+
+def orgs_of(store: Store, members: Iterable[tuple[str, str]]) -> set[str]:
+    """Organisations bound to members, given as (member, root)."""
+    bindings = (store.binding(member, root) for member, root in members)
+    return {one.org_id for one in bindings if one is not None}
+
+
+def _header(row: Row | Entry) -> Header | None:
+    if not isinstance(row, Row):
+        return None
+    try:
+        return parse_message(carriage.from_artifact(codec.loads(row.raw))).header
+    except (InputError, VerificationError):
+        return None

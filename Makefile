@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test lint bench drill coverage lock clean
+.PHONY: demo test lint bench drill drill-tools coverage lock audit sbom clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/stillwatch demo
@@ -21,17 +21,35 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-drill: $(VENV)/.test
+drill: $(VENV)/.test drill-tools
 	$(PYTEST) -m drill --timeout 3600
+
+# Programs that drills start, through apt where that is possible.
+drill-tools:
+	sh tests/faults/tools.sh
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.bench
+
+# Known vulnerabilities of what is pinned. Strict: a service that cannot be asked, or does not know a
+# package, is a failure too. AUDIT_SERVICE=osv asks the other one.
+AUDIT_SERVICE ?= pypi
+audit: $(VENV)/.audit
+	$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --vulnerability-service $(AUDIT_SERVICE) -r requirements/runtime.txt -r requirements/hub.txt
+
+# What a member's machine and what a hub runs with, as CycloneDX; the same pins give the same bytes.
+sbom: $(VENV)/.audit
+	mkdir -p build
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-file build/stillwatch.cdx.json requirements/runtime.txt
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-file build/stillwatch-hub.cdx.json requirements/hub.txt
 
 # Pins are universal over platforms and Python 3.11-3.13, with hashes, without index addresses.
 lock: $(VENV)/.uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml --group test -c requirements/runtime.txt requirements/build.in -o requirements/test.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group bench -c requirements/test.txt -o requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra postgres --extra oauth --extra otel pyproject.toml -c requirements/test.txt -o requirements/hub.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group audit -c requirements/test.txt -o requirements/audit.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate requirements/build.in -c requirements/test.txt -o requirements/build.txt
 
 $(VENV)/bin/python:
@@ -51,6 +69,10 @@ $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
 
 $(VENV)/.test: $(VENV)/.runtime requirements/test.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.audit: requirements/audit.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test requirements/bench.txt

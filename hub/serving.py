@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from granian import net
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -30,10 +31,12 @@ from starlette.routing import Route
 
 from hub.errors import InputError, StoreError, TransportError
 from hub.settings import KIB, ServeSettings
+from hub.supervise import Worker
 
 _logger = logging.getLogger("stillwatch.server")
 _READY_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
+_GIVE_WAY_SECONDS: Final = 1.0
 _OTHER_FILES: Final = 256
 _UNREAD_FACTOR: Final = 4
 """So many times the cap is read and thrown away of a body that is too long."""
@@ -209,22 +212,25 @@ def run(
     limits: ConnectionLimits,
     *,
     on_ready: Callable[[], None],
+    worker: Worker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then end in order; a second signal skips the draining.
 
     Args:
-        app: the application; its lifespan is run here, and `app.state.draining` becomes true
-            with the first stop signal.
+        app: the application; its lifespan is run here. `app.state.draining` becomes true with the
+            first stop signal, `app.state.leaving` once answers shall close their connections.
         serve: where to listen.
         limits: of connections, headers and shutdown.
         on_ready: called once connections are accepted.
+        worker: what a supervisor left: its socket is listened on, and its word is heard.
     Raises:
         TransportError: the port is taken.
         StoreError: the server ended by itself.
     """
-    check_port(serve.host, serve.port)
+    if worker is None:
+        check_port(serve.host, serve.port)
     _allow_connections(limits.connections)
-    asyncio.run(_serve(app, serve, limits, on_ready))
+    asyncio.run(_serve(app, serve, limits, on_ready, worker))
 
 
 def _allow_connections(connections: int) -> None:
@@ -237,36 +243,61 @@ def _allow_connections(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(
-    app: Starlette, serve: ServeSettings, limits: ConnectionLimits, on_ready: Callable[[], None]
-) -> None:
-    server = _server(app, serve, limits)
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    end: Callable[[], None] = server.stop
+class _Ending:
+    """The way down: streams end, answers close their connections, then the server ends."""
 
-    def leave() -> None:
-        # Answers that would not end by themselves, such as streams of events; not before: they
-        # would come back as long as the balancer sends them here.
-        getattr(app.state, "on_stop", _nothing)()
-        end()
+    def __init__(self, app: Starlette, server: Server, drain_seconds: float) -> None:
+        self.asked = False
+        self._app = app
+        self._server = server
+        self._drain_seconds = drain_seconds
 
-    def stop() -> None:
-        # The second signal comes from somebody who does not want to wait.
-        wait = 0.0 if stopped.is_set() else limits.drain_seconds
-        stopped.set()
-        app.state.draining = True
+    def ask(self) -> None:
+        """As an operator does; who asks again does not want to wait."""
+        wait = 0.0 if self.asked else self._drain_seconds
+        self.asked = self._app.state.draining = True
         if wait:
             _logger.info("draining", extra={"fields": {"seconds": wait}})
-            loop.call_later(wait, leave)
+            asyncio.get_running_loop().call_later(wait, self._leave)
         else:
-            leave()
+            self._leave()
 
+    def give_way(self) -> None:
+        """As a supervisor does when a successor serves on the same port.
+
+        Clients that ask often learn from an answer that their connection ends; of the others a
+        connection is closed while they do not use it.
+        """
+        self.asked = True
+        self._leave(_GIVE_WAY_SECONDS)
+
+    def _leave(self, after: float = 0.0) -> None:
+        self._app.state.leaving = True
+        # Answers that would not end by themselves, such as streams of events; not before: they
+        # would come back as long as the balancer sends them here.
+        getattr(self._app.state, "on_stop", _nothing)()
+        asyncio.get_running_loop().call_later(after, self._server.stop)
+
+
+async def _serve(
+    app: Starlette,
+    serve: ServeSettings,
+    limits: ConnectionLimits,
+    on_ready: Callable[[], None],
+    worker: Worker | None,
+) -> None:
+    server = _server(app, serve, limits, worker)
+    loop = asyncio.get_running_loop()
+    ending = _Ending(app, server, limits.drain_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, ending.ask)
+    if worker is not None:
+        worker.watch(give_way=ending.give_way, end=ending.ask)
     async with app.router.lifespan_context(app):
+        if worker is not None:
+            worker.listener.listen(limits.backlog)
         serving = loop.create_task(server.serve())
-        announcing = loop.create_task(_announce(serve, on_ready))
+        announcing = loop.create_task(_announce(serve, on_ready, worker))
         try:
             await serving
         except TimeoutError:
@@ -275,7 +306,7 @@ async def _serve(
             announcing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await announcing
-    if not stopped.is_set():
+    if not ending.asked:
         raise StoreError("the server ended unexpectedly")
 
 
@@ -283,7 +314,14 @@ def _nothing() -> None:
     pass
 
 
-async def _announce(serve: ServeSettings, on_ready: Callable[[], None]) -> None:
+async def _announce(
+    serve: ServeSettings, on_ready: Callable[[], None], worker: Worker | None
+) -> None:
+    if worker is not None:
+        # A connection might reach another process; this one's socket listens already.
+        await asyncio.sleep(_POLL_SECONDS)
+        worker.ready()
+        return
     host = _reachable(serve.host)
     async with asyncio.timeout(_READY_SECONDS):
         while True:
@@ -309,8 +347,23 @@ def _reachable(host: str) -> str:
     return "::1" if address.version == 6 else "127.0.0.1"
 
 
-def _server(app: Starlette, serve: ServeSettings, limits: ConnectionLimits) -> Server:
-    server = Server(
+class _SocketServer(Server):
+    """Listens on a socket that a supervisor bound."""
+
+    listener: socket.socket
+    queue: int
+
+    def _init_shared_socket(self) -> None:
+        # Its stub knows neither the arguments nor that it may be made from a descriptor.
+        holder: Callable[..., object] = vars(net)["SocketHolder"]
+        vars(self)["_shd"] = holder(self.listener.fileno(), False, self.queue)
+
+
+def _server(
+    app: Starlette, serve: ServeSettings, limits: ConnectionLimits, worker: Worker | None
+) -> Server:
+    kind = Server if worker is None else _SocketServer
+    server = kind(
         app,
         address=serve.host,
         port=serve.port,
@@ -333,4 +386,6 @@ def _server(app: Starlette, serve: ServeSettings, limits: ConnectionLimits) -> S
         ssl_client_verify=serve.tls_client_ca is not None,
     )
     server.workers_kill_timeout = limits.shutdown_seconds
+    if isinstance(server, _SocketServer) and worker is not None:
+        server.listener, server.queue = worker.listener, limits.backlog
     return server

@@ -55,6 +55,9 @@ class HubLimits:
         stream_seconds: a stream ends after so long, and its client comes again.
         segment_bytes: memory for pages that are kept ready, of one process.
         snapshot_bytes: disk for the frames of snapshots.
+        store_threads: calls to a database server that may run at one time, in each process.
+        store_waiting: calls that may wait for that; beyond it the hub answers 503.
+        store_seconds: a call to a database server must be answered within this time.
         status_seconds: a status resource can be read for this long.
         drain_seconds: for so long after a stop signal the hub still serves while /readyz refuses,
             so that balancers send it nothing new.
@@ -87,6 +90,9 @@ class HubLimits:
     stream_seconds: float = 3600.0
     segment_bytes: int = 64 * MIB
     snapshot_bytes: int = 4 * GIB
+    store_threads: int = 16
+    store_waiting: int = 2_000
+    store_seconds: float = 10.0
     status_seconds: int = 7 * 24 * 3600
     drain_seconds: float = 0.0
     shutdown_seconds: int = 20

@@ -6,7 +6,7 @@ Source: TAXII 2.1, sections 1.6 (HTTP), 3.2 (headers) and 3.6.1 (error message).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +26,7 @@ _LAST: Final = "x-taxii-date-added-last"
 _VARY: Final = "accept, accept-encoding, authorization, x-api-key"
 _REVALIDATE: Final = "private, no-cache"
 """Its holder may keep it, and asks before each use: rights and contents change."""
+_RETRY_SECONDS: Final = 1
 _SECURITY: Final = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -163,5 +164,7 @@ def failure(request: Request, error: StillwatchError, *, error_id: str) -> Respo
         http_status=str(status),
         details=details or None,
     )
-    headers: Mapping[str, Any] = error.headers if isinstance(error, RefusalError) else {}
+    headers: dict[str, str] = dict(error.headers) if isinstance(error, RefusalError) else {}
+    if status == 503:
+        headers.setdefault("retry-after", str(_RETRY_SECONDS))
     return taxii(request, wire.encode(resource), status=status, headers=headers)

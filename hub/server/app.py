@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -25,6 +24,7 @@ from hub.server import answers, openapi
 from hub.server.admission import Admission
 from hub.server.appender import Appender
 from hub.server.auth import Authenticator
+from hub.server.calls import StoreCalls
 from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
 from hub.server.logbook import Logbook
@@ -59,7 +59,6 @@ ROUTES: Final[tuple[Route, ...]] = (
 """Everything that needs a token; `/livez` and `/readyz` do not."""
 
 _logger = logging.getLogger("stillwatch.server")
-_POOL_THREADS: Final = 4
 _PRUNE_SECONDS: Final = 3600.0
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -90,21 +89,21 @@ def create_app(
     meter = metrics or Metrics(process=False)
     writer = appender or Appender(store, settings.limits)
     writer.count_in(meter, tracing)
-    pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="stillwatch-read")
+    calls = StoreCalls(store, settings.limits)
     admission = Admission(store, now=now)
     logbook = Logbook(settings, store, log_key)
     ask = submit or HttpSubmit(settings.witnesses.request_seconds)
-    cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask, pool)
-    push = Push.of(settings, store, pool)
+    cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask, calls)
+    push = Push.of(settings, store, calls.pool)
     service = HubService(
-        settings, store, writer, admission, logbook, cosigner, pool, push=push, now=now
+        settings, store, writer, admission, logbook, cosigner, calls, push=push, now=now
     )
     authenticator = Authenticator(
         store,
         settings.limits,
         settings.logins,
         now=now,
-        pool=pool if store.remote else None,
+        calls=calls,
     )
     rate = Rate(settings.limits.account_rate, settings.limits.account_burst, "account")
 
@@ -126,17 +125,17 @@ def create_app(
             await cosigner.close()
             authenticator.close()
             writer.stop()
-            pool.shutdown(wait=True)
+            calls.close()
 
     document = msgspec.json.encode(openapi.document(ROUTES, settings))
     endpoints: dict[str, dict[str, _Endpoint]] = {}
     for route in ROUTES:
         path = route.path.replace("{root}", settings.root)
-        endpoint = _endpoint(route, settings, service, authenticator, rate, document)
+        endpoint = _endpoint(route, settings, service, authenticator, calls, rate, document)
         endpoints.setdefault(path, {})[route.method] = endpoint
     routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
     app = Starlette(
-        routes=[*routes, *_probes(store)],
+        routes=[*routes, *_probes(calls)],
         middleware=[
             Middleware(
                 Edge,
@@ -151,7 +150,7 @@ def create_app(
     # Streams would keep the server from draining: whoever serves ends them first.
     app.state.on_stop = push.stop
     app.state.events = push.events
-    app.state.draining = False
+    app.state.draining = app.state.leaving = False
     meter.watch("stillwatch_ready", lambda: not app.state.draining)
     return app
 
@@ -179,6 +178,7 @@ def _endpoint(
     settings: HubSettings,
     service: HubService,
     authenticator: Authenticator,
+    calls: StoreCalls,
     rate: Rate,
     document: bytes,
 ) -> _Endpoint:
@@ -232,7 +232,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return _refuse(request, refusal)
 
 
-def _probes(store: Store) -> list[HttpRoute]:
+def _probes(calls: StoreCalls) -> list[HttpRoute]:
     async def live(request: Request) -> Response:
         request.state.route = "/livez/"
         return PlainTextResponse("ok\n")
@@ -241,9 +241,7 @@ def _probes(store: Store) -> list[HttpRoute]:
         request.state.route = "/readyz/"
         if request.app.state.draining:
             return PlainTextResponse("the hub is stopping\n", status_code=503)
-        try:
-            store.ping()
-        except StoreError:
+        if not await calls.ready():
             return PlainTextResponse("the store cannot be read\n", status_code=503)
         return PlainTextResponse("ok\n")
 

@@ -1,9 +1,11 @@
 """The one writer of a hub process: a bounded queue, batches across requests, then the answer.
 
 Each post waits in a queue that is bounded in objects and bytes. One thread takes what has gathered,
-has channel messages checked in the order in which they will be stored, writes everything in one
-transaction, and only after the commit lets the requests answer. Stamping `date_added` anywhere else
-(before the commit, or in several writers) loses objects to pollers.
+opens a transaction that locks the heads of the collections concerned, has channel messages checked
+in the order in which they will be stored, writes everything, and only after the commit lets the
+requests answer. Other processes do the same: under the locks nobody else stores there, so what is
+checked is checked against everything before it. Stamping `date_added` outside of the locks loses
+objects to pollers.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from hub.server.metrics import Metrics
 from hub.server.refusals import BusyError
 from hub.server.tracing import OFF, Tracing
 from hub.settings import HubLimits
-from hub.store.interface import Store
+from hub.store.interface import Appending, Store
 from hub.store.records import Appended, Batch, NewObject, StatusRecord
 
 _logger = logging.getLogger("stillwatch.appender")
@@ -31,20 +33,24 @@ _logger = logging.getLogger("stillwatch.appender")
 class Screen(Protocol):
     """A check that depends on what is stored before, so that only the writer may run it."""
 
-    def review(self, items: Sequence[NewObject]) -> Sequence[str | None]:
+    def review(self, items: Sequence[NewObject], appending: Appending) -> Sequence[str | None]:
         """Judge objects in order: None to store, else the reason of the refusal.
 
+        Args:
+            items: of one post.
+            appending: the transaction that will store them; it gives what is stored before.
         Raises:
             AccessError: the poster may write none of them.
+            StoreError: what is stored cannot be read.
         """
         ...
 
-    def committed(self) -> None:
-        """The reviewed objects are stored."""
+    def committed(self, head: int | None) -> None:
+        """The reviewed objects are stored; `head` is their collection's last date_added."""
         ...
 
     def failed(self) -> None:
-        """The reviewed objects were not stored: forget what the review concluded."""
+        """The transaction was undone: forget what any review in it concluded."""
         ...
 
 
@@ -86,7 +92,9 @@ class Post:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class Waiting:
+    """A post in the queue; `link` is the trace that it came with."""
+
     post: Post
     objects: int
     size: int
@@ -95,12 +103,25 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class _Reviewed:
-    waiting: _Waiting
+class Reviewed:
+    """A post on its way through a transaction.
+
+    Args:
+        waiting: the post.
+        refused: see `Verdict`.
+        error: why none of it is stored, when that was found in the review.
+        verdict: once it is written.
+        head: of its collection at the end of the transaction.
+    """
+
+    waiting: Waiting
     refused: dict[int, str]
+    error: StillwatchError | None = None
     verdict: Verdict | None = None
+    head: int | None = None
 
     def batch(self) -> Batch:
+        """What is to be stored of it."""
         post = self.waiting.post
         passed = [item for index, item in enumerate(post.items) if index not in self.refused]
 
@@ -123,7 +144,7 @@ class Appender:
     def __init__(self, store: Store, limits: HubLimits) -> None:
         self._store = store
         self._limits = limits
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._objects = 0
         self._bytes = 0
         self._stopping = False
@@ -165,7 +186,7 @@ class Appender:
         Raises:
             BusyError: the queue is full, or the hub is stopping.
         """
-        waiting = _Waiting(post, objects=max(1, len(post.items)), size=post.size)
+        waiting = Waiting(post, objects=max(1, len(post.items)), size=post.size)
         waiting.link = self._tracing.current()
         retry = {"retry-after": str(self._limits.retry_after_seconds)}
         with self._changed:
@@ -193,11 +214,11 @@ class Appender:
         with self._changed:
             return self._stopping and not self._queue
 
-    def _gather(self) -> list[_Waiting]:
+    def _gather(self) -> list[Waiting]:
         with self._changed:
             while not self._queue and not self._stopping:
                 self._changed.wait()
-            gathered: list[_Waiting] = []
+            gathered: list[Waiting] = []
             objects = 0
             while self._queue and (
                 not gathered or objects + self._queue[0].objects <= self._limits.batch_objects
@@ -211,81 +232,87 @@ class Appender:
                     gathered.append(waiting)
             return gathered
 
-    def _process(self, gathered: Sequence[_Waiting]) -> None:
-        reviewed = [review for waiting in gathered if (review := self._review(waiting))]
-        if not reviewed:
-            return
+    def _process(self, gathered: Sequence[Waiting]) -> None:
         began = time.perf_counter()
         try:
-            links = [review.waiting.link for review in reviewed]
-            with self._tracing.transaction(links, sum(one.waiting.objects for one in reviewed)):
-                self.commit([review.batch() for review in reviewed])
-        except InputError as error:
-            if len(reviewed) == 1:
-                self._refuse(reviewed, error)
-                return
-            _forget(reviewed)
-            # One post must not cost the others theirs.
-            for review in reviewed:
-                self._process([review.waiting])
+            links = [waiting.link for waiting in gathered]
+            with self._tracing.transaction(links, sum(one.objects for one in gathered)):
+                reviewed = self.commit(gathered)
         except StoreError as error:
             self._metrics.store_failed(error.where)
             _logger.error("could not store", extra={"fields": {"cause": error.message}})
-            self._refuse(reviewed, error)
+            _refuse(gathered, error)
+        except InputError as error:
+            self._part(gathered, error)
         except Exception:
             _logger.exception("the appender failed")
-            self._refuse(reviewed, StillwatchError("the hub could not store the objects"))
+            self._part(gathered, StillwatchError("the hub could not store the objects"))
         else:
             self._count(reviewed, time.perf_counter() - began)
             for review in reviewed:
-                self._acknowledge(review)
+                _acknowledge(review)
 
-    def _count(self, reviewed: Sequence[_Reviewed], seconds: float) -> None:
+    def _part(self, gathered: Sequence[Waiting], error: StillwatchError) -> None:
+        """One post must not cost the others theirs: those that came together go one by one."""
+        if len(gathered) == 1:
+            _refuse(gathered, error)
+            return
+        _forget(gathered)
+        for waiting in gathered:
+            self._process([waiting])
+
+    def _count(self, reviewed: Sequence[Reviewed], seconds: float) -> None:
         fates = [one for each in reviewed if each.verdict for one in each.verdict.appended]
         refused = sum(len(review.refused) for review in reviewed)
         self._metrics.committed(seconds=seconds, appended=fates, refused=refused)
 
-    def _review(self, waiting: _Waiting) -> _Reviewed | None:
+    def commit(self, gathered: Sequence[Waiting]) -> list[Reviewed]:
+        """Review and write posts in one transaction; durable on return.
+
+        Raises:
+            InputError: one of them cannot be stored, so none is.
+            StoreError: the store failed, or nobody knows whether it did.
+        """
+        ids = list(dict.fromkeys(waiting.post.collection_id for waiting in gathered))
+        with self._store.appending(ids) as appending:
+            reviewed = [self._review(waiting, appending) for waiting in gathered]
+            passed = [review for review in reviewed if review.error is None]
+            appending.append_all([review.batch() for review in passed])
+            for review in reviewed:
+                review.head = appending.head(review.waiting.post.collection_id)
+        return reviewed
+
+    def _review(self, waiting: Waiting, appending: Appending) -> Reviewed:
         screen = waiting.post.screen
         if screen is None:
-            return _Reviewed(waiting, {})
+            return Reviewed(waiting, {})
         try:
             with self._tracing.review(waiting.link, len(waiting.post.items)):
-                reasons = screen.review(waiting.post.items)
-        except (AccessError, InputError, StoreError) as error:
-            screen.failed()
-            _answer(waiting, error)
-            return None
-        except Exception:
-            _logger.exception("the check of channel messages failed")
-            screen.failed()
-            _answer(waiting, StillwatchError("the hub could not check the messages"))
-            return None
+                reasons = screen.review(waiting.post.items, appending)
+        except (AccessError, InputError) as error:
+            return Reviewed(waiting, {}, error=error)
         refused = {index: reason for index, reason in enumerate(reasons) if reason is not None}
-        return _Reviewed(waiting, refused)
-
-    def commit(self, batches: Sequence[Batch]) -> None:
-        """Write batches in one transaction; durable on return."""
-        self._store.append_batches(batches)
-
-    def _acknowledge(self, review: _Reviewed) -> None:
-        screen = review.waiting.post.screen
-        if screen is not None:
-            screen.committed()
-        assert review.verdict is not None
-        review.waiting.answer.set_result(review.verdict)
-
-    def _refuse(self, reviewed: Sequence[_Reviewed], error: Exception) -> None:
-        _forget(reviewed)
-        for review in reviewed:
-            _answer(review.waiting, error)
+        return Reviewed(waiting, refused)
 
 
-def _forget(reviewed: Sequence[_Reviewed]) -> None:
-    for review in reviewed:
-        if review.waiting.post.screen is not None:
-            review.waiting.post.screen.failed()
+def _acknowledge(review: Reviewed) -> None:
+    screen = review.waiting.post.screen
+    if screen is not None:
+        screen.committed(review.head)
+    if review.error is not None:
+        review.waiting.answer.set_exception(review.error)
+        return
+    assert review.verdict is not None
+    review.waiting.answer.set_result(review.verdict)
 
 
-def _answer(waiting: _Waiting, error: Exception) -> None:
-    waiting.answer.set_exception(error)
+def _refuse(gathered: Sequence[Waiting], error: Exception) -> None:
+    _forget(gathered)
+    for waiting in gathered:
+        waiting.answer.set_exception(error)
+
+
+def _forget(gathered: Sequence[Waiting]) -> None:
+    for waiting in gathered:
+        if waiting.post.screen is not None:
+            waiting.post.screen.failed()

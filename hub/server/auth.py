@@ -10,15 +10,14 @@ A request that presents a token is judged by it alone, whatever certificate its 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from typing import Final, TypeVar
 
 from hub.errors import VerificationError
 from hub.login_settings import LoginSettings
+from hub.server.calls import StoreCalls
 from hub.server.credentials import (
     CertificateHeader,
     Headers,
@@ -49,7 +48,7 @@ class Authenticator:
         store: where credentials are looked up; compares in constant time.
         limits: how many failures an address may have, and in how many seconds.
         logins: what is taken besides API tokens.
-        pool: for look-ups, when the store is on another machine.
+        calls: run look-ups; none are needed for a store on this machine.
         now: wall clock in whole seconds UTC.
         monotonic: clock in seconds for the window of failures.
         get: how issuers are asked.
@@ -62,13 +61,13 @@ class Authenticator:
         logins: LoginSettings,
         *,
         now: Callable[[], int],
-        pool: Executor | None = None,
+        calls: StoreCalls | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         get: Fetch = fetch,
     ) -> None:
         self._store = store
         self._now = now
-        self._pool = pool
+        self._calls = calls
         self._failures = _Failures(limits, monotonic)
         self._issuers = Issuers(logins.issuers, now=now, get=get, monotonic=monotonic)
         settings = logins.certificates
@@ -171,9 +170,7 @@ class Authenticator:
         return _principal(found, Via.CERTIFICATE)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._pool is None:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return work() if self._calls is None else await self._calls.short(work)
 
 
 class _Failures:

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,7 @@ from hub.channel.manifest import Manifest
 from hub.channel.policy import Witnesses
 from hub.errors import InputError, StillwatchError, VerificationError
 from hub.server.admission import Admission
+from hub.server.calls import StoreCalls
 from hub.server.logbook import Logbook, Signed
 from hub.server.submission import Submission, Submit
 from hub.settings import WitnessSettings
@@ -97,7 +98,7 @@ class Cosigner:
         logbook: checkpoints and proofs.
         admission: the manifests in force.
         submit: one exchange with one witness; blocks.
-        pool: threads for looking at the store.
+        calls: runs what asks the store.
         monotonic: clock in seconds.
     """
 
@@ -108,7 +109,7 @@ class Cosigner:
         logbook: Logbook,
         admission: Admission,
         submit: Submit,
-        pool: Executor,
+        calls: StoreCalls,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -123,7 +124,7 @@ class Cosigner:
         self._seen: dict[tuple[str, str], int] = {}
         self._pauses = {url: _Pause() for url in settings.urls}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._pool = pool
+        self._calls = calls
         # Each has its own threads: one that does not answer must not keep the others waiting.
         self._callers = {
             url: ThreadPoolExecutor(_THREADS, thread_name_prefix="stillwatch-cosign")
@@ -168,8 +169,7 @@ class Cosigner:
             caller.shutdown(wait=True, cancel_futures=True)
 
     async def _newest(self, collection_id: str) -> Signed:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._logbook.newest, collection_id)
+        return await self._calls.long(self._logbook.newest, collection_id)
 
     def _due(self) -> list[str]:
         try:
@@ -192,7 +192,7 @@ class Cosigner:
         return None if manifest is None else manifest.witnesses
 
     def _manifest(self, collection_id: str) -> Manifest | None:
-        channel = self._admission.channel(collection_id)
+        channel = self._admission.known(collection_id)
         return None if channel is None else channel.manifest
 
     def _is_due(self, collection_id: str, size: int) -> bool:

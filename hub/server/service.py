@@ -10,17 +10,16 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from hub.channel import invite
 from hub.channel.card import Card
 from hub.errors import StillwatchError, VerificationError
 from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
+from hub.server.calls import StoreCalls
 from hub.server.cosigning import Cosigner
 from hub.server.events import Broadcaster
 from hub.server.intake import report, take_apart
@@ -58,6 +57,7 @@ _MEDIA_TYPES: Final = {
 _INLINE_BYTES: Final = 64 * 1024
 _INLINE_ROWS: Final = 20
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -103,7 +103,7 @@ class HubService:
         admission: the channels.
         logbook: their logs.
         cosigner: checkpoints of these logs, with cosignatures.
-        pool: threads for reads and parsing that take longer than a moment.
+        calls: runs what asks the store.
         push: streams of events, pages kept ready, snapshots.
         now: wall clock in whole seconds UTC.
     """
@@ -116,7 +116,7 @@ class HubService:
         admission: Admission,
         logbook: Logbook,
         cosigner: Cosigner,
-        pool: Executor,
+        calls: StoreCalls,
         *,
         push: Push,
         now: Callable[[], int],
@@ -128,7 +128,7 @@ class HubService:
         self._admission = admission
         self._logbook = logbook
         self._cosigner = cosigner
-        self._pool = pool
+        self._calls = calls
         self._now = now
 
     # -- who may -------------------------------------------------------------------------------
@@ -173,9 +173,12 @@ class HubService:
 
     # -- resources -----------------------------------------------------------------------------
 
-    def collections(self, principal: Principal) -> list[Seen]:
+    async def collections(self, principal: Principal) -> list[Seen]:
         """The collections that the principal may know of, oldest first."""
         self.allow(principal, Action.LIST)
+        return await self._calls.short(self._collections, principal)
+
+    def _collections(self, principal: Principal) -> list[Seen]:
         grants = self._store.grants_of(principal.org_id)
         seen = []
         for collection in self._store.collections():
@@ -184,14 +187,14 @@ class HubService:
                 seen.append(self._shown(principal, collection, standing))
         return seen
 
-    def collection(self, principal: Principal, id_or_alias: str) -> Seen:
+    async def collection(self, principal: Principal, id_or_alias: str) -> Seen:
         """One collection."""
-        return self._seen(principal, Action.VIEW, id_or_alias)
+        return await self._calls.short(self._seen, principal, Action.VIEW, id_or_alias)
 
-    def status(self, principal: Principal, status_id: str) -> bytes:
+    async def status(self, principal: Principal, status_id: str) -> bytes:
         """A status resource, for the organisation that made the post only."""
         self.allow(principal, Action.STATUS)
-        record = self._store.get_status(status_id)
+        record = await self._calls.short(self._store.get_status, status_id)
         if record is None or record.org_id != principal.org_id:
             raise HiddenError("no such status, or not yours")
         if record.created + self._settings.limits.status_seconds < self._now():
@@ -202,50 +205,45 @@ class HubService:
 
     async def page(self, principal: Principal, collection_id: str, filters: Filters) -> Page[Row]:
         """A page of objects."""
-        seen = self._seen(principal, Action.READ, collection_id)
-        if self._nothing_new(seen.collection, filters):
+        found = await self._calls.short(self._news, principal, collection_id, filters)
+        if found is None:
             return Page((), more=False, next=None)
         limit = self._limit(filters)
-        return await self._run(limit, self._store.page, seen.collection.id, filters, limit)
+        return await self._run(limit, self._store.page, found.id, filters, limit)
 
     async def manifest(
         self, principal: Principal, collection_id: str, filters: Filters
     ) -> Page[Entry]:
         """A page of the manifest."""
-        seen = self._seen(principal, Action.READ, collection_id)
-        if self._nothing_new(seen.collection, filters):
+        found = await self._calls.short(self._news, principal, collection_id, filters)
+        if found is None:
             return Page((), more=False, next=None)
         limit = self._limit(filters)
-        return await self._run(limit, self._store.manifest, seen.collection.id, filters, limit)
+        return await self._run(limit, self._store.manifest, found.id, filters, limit)
 
     async def one_object(
         self, principal: Principal, collection_id: str, object_id: str, filters: Filters
     ) -> Page[Row]:
         """Versions of one object."""
-        seen = self._seen(principal, Action.READ, collection_id)
-        self._must_exist(seen.collection, object_id)
+        found = await self._holding(principal, Action.READ, collection_id, object_id)
         limit = self._limit(filters)
         narrowed = filters.for_object(object_id)
-        return await self._run(limit, self._store.page, seen.collection.id, narrowed, limit)
+        return await self._run(limit, self._store.page, found.id, narrowed, limit)
 
     async def versions(
         self, principal: Principal, collection_id: str, object_id: str, filters: Filters
     ) -> Page[Entry]:
         """The list of one object's versions."""
-        seen = self._seen(principal, Action.READ, collection_id)
-        self._must_exist(seen.collection, object_id)
+        found = await self._holding(principal, Action.READ, collection_id, object_id)
         limit = self._limit(filters)
-        return await self._run(
-            limit, self._store.versions, seen.collection.id, object_id, filters, limit
-        )
+        return await self._run(limit, self._store.versions, found.id, object_id, filters, limit)
 
     async def delete(
         self, principal: Principal, collection_id: str, object_id: str, filters: Filters
     ) -> None:
         """Delete versions of one object."""
-        seen = self._seen(principal, Action.DELETE, collection_id)
-        self._must_exist(seen.collection, object_id)
-        await self._in_pool(self._delete, principal, seen.collection, object_id, filters)
+        found = await self._holding(principal, Action.DELETE, collection_id, object_id)
+        await self._calls.long(self._delete, principal, found, object_id, filters)
 
     def _delete(
         self, principal: Principal, collection: Collection, object_id: str, filters: Filters
@@ -269,29 +267,37 @@ class HubService:
             detail={"object": object_id, "versions": str(removed)},
         )
 
-    def _must_exist(self, collection: Collection, object_id: str) -> None:
-        if not self._store.has_object(collection.id, object_id):
-            raise HiddenError("no such object in this collection")
+    async def _holding(
+        self, principal: Principal, action: Action, collection_id: str, object_id: str
+    ) -> Collection:
+        """The collection, if the principal may act there and it holds the object."""
+
+        def look() -> Collection:
+            collection = self._seen(principal, action, collection_id).collection
+            if not self._store.has_object(collection.id, object_id):
+                raise HiddenError("no such object in this collection")
+            return collection
+
+        return await self._calls.short(look)
 
     def _limit(self, filters: Filters) -> int:
         limits = self._settings.limits
         return min(filters.limit or limits.default_page_objects, limits.page_objects)
 
-    def _nothing_new(self, collection: Collection, filters: Filters) -> bool:
-        # The usual poll: answered by one look-up, without a thread.
+    def _news(
+        self, principal: Principal, collection_id: str, filters: Filters
+    ) -> Collection | None:
+        """The collection, or None when nothing in it is newer than what the client has."""
+        collection = self._seen(principal, Action.READ, collection_id).collection
+        # The usual poll: answered by one look-up.
         if filters.added_after is None or filters.next is not None:
-            return False
+            return collection
         head = self._store.head(collection.id)
-        return head is None or filters.added_after >= head
+        return None if head is None or filters.added_after >= head else collection
 
-    async def _run(self, rows: int, work: Callable[..., T], *args: object) -> T:
-        return work(*args) if rows <= _INLINE_ROWS else await self._in_pool(work, *args)
-
-    async def _in_pool(self, work: Callable[..., T], *args: object) -> T:
-        # Whatever writes goes here too: it may wait for the appender's transaction.
-        # With a copy of the context, so that what is logged there names the request.
-        within = partial(copy_context().run, work, *args)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, within)
+    async def _run(self, rows: int, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        run = self._calls.short if rows <= _INLINE_ROWS else self._calls.long
+        return await run(work, *args, **named)
 
     # -- following -----------------------------------------------------------------------------
 
@@ -307,18 +313,21 @@ class HubService:
 
     async def followed(self, principal: Principal, collection_id: str) -> Seen:
         """A collection whose news the principal may be told, now."""
-        return await self.in_time(self._seen, principal, Action.EVENTS, collection_id)
+        return await self._calls.short(self._seen, principal, Action.EVENTS, collection_id)
 
-    async def in_time(self, work: Callable[..., T], *args: object) -> T:
+    async def in_time(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         """Do what takes a moment on this machine, and longer where the store is on another."""
-        return await self._in_pool(work, *args) if self._store.remote else work(*args)
+        return await self._calls.short(work, *args, **named)
 
     # -- logs ----------------------------------------------------------------------------------
 
-    def channel(
+    async def channel(
         self, principal: Principal, channel_id: str, action: Action = Action.LOG
     ) -> Collection:
         """The collection that carries a channel whose log, or its entries, may be read."""
+        return await self._calls.short(self._channel, principal, channel_id, action)
+
+    def _channel(self, principal: Principal, channel_id: str, action: Action) -> Collection:
         found = self._admission.collection_of(channel_id)
         if found is None or not self._logbook.kept:
             raise HiddenError(_NO_SUCH_COLLECTION)
@@ -326,50 +335,51 @@ class HubService:
 
     async def checkpoint(self, principal: Principal, channel_id: str) -> str:
         """The newest checkpoint of a channel's log, with the cosignatures that it has."""
-        collection = self.channel(principal, channel_id)
+        collection = await self.channel(principal, channel_id)
         return (await self._cosigner.checkpoint(collection.id)).raw
 
     async def inclusion(self, channel: Collection, index: int, size: int) -> list[bytes]:
         """The audit path of a leaf; `channel` comes from `channel`."""
-        return await self._in_pool(self._logbook.inclusion, channel.id, index, size)
+        return await self._calls.long(self._logbook.inclusion, channel.id, index, size)
 
     async def consistency(self, channel: Collection, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes, likewise."""
-        return await self._in_pool(self._logbook.consistency, channel.id, old, new)
+        return await self._calls.long(self._logbook.consistency, channel.id, old, new)
 
     async def entries(self, channel: Collection, first: int, end: int) -> list[bytes]:
         """The digests of leaves, likewise."""
-        return await self._in_pool(self._logbook.entries, channel.id, first, end)
+        return await self._calls.long(self._logbook.entries, channel.id, first, end)
 
     # -- writing -------------------------------------------------------------------------------
 
-    def writable(self, principal: Principal, collection_id: str) -> Seen:
+    async def writable(self, principal: Principal, collection_id: str) -> Seen:
         """Refuse a post before its body is read."""
-        return self._seen(principal, Action.WRITE, collection_id)
+        return await self._calls.short(self._seen, principal, Action.WRITE, collection_id)
 
     async def post(self, principal: Principal, collection_id: str, body: bytes) -> bytes:
         """Store the objects of an envelope; returns the status resource, after the commit."""
-        seen = self._seen(principal, Action.WRITE, collection_id)
+        collection, screen = await self._calls.short(self._target, principal, collection_id)
         received = to_text(time.time_ns() // 1000)
         take = partial(take_apart, body, self._settings.limits, received=received)
         if len(body) <= _INLINE_BYTES:
             intake = take()
         else:
-            intake = await self._in_pool(take)
+            intake = await asyncio.to_thread(take)
         status_id = str(uuid.uuid4())
         org_id = principal.org_id
 
         def make(appended: Sequence[Appended], refused: dict[int, str]) -> StatusRecord:
             status = report(status_id, received, intake, appended, refused)
-            return StatusRecord(
-                status_id, seen.collection.id, org_id, self._now(), wire.encode(status)
-            )
+            return StatusRecord(status_id, collection.id, org_id, self._now(), wire.encode(status))
 
-        screen = self._screen(principal, seen.collection)
-        post = Post(seen.collection.id, intake.items, make, screen)
-        verdict = await asyncio.wrap_future(self._appender.submit(post))
-        self._push.events.touch(seen.collection.id)
+        post = Post(collection.id, intake.items, make, screen)
+        verdict = await self._calls.patiently(self._appender.submit(post))
+        self._push.events.touch(collection.id)
         return verdict.status.raw
+
+    def _target(self, principal: Principal, collection_id: str) -> tuple[Collection, Screen | None]:
+        collection = self._seen(principal, Action.WRITE, collection_id).collection
+        return collection, self._screen(principal, collection)
 
     def _screen(self, principal: Principal, collection: Collection) -> Screen | None:
         if collection.kind is Kind.CHANNEL:
@@ -388,7 +398,7 @@ class HubService:
             raise HiddenError("this hub has no public URL that a binding could be signed for")
         challenge, expires = secrets.token_hex(32), self._now() + CHALLENGE_SECONDS
         keep = partial(self._store.put_challenge, expires=expires)
-        await self._in_pool(keep, principal.org_id, challenge)
+        await self._calls.long(keep, principal.org_id, challenge)
         return challenge, expires
 
     async def bind(self, principal: Principal, raw: bytes) -> str:
@@ -401,7 +411,7 @@ class HubService:
             ConflictError: another organisation holds that member's root.
         """
         self.allow(principal, Action.BIND)
-        return await self._in_pool(self._bind, principal, raw)
+        return await self._calls.long(self._bind, principal, raw)
 
     def _bind(self, principal: Principal, raw: bytes) -> str:
         challenge = invite.binding_challenge(raw)

@@ -191,7 +191,8 @@ def test_held_connections_are_closed_and_others_served(tmp_path: Path) -> None:
 
 def test_connections_that_stay_open_are_caught(tmp_path: Path) -> None:
     with (
-        ServedHub(tmp_path / "hub", arguments=HOURS) as hub, all_opened(Peer(hub), 3) as sockets,
+        ServedHub(tmp_path / "hub", arguments=HOURS) as hub,
+        all_opened(Peer(hub), 3) as sockets,
         pytest.raises(AssertionError, match="12 are open after"),
     ):
         closed(sockets, 1.5)

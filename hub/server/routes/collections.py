@@ -29,14 +29,14 @@ def _resource(seen: Seen) -> dict[str, object]:
 
 async def list_collections(context: Context) -> Response:
     """Section 5.1; a hub without a visible collection answers `{}`."""
-    seen = context.service.collections(context.principal)
+    seen = await context.service.collections(context.principal)
     body: dict[str, object] = {"collections": [_resource(one) for one in seen]} if seen else {}
     return answers.taxii(context.request, msgspec.json.encode(body))
 
 
 async def show_collection(context: Context) -> Response:
     """Section 5.2."""
-    seen = context.service.collection(context.principal, context.parameter("collection_id"))
+    seen = await context.service.collection(context.principal, context.parameter("collection_id"))
     return answers.taxii(context.request, msgspec.json.encode(_resource(seen)))
 
 
@@ -71,7 +71,7 @@ async def list_objects(context: Context) -> Response:
 async def add_objects(context: Context) -> Response:
     """Section 5.5; answers 202 with a status whose objects are all dealt with."""
     collection_id = context.parameter("collection_id")
-    context.service.writable(context.principal, collection_id)
+    await context.service.writable(context.principal, collection_id)
     limits = context.settings.limits
     encoding = check_headers(context.request, limits)
     body = await read_body(context.request, limits, encoding=encoding)

@@ -52,21 +52,21 @@ async def checkpoint(context: Context) -> Response:
 
 async def inclusion(context: Context) -> Response:
     """The audit path of one entry: base64 hashes, a line each, from the leaf upwards."""
-    channel = context.service.channel(context.principal, context.parameter("channel_id"))
+    channel = await context.service.channel(context.principal, context.parameter("channel_id"))
     size, index = _numbers(context, "size", "index")
     return _hashes(context, await context.service.inclusion(channel, index, size))
 
 
 async def consistency(context: Context) -> Response:
     """The proof between two sizes, likewise; no line when `from` is 0 or `to`."""
-    channel = context.service.channel(context.principal, context.parameter("channel_id"))
+    channel = await context.service.channel(context.principal, context.parameter("channel_id"))
     old, new = _numbers(context, "from", "to")
     return _hashes(context, await context.service.consistency(channel, old, new))
 
 
 async def entries(context: Context) -> Response:
     """Digests of messages in the log's order, in hex, from `from` to before `to`."""
-    channel = context.service.channel(
+    channel = await context.service.channel(
         context.principal, context.parameter("channel_id"), Action.ENTRIES
     )
     first, end = _numbers(context, "from", "to")

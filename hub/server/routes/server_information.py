@@ -46,7 +46,7 @@ async def api_root(context: Context) -> Response:
 
 async def status(context: Context) -> Response:
     """Section 4.3."""
-    raw = context.service.status(context.principal, context.parameter("status_id"))
+    raw = await context.service.status(context.principal, context.parameter("status_id"))
     return answers.taxii(context.request, raw)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from hub.model.codec import dumps
 from hub.server.app import ROUTES
 from hub.server.policy import Action, Decision
 from hub.settings import HubSettings
-from hub.store.records import Appended, Batch, Kind
+from hub.store.interface import Appending
+from hub.store.records import Kind
 from tests.unit.server.harness import Answer, House
 from tests.unit.server.test_policy import category, expected
 
@@ -334,14 +336,17 @@ def test_a_full_disk_takes_back_what_was_not_stored(town: Town) -> None:
     channel = town.open()
     town.send(*channel.messages)
     data = town.sealed(channel)
-    append = town.store.append_batches
+    appending = town.store.appending
 
-    def full(batches: Sequence[Batch]) -> list[list[Appended]]:
-        raise StoreError("the disk is full")
+    @contextmanager
+    def full(collection_ids: Sequence[str]) -> Iterator[Appending]:
+        with appending(collection_ids) as transaction:
+            yield transaction
+            raise StoreError("the disk is full")
 
-    vars(town.store)["append_batches"] = full
+    vars(town.store)["appending"] = full
     assert town.send(data).status == 507
-    vars(town.store)["append_batches"] = append
+    vars(town.store)["appending"] = appending
     assert fates(town.send(town.sealed(channel)))[0] == 0
     assert fates(town.send(data)) == (1, [])
 

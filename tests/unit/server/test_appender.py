@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hub.errors import InputError, StoreError
-from hub.server.appender import Appender, Post
+from hub.errors import InputError, StillwatchError, StoreError
+from hub.server.appender import Appender, Post, Reviewed, Waiting
 from hub.server.refusals import BusyError, ForbiddenError
 from hub.settings import HubLimits
-from hub.store.records import Appended, Batch, Kind, NewObject, StatusRecord
+from hub.store.interface import Appending
+from hub.store.records import Appended, Kind, NewObject, StatusRecord
 from hub.store.sqlite import SqliteStore
 
 SECONDS = 10
@@ -29,13 +30,13 @@ class Gated(Appender):
         self.sizes: list[int] = []
         self.trouble: Exception | None = None
 
-    def commit(self, batches: Sequence[Batch]) -> None:
+    def commit(self, gathered: Sequence[Waiting]) -> list[Reviewed]:
         self.entered.set()
         assert self.gate.wait(SECONDS)
-        self.sizes.append(len(batches))
+        self.sizes.append(len(gathered))
         if self.trouble is not None:
             raise self.trouble
-        super().commit(batches)
+        return super().commit(gathered)
 
 
 @pytest.fixture
@@ -189,14 +190,16 @@ class Doorman:
     def __init__(self, *, nobody: bool = False) -> None:
         self.nobody = nobody
         self.calls: list[str] = []
+        self.heads: list[int | None] = []
 
-    def review(self, items: Sequence[NewObject]) -> Sequence[str | None]:
+    def review(self, items: Sequence[NewObject], appending: Appending) -> Sequence[str | None]:
         self.calls.append("review")
         if self.nobody:
             raise ForbiddenError("not a member")
         return ["odd" if index % 2 else None for index in range(len(items))]
 
-    def committed(self) -> None:
+    def committed(self, head: int | None) -> None:
+        self.heads.append(head)
         self.calls.append("committed")
 
     def failed(self) -> None:
@@ -215,6 +218,8 @@ def test_a_screen_lets_some_through(store: SqliteStore, collection: str) -> None
     assert verdict.refused == {1: "odd", 3: "odd"}
     assert verdict.status.raw == b"2 of 4, [1, 3]"
     assert doorman.calls == ["review", "committed"]
+    assert doorman.heads == [store.head(collection)]
+    assert store.head(collection) is not None
     appender.stop()
 
 
@@ -223,16 +228,72 @@ def test_a_screen_that_admits_nobody(store: SqliteStore, collection: str) -> Non
     appender.gate.set()
     with pytest.raises(ForbiddenError):
         appender.submit(screened(collection, doorman)).result(SECONDS)
-    assert doorman.calls == ["review", "failed"]
+    assert doorman.calls == ["review", "committed"]
+    assert doorman.heads == [None]
     appender.stop()
     assert store.count(collection) == 0
 
 
 def test_a_screen_hears_of_a_failed_commit(store: SqliteStore, collection: str) -> None:
-    appender, doorman = started(store), Doorman()
+    def fails(appended: Sequence[Appended], refused: dict[int, str]) -> StatusRecord:
+        raise StoreError("the disk is full")
+
+    appender, doorman, other = started(store), Doorman(), Doorman()
+    first = appender.submit(post(collection))
+    assert appender.entered.wait(SECONDS)
+    good = appender.submit(screened(collection, other))
+    plain = post(collection, 4)
+    bad = appender.submit(Post(collection, plain.items, fails, doorman))
     appender.gate.set()
-    appender.trouble = StoreError("the disk is full")
-    with pytest.raises(StoreError):
-        appender.submit(screened(collection, doorman)).result(SECONDS)
-    assert doorman.calls == ["review", "failed"]
+    assert first.result(SECONDS)
+    for answer in (good, bad):
+        with pytest.raises(StoreError):
+            answer.result(SECONDS)
+    # They shared a transaction, so what the review of either concluded is void.
+    assert doorman.calls == other.calls == ["review", "failed"]
+    appender.stop()
+    assert store.count(collection) == 1
+
+
+def test_a_post_that_breaks_the_check_costs_the_others_nothing(
+    store: SqliteStore, collection: str
+) -> None:
+    class Broken(Doorman):
+        def review(self, items: Sequence[NewObject], appending: Appending) -> Sequence[str | None]:
+            raise RuntimeError("a bug")
+
+    appender, broken = started(store), Broken()
+    first = appender.submit(post(collection))
+    assert appender.entered.wait(SECONDS)
+    good = appender.submit(post(collection))
+    bad = appender.submit(screened(collection, broken))
+    appender.gate.set()
+    assert first.result(SECONDS)
+    assert good.result(SECONDS)
+    with pytest.raises(StillwatchError, match="could not store"):
+        bad.result(SECONDS)
+    assert broken.calls == ["failed", "failed"]
+    appender.stop()
+    assert store.count(collection) == 2
+
+
+def test_what_another_process_stored_is_there_to_be_judged_by(
+    store: SqliteStore, collection: str, tmp_path: Path
+) -> None:
+    class Reader(Doorman):
+        seen: Sequence[tuple[int, bytes]] = ()
+
+        def review(self, items: Sequence[NewObject], appending: Appending) -> Sequence[str | None]:
+            Reader.seen = list(appending.messages(collection, None))
+            return super().review(items, appending)
+
+    appender, reader = started(store), Reader()
+    queued = appender.submit(screened(collection, reader))
+    assert appender.entered.wait(SECONDS)
+    other = SqliteStore.open(tmp_path / "hub.db")
+    [fate] = other.append(collection, post(collection).items)
+    other.close()
+    appender.gate.set()
+    assert queued.result(SECONDS)
+    assert Reader.seen == [(fate.date_added, b'{"n":1}')]
     appender.stop()

@@ -13,9 +13,8 @@ import pytest
 from starlette.types import Message
 
 from hub.errors import StoreError
-from hub.server.appender import Appender
+from hub.server.appender import Appender, Reviewed, Waiting
 from hub.settings import HubLimits, HubSettings
-from hub.store.records import Batch
 from tests.unit.server.harness import TAXII, House, deflated, indicator
 
 GOOD = json.dumps(indicator(1)).encode()
@@ -169,10 +168,10 @@ class _FullDisk(Appender):
 
     full = False
 
-    def commit(self, batches: Sequence[Batch]) -> None:
+    def commit(self, gathered: Sequence[Waiting]) -> list[Reviewed]:
         if _FullDisk.full:
             raise StoreError("the disk is full", where="hub.db")
-        super().commit(batches)
+        return super().commit(gathered)
 
 
 def test_a_full_disk_stops_writing_only(tmp_path: Path) -> None:

@@ -256,14 +256,17 @@ class Supervisor:
 
     async def _keep(self, place: _Place) -> None:
         """See that a place is held; returns when the supervisor gives up."""
-        while not self._stopping:
+        while not self._stops():
             if place.holder is None:
                 place.holder = await self._start(place)
             holder = place.holder
             await self._becomes_ready(holder)
             await holder.ended.wait()
-            if self._stopping or place.holder is not holder:
+            if place.holder is not holder:
+                # A renewal put another in its place.
                 continue
+            if self._stops():
+                return
             place.holder = None
             place.listener.close()
             place.listener = self._bound()
@@ -282,6 +285,9 @@ class Supervisor:
                 return
             pause = self._patience.pause * 2 ** (place.deaths - 1)
             await asyncio.sleep(min(pause, self._patience.longest_pause))
+
+    def _stops(self) -> bool:
+        return self._stopping
 
     def _somebody_serves(self) -> bool:
         return any(place.served for place in self._places)

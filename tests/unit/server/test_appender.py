@@ -245,7 +245,7 @@ def test_a_screen_hears_of_a_failed_commit(store: SqliteStore, collection: str) 
     plain = post(collection, 4)
     bad = appender.submit(Post(collection, plain.items, fails, doorman))
     appender.gate.set()
-    assert first.result(SECONDS)
+    assert first.result(SECONDS).status.id
     for answer in (good, bad):
         with pytest.raises(StoreError):
             answer.result(SECONDS)
@@ -268,8 +268,8 @@ def test_a_post_that_breaks_the_check_costs_the_others_nothing(
     good = appender.submit(post(collection))
     bad = appender.submit(screened(collection, broken))
     appender.gate.set()
-    assert first.result(SECONDS)
-    assert good.result(SECONDS)
+    assert first.result(SECONDS).status.id
+    assert good.result(SECONDS).status.id
     with pytest.raises(StillwatchError, match="could not store"):
         bad.result(SECONDS)
     assert broken.calls == ["failed", "failed"]
@@ -294,6 +294,6 @@ def test_what_another_process_stored_is_there_to_be_judged_by(
     [fate] = other.append(collection, post(collection).items)
     other.close()
     appender.gate.set()
-    assert queued.result(SECONDS)
+    assert queued.result(SECONDS).status.id
     assert Reader.seen == [(fate.date_added, b'{"n":1}')]
     appender.stop()

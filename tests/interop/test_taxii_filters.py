@@ -381,7 +381,7 @@ def test_3_5_manifest_and_versions_page_by_added_after(peer: Peer) -> None:
     first = peer.get(path, [("limit", "2")])
     assert (first.json["more"], first.json["versions"]) == (True, [MIDDLE, NEWEST])
     rest = peer.get(path, [("added_after", first.headers["x-taxii-date-added-last"])])
-    assert rest.json == {"versions": [OLDEST]}
+    assert rest.json == {"more": False, "versions": [OLDEST]}
 
 
 def test_3_5_a_tampered_next_400(peer: Peer) -> None:

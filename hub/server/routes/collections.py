@@ -55,7 +55,7 @@ async def show_manifest(context: Context) -> Response:
         )
         for row in page.rows
     ]
-    resource = wire.Manifest(page.more or None, page.next, records or None)
+    resource = wire.Manifest(page.more if records else None, page.next, records or None)
     headers = answers.dates(page, asked)
     return answers.taxii(context.request, wire.encode(resource), headers=headers)
 
@@ -119,7 +119,7 @@ async def list_versions(context: Context) -> Response:
     )
     # One version may be kept in two specification versions, and is listed once.
     listed = list(dict.fromkeys(row.version for row in page.rows))
-    resource = wire.Versions(page.more or None, page.next, listed or None)
+    resource = wire.Versions(page.more if listed else None, page.next, listed or None)
     headers = answers.dates(page, asked)
     return answers.taxii(context.request, wire.encode(resource), headers=headers)
 

@@ -38,6 +38,14 @@ _PATH: Final = {
     "channel_id": ("The channel's id, from its genesis manifest.", None),
 }
 
+_CONDITION: Final = Parameter(
+    "If-None-Match",
+    "Entity tags of answers that the client has; one that still holds is answered with 304.",
+    where="header",
+)
+_UNCHANGED: Final = Answer(304, "The answer that `If-None-Match` names still holds.")
+_STREAM: Final = "text/event-stream"
+
 _ERRORS: Final[Mapping[int, str]] = {
     400: "The request cannot be read: a parameter, header or body of the wrong form.",
     401: "No valid credentials.",
@@ -61,6 +69,7 @@ _WITH_BODY: Final = (408, 413, 415, 422)
 
 _HEADERS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "X-Request-Id": ("Names this request in the hub's log.", {"type": "string"}),
+    "ETag": ("Names this answer in `If-None-Match`.", {"type": "string", "minLength": 2}),
     "WWW-Authenticate": ("How to log in.", {"type": "string"}),
     "Retry-After": ("Seconds to wait.", {"type": "string", "pattern": "^[0-9]+$"}),
     "Allow": ("The methods of this path.", {"type": "string"}),
@@ -136,7 +145,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.operation,
         "summary": route.summary,
         "tags": ["taxii" if route.taxii else "stillwatch"],
-        "parameters": [*_path_parameters(route), *map(_parameter, route.parameters)],
+        "parameters": [*_path_parameters(route), *map(_parameter, _told(route))],
         "responses": _responses(route),
     }
     if route.body is not None:
@@ -149,6 +158,18 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {route.body.media_type: content},
         }
     return operation
+
+
+def _conditional(route: Route) -> bool:
+    """Whether an answer that has not changed is not sent again: every GET but a stream."""
+    return route.method == "GET" and all(one.media_type != _STREAM for one in route.answers)
+
+
+def _told(route: Route) -> list[Parameter]:
+    """The parameters that the route tells of, and those of all like it."""
+    names = {parameter.name for parameter in route.parameters}
+    added = [_CONDITION] if _conditional(route) and _CONDITION.name not in names else []
+    return [*route.parameters, *added]
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
@@ -186,6 +207,8 @@ def _example(kind: object, text: str) -> object:
 
 def _responses(route: Route) -> dict[str, Any]:
     told = route.answers or (Answer(200, "Done."),)
+    if _conditional(route):
+        told = (*told, _UNCHANGED)
     made = {str(answer.status): _answer(route, answer) for answer in told}
     for code in _codes(route):
         made.setdefault(str(code), {"$ref": f"#/components/responses/{_error_name(code)}"})
@@ -212,6 +235,8 @@ def _answer(route: Route, answer: Answer) -> dict[str, Any]:
         "description": answer.description,
         "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
     }
+    if _conditional(route):
+        made["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
     for name, text in answer.headers.items():
         _, schema = _HEADERS.get(name, ("", {"type": "string"}))
         made["headers"][name] = {"description": text, "required": True, "schema": schema}

@@ -24,7 +24,7 @@ from hub.taxii.times import to_text
 _FIRST: Final = "x-taxii-date-added-first"
 _LAST: Final = "x-taxii-date-added-last"
 _VARY: Final = "accept, accept-encoding, authorization, x-api-key"
-_REVALIDATE: Final = "private, no-cache"
+REVALIDATE: Final = "private, no-cache"
 """Its holder may keep it, and asks before each use: rights and contents change."""
 _RETRY_SECONDS: Final = 1
 _SECURITY: Final = {
@@ -58,7 +58,7 @@ def plain(
 
     What is there to be read has a validator: who holds the same bytes gets 304 instead of them.
     """
-    sent = {**_headers(request), **(headers or {})}
+    sent = {**common(request), **(headers or {})}
     readable = status == 200 and request.method in ("GET", "HEAD")
     chosen = coding(request) if len(body) >= COMPRESS_FROM else ""
     if chosen:
@@ -66,19 +66,19 @@ def plain(
     if readable:
         told = [sent[name].encode() for name in (_FIRST, _LAST) if name in sent]
         tag = entity_tag(chosen, body, *told)
-        sent |= {"etag": tag, "cache-control": _REVALIDATE}
-        if _holds(request, tag):
-            return _unchanged(sent)
+        sent |= {"etag": tag, "cache-control": REVALIDATE}
+        if holds(request, tag):
+            return not_modified(sent)
     return _response(request, compress(chosen, body), media_type, status, sent)
 
 
 def segment(request: Request, found: Segment, headers: Mapping[str, str]) -> Response:
     """A page of objects that was rendered before, in a coding that the client reads."""
-    sent = {**_headers(request), **headers, "etag": found.tag, "cache-control": _REVALIDATE}
+    sent = {**common(request), **headers, "etag": found.tag, "cache-control": REVALIDATE}
     if found.coding:
         sent["content-encoding"] = found.coding
-    if _holds(request, found.tag):
-        return _unchanged(sent)
+    if holds(request, found.tag):
+        return not_modified(sent)
     return _response(request, found.body, media.TAXII, 200, sent)
 
 
@@ -88,19 +88,22 @@ def coding(request: Request) -> str:
     return coding_of(", ".join(lines) if lines else None)
 
 
-def _holds(request: Request, tag: str) -> bool:
+def holds(request: Request, tag: str) -> bool:
+    """Whether the client has the representation with this ETag already."""
     lines = request.headers.getlist("if-none-match")
     return bool(lines) and unchanged(", ".join(lines), tag)
 
 
-def _headers(request: Request) -> dict[str, str]:
+def common(request: Request) -> dict[str, str]:
+    """The headers of every answer."""
     sent = {**_SECURITY, "vary": _VARY}
     if request.url.scheme == "https":
         sent["strict-transport-security"] = "max-age=31536000"
     return sent
 
 
-def _unchanged(sent: Mapping[str, str]) -> Response:
+def not_modified(sent: Mapping[str, str]) -> Response:
+    """304 with the headers that a full answer would have had."""
     response = Response(b"", 304, media_type=None)
     response.raw_headers = _raw(sent, without="content-encoding")
     return response

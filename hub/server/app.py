@@ -41,6 +41,7 @@ from hub.server.routes import (
     events,
     logs,
     server_information,
+    snapshots,
 )
 from hub.server.service import HubService
 from hub.server.submission import HttpSubmit, Submit
@@ -55,6 +56,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *accounts.ROUTES,
     *logs.ROUTES,
     *events.ROUTES,
+    *snapshots.ROUTES,
 )
 """Everything that needs a token; `/livez` and `/readyz` do not."""
 
@@ -94,7 +96,7 @@ def create_app(
     logbook = Logbook(settings, store, log_key)
     ask = submit or HttpSubmit(settings.witnesses.request_seconds)
     cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask, calls)
-    push = Push.of(settings, store, calls.pool)
+    push = Push.of(settings, store, logbook, calls.pool)
     service = HubService(
         settings, store, writer, admission, logbook, cosigner, calls, push=push, now=now
     )

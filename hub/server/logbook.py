@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from hub.channel.log import tree
 from hub.channel.log.checkpoint import Checkpoint, log_key, sign_checkpoint
+from hub.channel.log.snapshot import sign_snapshot
 from hub.channel.primitives.sign import NotePrivate
 from hub.errors import InputError, StoreError
 from hub.settings import HubSettings
@@ -88,6 +89,12 @@ class Logbook:
             return None
         origin = self.origin(collection_id)
         return {"origin": origin, "verifier_key": log_key(origin, self._key).text}
+
+    def note(self, collection_id: str, manifest: bytes) -> str | None:
+        """What the log's key says of a snapshot's manifest; None when this hub signs nothing."""
+        if self._key is None or self._prefix is None:
+            return None
+        return sign_snapshot(manifest, self.origin(collection_id), self._key)
 
     def newest(self, collection_id: str) -> Signed:
         """The checkpoint of all that is durable, of this second.

@@ -42,6 +42,7 @@ class Action(Enum):
     LOG = "log"
     ENTRIES = "entries"
     EVENTS = "events"
+    SNAPSHOT = "snapshot"
 
 
 class Decision(Enum):
@@ -145,6 +146,7 @@ _ROLES: Final[Mapping[Action, frozenset[Role]]] = {
     Action.LOG: _MEMBERS | {Role.WITNESS},
     Action.ENTRIES: _MEMBERS,
     Action.EVENTS: _MEMBERS,
+    Action.SNAPSHOT: _MEMBERS,
 }
 """The roles that do such things at all; an action that is not here is nobody's."""
 
@@ -164,6 +166,7 @@ _SCOPE: Final = {
     Action.LOG: "read",
     Action.ENTRIES: "read",
     Action.EVENTS: "read",
+    Action.SNAPSHOT: "read",
     Action.WRITE: "write",
     Action.DELETE: "write",
     Action.BIND: "write",
@@ -260,6 +263,8 @@ def _stands(principal: Principal, action: Action, standing: Standing, held: Righ
         Action.VIEW: held.any,
         Action.READ: held.read,
         Action.EVENTS: held.read,
+        # Which messages a government reads is on record, which frames cannot show.
+        Action.SNAPSHOT: held.read and not principal.government,
         Action.LOG: logged,
         Action.ENTRIES: logged,
     }.get(action, False)

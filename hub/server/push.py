@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from hub.server.events import Broadcaster
+from hub.server.logbook import Logbook
+from hub.server.segments import Segments
+from hub.server.snapshots import Snapshots
 from hub.settings import HubSettings
 from hub.store.interface import Store
 
@@ -16,14 +20,23 @@ class Push:
 
     Args:
         events: tells streams what was added.
+        segments: pages that are kept ready.
+        snapshots: frames of what collections hold.
     """
 
     events: Broadcaster
+    segments: Segments
+    snapshots: Snapshots
 
     @classmethod
-    def of(cls, settings: HubSettings, store: Store, pool: Executor) -> Push:
+    def of(cls, settings: HubSettings, store: Store, logbook: Logbook, pool: Executor) -> Push:
         """Make them; `start` begins their work."""
-        return cls(Broadcaster(store, settings.push, settings.limits, pool))
+        push, limits = settings.push, settings.limits
+        return cls(
+            Broadcaster(store, push, limits, pool),
+            Segments(limits.segment_bytes, push.segment_from),
+            Snapshots(store, push, limits.snapshot_bytes, sign=logbook.note),
+        )
 
     def start(self) -> None:
         """Begin; called inside the event loop."""
@@ -36,3 +49,4 @@ class Push:
     async def close(self) -> None:
         """End everything."""
         await self.events.close()
+        await asyncio.to_thread(self.snapshots.close)

@@ -79,6 +79,10 @@ class TooLargeError(RefusalError, InputError):
     """The body is longer than the API root's `max_content_length`."""
 
 
+class RangeError(RefusalError, InputError):
+    """The file ends before the range that is asked for."""
+
+
 class UnprocessableError(RefusalError, InputError):
     """The body is JSON, but not what the endpoint takes."""
 
@@ -114,6 +118,7 @@ _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
     (NotAcceptableError, 406, "Not acceptable"),
     (UnsupportedMediaError, 415, "Unsupported media type"),
     (TooLargeError, 413, "Body too large"),
+    (RangeError, 416, "No such range"),
     (UnprocessableError, 422, "Unprocessable content"),
     (TooSlowError, 408, "Body too slow"),
     (LengthMismatchError, 400, "Body incomplete"),

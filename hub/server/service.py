@@ -21,7 +21,6 @@ from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
 from hub.server.calls import StoreCalls
 from hub.server.cosigning import Cosigner
-from hub.server.events import Broadcaster
 from hub.server.intake import report, take_apart
 from hub.server.logbook import Logbook
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
@@ -299,25 +298,28 @@ class HubService:
         run = self._calls.short if rows <= _INLINE_ROWS else self._calls.long
         return await run(work, *args, **named)
 
-    # -- following -----------------------------------------------------------------------------
+    # -- push ----------------------------------------------------------------------------------
 
     @property
-    def events(self) -> Broadcaster:
-        """Tells streams what was added."""
-        return self._push.events
+    def push(self) -> Push:
+        """Streams of events, pages kept ready, snapshots."""
+        return self._push
+
+    @property
+    def calls(self) -> StoreCalls:
+        """Runs what asks the store."""
+        return self._calls
 
     @property
     def epoch(self) -> str:
         """Incarnation of the store's data."""
         return self._store.epoch
 
-    async def followed(self, principal: Principal, collection_id: str) -> Seen:
-        """A collection whose news the principal may be told, now."""
-        return await self._calls.short(self._seen, principal, Action.EVENTS, collection_id)
-
-    async def in_time(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-        """Do what takes a moment on this machine, and longer where the store is on another."""
-        return await self._calls.short(work, *args, **named)
+    async def entitled(
+        self, principal: Principal, action: Action, collection_id: str
+    ) -> Collection:
+        """A collection with which the principal may do this, now."""
+        return (await self._calls.short(self._seen, principal, action, collection_id)).collection
 
     # -- logs ----------------------------------------------------------------------------------
 

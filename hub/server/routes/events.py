@@ -23,20 +23,20 @@ async def follow_collection(context: Context) -> Response:
     service, request = context.service, context.request
     collection_id = context.parameter("collection_id")
     added_after, seconds = _asked(context)
-    seen = await service.followed(context.principal, collection_id)
+    collection = await service.entitled(context.principal, Action.EVENTS, collection_id)
     last = request.headers.get("last-event-id", "")
     if len(last) > _LONGEST_ID:
         raise InputError("no id of an event of this hub", where="Last-Event-ID")
 
     async def recheck() -> None:
         principal = await context.again()
-        await service.followed(principal, seen.collection.id)
+        await service.entitled(principal, Action.EVENTS, collection.id)
 
     principal = context.principal
     stream = EventStream(
-        service.events,
+        service.push.events,
         context.settings.push,
-        Start.of(seen.collection.id, service.epoch, last, added_after),
+        Start.of(collection.id, service.epoch, last, added_after),
         seconds=min(seconds, context.settings.limits.stream_seconds),
         account=principal.account_id or principal.org_id,
         recheck=recheck,

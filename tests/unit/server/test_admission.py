@@ -318,6 +318,7 @@ def test_the_matrix_of_a_bound_channel(town: Town) -> None:
             object_id=held,
             status_id="0" * 36,
             channel_id=channel.trusted.channel,
+            frame="0" * 64,
         )
         answer = town.ask(
             route.method, path, who=who, body=body if route.method == "POST" else None

@@ -92,6 +92,7 @@ def test_any_path_and_query(
         "object_id": names[1] or indicator(1)["id"],
         "status_id": names[2],
         "channel_id": names[0],
+        "frame": names[1],
     }
     check(house, method, route.path.format(**filled), query=query)
     filled["collection_id"] = house.rw

@@ -37,6 +37,7 @@ CHANNEL = {
     Action.VIEW,
     Action.READ,
     Action.EVENTS,
+    Action.SNAPSHOT,
     Action.WRITE,
     Action.DELETE,
     Action.LOG,
@@ -45,14 +46,22 @@ CHANNEL = {
 
 # (role, place) -> what may be done with the collection. Absent: it is hidden.
 EXPECTED: dict[tuple[str, str], set[Action]] = {
-    ("reader", "plain"): {Action.VIEW, Action.READ, Action.EVENTS},
+    ("reader", "plain"): {Action.VIEW, Action.READ, Action.EVENTS, Action.SNAPSHOT},
     ("writer", "plain"): {Action.VIEW, Action.WRITE},
-    ("editor", "plain"): {Action.VIEW, Action.READ, Action.EVENTS, Action.WRITE, Action.DELETE},
-    ("editor-read-token", "plain"): {Action.VIEW, Action.READ, Action.EVENTS},
+    ("editor", "plain"): {
+        Action.VIEW,
+        Action.READ,
+        Action.EVENTS,
+        Action.SNAPSHOT,
+        Action.WRITE,
+        Action.DELETE,
+    },
+    ("editor-read-token", "plain"): {Action.VIEW, Action.READ, Action.EVENTS, Action.SNAPSHOT},
     ("owner", "channel-unbound"): {
         Action.VIEW,
         Action.READ,
         Action.EVENTS,
+        Action.SNAPSHOT,
         Action.WRITE,
         Action.DELETE,
     },
@@ -64,7 +73,14 @@ EXPECTED: dict[tuple[str, str], set[Action]] = {
     ("editor", "inbox"): {Action.VIEW, Action.WRITE},
     ("editor-read-token", "inbox"): {Action.VIEW},
     ("member", "inbox"): {Action.VIEW, Action.WRITE},
-    ("owner", "inbox"): {Action.VIEW, Action.READ, Action.EVENTS, Action.WRITE, Action.DELETE},
+    ("owner", "inbox"): {
+        Action.VIEW,
+        Action.READ,
+        Action.EVENTS,
+        Action.SNAPSHOT,
+        Action.WRITE,
+        Action.DELETE,
+    },
 }
 GRANTS = {"reader": "r", "writer": "w", "editor": "rw", "editor-read-token": "rw"}
 
@@ -110,7 +126,7 @@ CELLS = list(itertools.product(ROUTES, ROLES, PLACES))
 
 
 def test_the_matrix_covers_every_route() -> None:
-    assert len(CELLS) == len(ROUTES) * len(ROLES) * len(PLACES) == 800
+    assert len(CELLS) == len(ROUTES) * len(ROLES) * len(PLACES) == 880
     assert {route.action for route in ROUTES} == set(Action)
 
 
@@ -179,6 +195,7 @@ class Town(House):
             object_id=indicator(1)["id"],
             status_id="0" * 36,
             channel_id=collection,
+            frame="0" * 64,
         )
         body = json.dumps({"objects": [indicator(1)]}).encode() if route.method == "POST" else None
         who = None if role == "anonymous" else role

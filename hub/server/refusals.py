@@ -43,6 +43,10 @@ class MalformedError(RefusalError, InputError):
     """HTTP that two servers might read differently."""
 
 
+class HeadersTooLargeError(RefusalError, InputError):
+    """The request line and headers are longer than their cap."""
+
+
 class UnauthenticatedError(RefusalError, AccessError):
     """No valid credentials."""
 
@@ -109,6 +113,7 @@ class IssuerDownError(RefusalError, TransportError):
 
 _STATUS: Final[tuple[tuple[type[StillwatchError], int, str], ...]] = (
     (UnauthenticatedError, 401, "Authentication required"),
+    (HeadersTooLargeError, 431, "Headers too large"),
     (TooManyFailuresError, 429, "Too many failed log-ins"),
     (TooManyRequestsError, 429, "Too many requests"),
     (TooManyStreamsError, 429, "Too many streams"),

@@ -54,7 +54,7 @@ def test_what_is_no_token(house: House) -> None:
         {"authorization": f"Bearer {token[:-1]}"},
         {"authorization": f"Bearer {token.upper()}"},
         {"authorization": f"Bearer {token}", "x-api-key": token},
-        {"authorization": "Bearer " + "a" * 100_000},
+        {"authorization": "Bearer " + "a" * 60_000},
         {"authorization": f"Basic {basic(token, '')}"},
         {"authorization": "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode()},
     ]

@@ -226,6 +226,16 @@ log_node: Final = Table(
     sqlite_with_rowid=False,
 )
 
+checkpoint: Final = Table(
+    "checkpoint",
+    metadata,
+    Column("collection_id", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("quorum", Boolean, nullable=False),
+    Column("raw", Text, nullable=False),
+)
+
 status: Final = Table(
     "status",
     metadata,

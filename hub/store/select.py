@@ -152,11 +152,13 @@ def select(
     if room is None or selection.dialect.streams:
         return statement, values
     weighed = (
-        f"SELECT {columns}, sum(octet_length(body)) OVER (ORDER BY date_added"
-        f" ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before FROM ({statement}) p"
+        f"SELECT {columns}, row_number() OVER w AS place,"
+        f" sum(octet_length(body)) OVER w - octet_length(body) AS before FROM ({statement}) p"
+        " WINDOW w AS (ORDER BY date_added ROWS UNBOUNDED PRECEDING)"
     )
+    kept = "before <= :room OR place = 2"
     return (
-        f"SELECT {columns} FROM ({weighed}) q WHERE before <= :room ORDER BY date_added",
+        f"SELECT {columns} FROM ({weighed}) q WHERE {kept} ORDER BY date_added",
         {**values, "room": room},
     )
 

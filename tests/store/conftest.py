@@ -13,8 +13,10 @@ import pytest
 
 from hub.store.interface import Store
 from hub.store.objects import new_object
+from hub.store.opening import open_store
 from hub.store.records import Kind, NewObject
 from hub.store.sqlite import SqliteStore
+from tests import postgres
 
 NOW = 1_790_000_000_000_000
 
@@ -43,7 +45,30 @@ def _open_sqlite(folder: Path, clocks: Clocks | None) -> Store:
     )
 
 
-STORES: dict[str, Opener] = {"sqlite": _open_sqlite}
+def _open_postgres(folder: Path, clocks: Clocks | None) -> Store:
+    # The folder stands for the database, also in the processes that a test starts.
+    address = folder / "database"
+    if not address.exists():
+        address.write_text(postgres.database())
+    target = postgres.target(folder, address.read_text())
+    if clocks is None:
+        return open_store(target)
+    return open_store(target, clock=lambda: clocks.wall, steady=lambda: clocks.steady)
+
+
+STORES: dict[str, Opener] = {"postgres": _open_postgres, "sqlite": _open_sqlite}
+
+
+@pytest.fixture(autouse=True)
+def _databases(tmp_path: Path) -> Iterator[None]:
+    yield
+    give_back_databases(tmp_path)
+
+
+def give_back_databases(folder: Path) -> None:
+    """Let others have the databases that stores of PostgreSQL in a folder stood for."""
+    for address in folder.rglob("database"):
+        postgres.give_back(address.read_text())
 
 
 @pytest.fixture(params=sorted(STORES))

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from hub.errors import StoreError
 from hub.store import migrations
+from hub.store.keys import key_path, make_key, read_key, write_key
 from hub.store.sql import Connection, Cursor, Dialect, Known, Serial, Values
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
-_KEY_BYTES: Final = 32
 _HINTS: Final[Mapping[int, tuple[str, str]]] = {
     sqlite3.SQLITE_FULL: ("the disk is full", "free space on the hub's disk; reading goes on"),
     sqlite3.SQLITE_IOERR: ("the disk failed", "look at the system log and the hub's disk"),
@@ -257,7 +257,7 @@ def copy_database(source: Path, target: Path, token_key: bytes, epoch: str | Non
                 raise StoreError("the copied database is damaged", where=source.name)
             if epoch is not None:
                 copy.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
-        _write_key(key_path(target), token_key)
+        write_key(key_path(target), token_key)
         partial.rename(target)
         _sync_folder(target.parent)
     except sqlite3.Error as error:
@@ -268,46 +268,12 @@ def copy_database(source: Path, target: Path, token_key: bytes, epoch: str | Non
         partial.unlink(missing_ok=True)
 
 
-def key_path(path: Path) -> Path:
-    """Where the key of a database's token hashes lies."""
-    return path.with_name(path.name + ".token-key")
-
-
-def read_key(path: Path) -> bytes:
-    """The token key beside a database. Raises StoreError when absent or of another length."""
-    try:
-        key = key_path(path).read_bytes()
-    except OSError as error:
-        raise StoreError(
-            "the key of the token hashes is missing",
-            where=key_path(path).name,
-            hint="put it back from the backup; without it no token is known",
-        ) from error
-    if len(key) != _KEY_BYTES:
-        raise StoreError("the key of the token hashes is damaged", where=key_path(path).name)
-    return key
-
-
 def _token_key(path: Path) -> bytes:
     # Only an empty database gets a new key: a lost one must not pass for a new one.
     if not key_path(path).exists() and path.stat().st_size == 0:
         with contextlib.suppress(FileExistsError):
-            _write_key(key_path(path), secrets.token_bytes(_KEY_BYTES))
-    return read_key(path)
-
-
-def _write_key(path: Path, key: bytes) -> None:
-    """Write a key at once or not at all, so that a second process never reads half of it."""
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(partial)
-    finally:
-        partial.unlink()
+            make_key(key_path(path))
+    return read_key(key_path(path))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -344,6 +310,17 @@ def _revision(connection: sqlite3.Connection) -> str | None:
         return None
     found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if found is None else str(found[0])
+
+
+def file_revision(path: Path) -> str | None:
+    """The schema's revision of a file, None when it has none. Raises StoreError."""
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(_connect(path)) as connection:
+            return _revision(connection)
+    except sqlite3.Error as error:
+        raise wrapped(error, path) from error
 
 
 def _migrate(path: Path) -> None:

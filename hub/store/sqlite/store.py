@@ -12,9 +12,10 @@ from hub.store.clock import GuardedClock, steady_seconds, wall_micros
 from hub.store.collections import Collections
 from hub.store.contents import Contents
 from hub.store.interface import Hints
+from hub.store.keys import key_path, read_key
 from hub.store.logins import Logins
 from hub.store.members import Members
-from hub.store.sqlite.database import SqliteDatabase, copy_database, read_key
+from hub.store.sqlite.database import SqliteDatabase, copy_database
 
 
 class SqliteStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses):
@@ -79,4 +80,4 @@ def restore(backup: Path, path: Path) -> None:
     Raises:
         StoreError: `path` exists, or the backup is missing or damaged.
     """
-    copy_database(backup, path, read_key(backup), epoch=secrets.token_hex(8))
+    copy_database(backup, path, read_key(key_path(backup)), epoch=secrets.token_hex(8))

@@ -35,6 +35,7 @@ from hub.store.records import (
     Batch,
     Binding,
     BreakGlass,
+    CheckpointRow,
     Collection,
     Credential,
     Entry,
@@ -272,6 +273,17 @@ class LogStore(Protocol):
         `log_time` and `log_size` one after the other are not: another process could store, and
         give a checkpoint of its own, between the two. Raises as both.
         """
+        ...
+
+    def put_checkpoint(self, collection_id: str, row: CheckpointRow) -> None:
+        """Keep a checkpoint, unless a better one of the same log is kept.
+
+        The better one has the greater size; of one size that with a quorum; then the later time.
+        """
+        ...
+
+    def checkpoint(self, collection_id: str) -> CheckpointRow | None:
+        """The best checkpoint that was kept."""
         ...
 
     def verify_log(self, collection_id: str) -> int:

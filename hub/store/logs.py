@@ -9,7 +9,7 @@ from hub.errors import InputError, VerificationError
 from hub.store import tree
 from hub.store.clock import GuardedClock
 from hub.store.objects import log_digest
-from hub.store.records import LogMark
+from hub.store.records import CheckpointRow, LogMark
 from hub.store.sql import Connection, Serial, Sql
 
 _LEVELS: Final = 48
@@ -49,6 +49,12 @@ _MARK: Final = (
 _PUT_TIME: Final = (
     "INSERT INTO meta (name, value) VALUES ('log_time', ?)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_CHECKPOINT: Final = "SELECT size, time, quorum, raw FROM checkpoint WHERE collection_id = ?"
+_PUT_CHECKPOINT: Final = (
+    "INSERT INTO checkpoint (collection_id, size, time, quorum, raw) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (collection_id) DO UPDATE SET size = excluded.size, time = excluded.time,"
+    " quorum = excluded.quorum, raw = excluded.raw"
 )
 T = TypeVar("T")
 
@@ -112,6 +118,22 @@ class Logs:
             if now > given:
                 connection.execute(_PUT_TIME, (str(now),))
         return max(now, given)
+
+    def put_checkpoint(self, collection_id: str, row: CheckpointRow) -> None:
+        """See `LogStore.put_checkpoint`."""
+        with self._database.write() as connection:
+            kept = connection.execute(_CHECKPOINT, (collection_id,)).fetchone()
+            if kept is not None and _rank(CheckpointRow._make(kept)) >= _rank(row):
+                return
+            connection.execute(_PUT_CHECKPOINT, (collection_id, *row))
+
+    def checkpoint(self, collection_id: str) -> CheckpointRow | None:
+        """See `LogStore.checkpoint`."""
+        row = self._database.row(_CHECKPOINT, (collection_id,))
+        if row is None:
+            return None
+        size, time, quorum, raw = row
+        return CheckpointRow(size, time, quorum=bool(quorum), raw=raw)
 
     def verify_log(self, collection_id: str) -> int:
         """See `LogStore.verify_log`."""
@@ -230,6 +252,10 @@ def extend_log(connection: Connection, key: int, leaves: Sequence[tuple[int, byt
     )
     connection.insert("log_node", _NODE_COLUMNS, [(key, *node) for node in nodes])
     connection.execute(_MOVE_HEAD, (edge.size, edge.to_bytes(), key))
+
+
+def _rank(row: CheckpointRow) -> tuple[int, bool, int]:
+    return row.size, bool(row.quorum), row.time
 
 
 def _no_log(collection_id: str) -> InputError:

@@ -163,6 +163,18 @@ class LogMark(NamedTuple):
     time: int
 
 
+class CheckpointRow(NamedTuple):
+    """A signed checkpoint of a log, kept for those who ask next: `raw` is the note.
+
+    `quorum` says whether enough witnesses have cosigned it.
+    """
+
+    size: int
+    time: int
+    quorum: bool
+    raw: str
+
+
 class Kind(StrEnum):
     """What a collection takes. The server enforces it; the store only remembers."""
 

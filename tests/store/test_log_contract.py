@@ -12,7 +12,7 @@ import pytest
 from hub.channel.log import tree
 from hub.errors import InputError
 from hub.store.interface import Store
-from hub.store.records import Kind, NewObject
+from hub.store.records import CheckpointRow, Kind, NewObject
 from hub.taxii.filters import EVERY
 from tests.store.conftest import Clocks, Make, Opener, make_object
 
@@ -186,3 +186,39 @@ def test_times_of_checkpoints_never_go_back(opener: Opener, tmp_path: Path) -> N
     assert given == sorted(given)
     assert given[-1] == late.wall // 1_000_000
     store.close()
+
+
+def test_marks_of_two_stores_rise_together(opener: Opener, tmp_path: Path) -> None:
+    """As two processes of one database: the later time never comes with the smaller size."""
+    clocks = Clocks()
+    one, two = opener(tmp_path, clocks), opener(tmp_path, Clocks(wall=clocks.wall - 5_000_000))
+    org = one.create_org("Lab").id
+    collection = one.create_collection(Kind.CHANNEL, "c", owner_org=org).id
+    marks = []
+    for number in range(12):
+        (one, two)[number % 2].append(collection, [message(number)])
+        marks += [store.log_mark(collection) for store in (two, one)]
+        clocks.move(0.4)
+    assert marks == sorted(marks, key=lambda mark: mark.time)
+    assert [mark.size for mark in marks] == sorted(mark.size for mark in marks)
+    assert marks[-1] == (12, (clocks.wall - 400_000) // 1_000_000)
+    with pytest.raises(InputError):
+        one.log_mark("0" * 36)
+    one.close()
+    two.close()
+
+
+def test_the_best_checkpoint_is_kept(store: Store, channel: str) -> None:
+    assert store.checkpoint(channel) is None
+    rising = [
+        CheckpointRow(1, 50, quorum=False, raw="a"),
+        CheckpointRow(1, 60, quorum=False, raw="b"),
+        CheckpointRow(1, 55, quorum=True, raw="c"),
+        CheckpointRow(2, 10, quorum=False, raw="d"),
+    ]
+    for row in rising:
+        store.put_checkpoint(channel, row)
+        assert store.checkpoint(channel) == row
+    for row in rising:
+        store.put_checkpoint(channel, row)
+        assert store.checkpoint(channel) == rising[-1]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hub.store.accounts import Accounts
-from hub.store.audit import Audit
 from hub.store.breakglass import BreakGlasses
 from hub.store.clock import GuardedClock, steady_seconds, wall_micros
 from hub.store.collections import Collections
@@ -19,7 +18,7 @@ from hub.store.postgres.database import POOL_SIZE, PostgresDatabase
 from hub.store.postgres.hints import listen
 
 
-class PostgresStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses, Audit):
+class PostgresStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses):
     """`hub.store.interface.Store` on PostgreSQL. Open it with `hub.store.opening.open_store`."""
 
     remote = True

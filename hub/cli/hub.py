@@ -25,6 +25,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "log": ("hub.cli.hub_log:log", "Show the logs of channels, their keys and witnesses."),
     "openapi": ("hub.cli.hub_openapi:openapi", "Print the OpenAPI document of the HTTP interface."),
     "org": ("hub.cli.hub_org:org", "Add, list, bar and let in organisations."),
+    "probe": ("hub.cli.hub_probe:probe", "Ask a running hub whether it is ready to serve."),
     "restore": ("hub.cli.hub_backup:restore", "Make a data directory from a backup."),
     "role": ("hub.cli.hub_role:role", "Show roles, and give them to accounts."),
     "search": ("hub.cli.hub_search:search", "Look for known plaintext in what the hub keeps."),

@@ -27,6 +27,7 @@ from hub.server.auth import Authenticator
 from hub.server.calls import StoreCalls
 from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
+from hub.server.log_gauges import LogGauges
 from hub.server.logbook import Logbook
 from hub.server.metrics import Metrics, reason_of
 from hub.server.observing import Observer
@@ -154,6 +155,8 @@ def create_app(
     app.state.events = push.events
     app.state.draining = app.state.leaving = False
     meter.watch("stillwatch_ready", lambda: not app.state.draining)
+    meter.watch("stillwatch_event_streams", lambda: push.events.streams)
+    LogGauges(store).watch(meter)
     return app
 
 

@@ -74,6 +74,7 @@ WATCHED: Final[Mapping[str, str]] = {
     "stillwatch_store_pool_size": "Connections to the database that are open.",
     "stillwatch_store_pool_used": "Connections to the database that are in use.",
     "stillwatch_store_pool_waiting": "Requests that wait for a connection to the database.",
+    "stillwatch_event_streams": "Subscribers that listen for events.",
     "stillwatch_segment_cache_bytes": "Bytes of compressed segments that are kept.",
     "stillwatch_logs": "Logs of channels.",
     "stillwatch_log_leaves": "Leaves of all logs together.",
@@ -141,7 +142,6 @@ class Metrics:
         self._received = self._sent = 0
         self._in_flight = 0
         self._refused: Counter[str] = Counter()
-        self._streams = 0
         self._events = 0
         # Filled by the appender's thread alone.
         self._batches = Spread(BATCH_OBJECTS)
@@ -192,14 +192,6 @@ class Metrics:
         self._refused[reason] += 1
 
     # -- events: called on the event loop ---------------------------------------------------------
-
-    def stream_opened(self) -> None:
-        """A subscriber listens."""
-        self._streams += 1
-
-    def stream_closed(self) -> None:
-        """It does no more."""
-        self._streams -= 1
 
     def events_sent(self, count: int = 1) -> None:
         """Announcements that went out to subscribers."""
@@ -301,7 +293,6 @@ class Metrics:
             "reason",
             {reason: 0 for _, reason in _REASONS} | dict(self._refused),
         )
-        yield _gauge("stillwatch_event_streams", "Subscribers that listen.", self._streams)
         yield _counter("stillwatch_events_sent", "Announcements to subscribers.", self._events)
 
     def _appender_families(self) -> Iterator[Metric]:

@@ -118,3 +118,18 @@ def test_the_drain_ends_by_itself_and_refuses_nobody_before(place: str) -> None:
 def test_wrong_settings_are_refused(place: str, arguments: tuple[str, str]) -> None:
     done = run("serve", "--data", place, *arguments, ok=False)
     assert arguments[0] in done.stderr
+
+
+def test_a_probe_tells_by_its_exit_code(place: str) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    assert "no answer" in run("probe", "--url", url, ok=False).stderr
+    with serving(place, "--drain-time", "60s", port=port) as process:
+        assert run("probe", "--url", url).stdout == "ok\n"
+        assert asked("probe", "--url", url, "--live")["answer"] == "ok"
+        process.send_signal(signal.SIGTERM)
+        until(503, f"{url}/readyz")
+        assert "the hub is stopping (503)" in run("probe", "--url", url, ok=False).stderr
+        assert run("probe", "--url", url, "--live").stdout == "ok\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0

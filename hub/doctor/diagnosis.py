@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from hub.doctor.findings import Finding, GivesUpError, OutOfRequestsError, Severity
 from hub.doctor.line import Budget, Credential, Line
@@ -15,6 +15,9 @@ from hub.doctor.visit import Scene, can_write, visit
 from hub.doctor.wire import Ask
 from hub.model.codec import Json
 
+_MANNERS: Final = 20
+"""What the careful reader asks besides pages."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -24,7 +27,8 @@ class Case:
         url: of a server, its discovery, an API root, or a collection.
         collection: id or title; None takes the first that can be read.
         write: id or title of a collection that may be posted to; None posts nothing.
-        max_requests: of each client, and of the careful reader.
+        max_requests: of each client; the careful reader may take as many for the objects, and as
+            many for the manifest.
         timeout_s: for one answer, where the client itself would wait longer.
     """
 
@@ -120,7 +124,7 @@ def examine(
     tell(SERVER)
     line, budget = _careful(case, ask)
     try:
-        site = survey(line, case.url, case.collection)
+        site = survey(line, case.url, case.collection, pages=case.max_requests)
         writes = None if case.write is None else survey_for_write(line, case, site)
         skew_s = skew(line, site.collections_url, now())
     except GivesUpError as error:
@@ -146,11 +150,11 @@ def survey_for_write(line: Line, case: Case, site: Site) -> Site:
     """The collection that may be posted to, without reading what it holds."""
     if case.write in (site.collection.id, site.collection.title):
         return site
-    return survey(line, site.root, case.write, read=False)
+    return survey(line, site.root, case.write, pages=0)
 
 
 def _careful(case: Case, ask: Ask) -> tuple[Line, Budget]:
-    budget = Budget(case.max_requests, case.timeout_s)
+    budget = Budget(2 * case.max_requests + _MANNERS, case.timeout_s)
     return careful(ask, case.credential, budget), budget
 
 

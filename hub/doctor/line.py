@@ -48,6 +48,11 @@ class Credential:
         bare = (Auth.BEARER, Auth.TOKEN)
         return (*bare, *named) if self.token else named or bare
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        return () if self.secret is None else (self.secret, f"{self.user or ''}:{self.secret}")
+
     def headers(self, form: Auth) -> dict[str, str]:
         """The headers that carry it in a form."""
         secret = self.secret or ""
@@ -101,7 +106,7 @@ class Line:
         self._ask = ask
         self._budget = budget
         self._credential = credential
-        self.shown = Shown([credential.secret or ""])
+        self.shown = Shown(credential.secrets)
 
     def note(self, code: str, severity: Severity, *evidence: str) -> None:
         """Keep a finding; once for each code and severity."""
@@ -230,6 +235,8 @@ class Line:
         if not given:
             has = ", ".join(one.value for one in self.client.auth)
             raise self.ended("auth-form", f"it sends: {has}")
+        if self.client.splits_secret and ":" in self._credential.secret:
+            raise self.ended("secret-colon")
         return given[0]
 
     def _form_text(self) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from hub.doctor.envelope import Item
 from hub.doctor.findings import GivesUpError, Severity
 from hub.doctor.line import Line
 from hub.doctor.probes import SKEW_SECONDS
 from hub.doctor.profile import Cursor, Form, NoHeader, Paging
-from hub.doctor.pull import WINDOW, Asked, End, Pull, in_form, pull, written
+from hub.doctor.pull import Asked, End, Pull, pull, written
 from hub.doctor.survey import Site, micros
+
+_MOST_POLLS: Final = 50
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,26 @@ def _by_header(stand: Stand, first: Pull) -> None:
     second = _second(stand, Asked(limit=stand.paging.limit, after=cursor))
     if second is None:
         return
-    repeated = len(first.ids & second.ids)
+    repeated = first.ids & second.ids
     if not repeated:
         return
-    said = f"{repeated} of {len(first.ids)} again"
-    if cursor != header and repeated < len(first.ids):
-        line.note("reads-again", Severity.WORKS, said, *second.said)
-    elif repeated == len(first.ids) and repeated > 1:
-        line.note("added-after-ignored", Severity.DUPLICATES, said, *second.said)
-    else:
-        line.note("added-after-inclusive", Severity.DUPLICATES, said, *second.said)
+    said = f"{len(repeated)} of {len(first.ids)} again"
+    severity = Severity.DUPLICATES
+    code = _why_again(stand, second, cursor, everything=repeated == first.ids)
+    if code == "reads-again" or (code is None and cursor != header):
+        code, severity = "reads-again", Severity.WORKS
+    line.note(code or "added-after-inclusive", severity, said, *second.said)
+
+
+def _why_again(stand: Stand, second: Pull, cursor: str, *, everything: bool) -> str | None:
+    """Which fault brings objects again; None when the manifest does not tell."""
+    added, cut = stand.site.truth.added, micros(cursor)
+    stamps = [added[key] for key in second.keys if key in added]
+    if not stamps or cut is None:
+        return "added-after-ignored" if everything and len(second.ids) > 1 else None
+    if min(stamps) < cut:
+        return "added-after-ignored"
+    return "added-after-inclusive" if min(stamps) == cut else "reads-again"
 
 
 def _by_modified(stand: Stand, first: Pull) -> None:
@@ -112,23 +125,32 @@ def _second(stand: Stand, asked: Asked) -> Pull | None:
         return None
 
 
-def resume(stand: Stand, limit: int) -> None:
-    """A client that is restarted after its first page: does its cursor bring the rest?"""
+def resume(stand: Stand, first: Pull) -> None:
+    """A client that goes on from its cursor after one page: does that bring the rest?
+
+    So does one that is restarted in the midst of a pull, and one whose `next` is refused.
+    """
     line, paging, url = stand.line, stand.paging, stand.site.objects_url
-    after = in_form(WINDOW, paging.form) if paging.window else None
-    part = pull(line, paging, url, Asked(limit=limit, after=after, pages=1))
-    kept = latest_modified(part.items) if paging.cursor is Cursor.MODIFIED else part.cursor
-    cursor = written(kept, paging.form)
-    if cursor is None:
-        return
-    rest = pull(line, paging, url, Asked(limit=limit, after=cursor))
-    if rest.end is not End.WHOLE:
-        return
+    part = Pull(items=list(first.pages[0].items), pages=first.pages[:1])
+    limit = len(part.items) if first.end is End.WHOLE else paging.limit
+    for _ in range(_MOST_POLLS):
+        kept = latest_modified(part.items) if paging.cursor is Cursor.MODIFIED else part.cursor
+        cursor = written(kept, paging.form)
+        if cursor is None or micros(cursor) is None:
+            return
+        rest = pull(line, paging, url, Asked(limit=limit, after=cursor))
+        new = rest.ids - part.ids
+        part.items += rest.items
+        part.pages += rest.pages
+        if rest.end in (End.CUT, End.ENDLESS):
+            return
+        if rest.end is End.WHOLE or not new:
+            break
     truth = {item.key.id for item in stand.site.truth.items}
-    lost = truth - part.ids - rest.ids
+    lost = truth - part.ids
     if lost:
         said = f"{len(lost)} of {len(truth)}, such as {line.shown.text(min(lost))}"
-        line.note("resume-loses", Severity.LOSES, said, *part.said, *rest.said[:1])
+        line.note("resume-loses", Severity.LOSES, said, *part.said)
 
 
 def latest_modified(items: list[Item]) -> str | None:

@@ -148,6 +148,7 @@ class Client:
         dotted: whether it splits a collection's name at dots.
         uuid_only: whether it takes collection ids of UUID version 4 only.
         takes_twice: whether reading an object again does no harm to it.
+        splits_secret: whether it splits its stored credential at each colon.
         assumes_21: False reads objects without `spec_version` as TAXII 2.0.
     """
 
@@ -167,6 +168,7 @@ class Client:
     dotted: bool = False
     uuid_only: bool = False
     takes_twice: bool = True
+    splits_secret: bool = False
     assumes_21: bool = True
 
 

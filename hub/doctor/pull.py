@@ -25,6 +25,7 @@ class End(StrEnum):
 
     WHOLE = "the client came to an end"
     ENDLESS = "the client would never end"
+    REFUSED = "the server refused to go on"
     CUT = "the bound on requests or pages ended it"
 
 
@@ -102,6 +103,7 @@ def pull(line: Line, paging: Paging, url: str, asked: Asked) -> Pull:
         try:
             page = page_of(line, url, params)
         except OutOfRequestsError:
+            line.note("budget", Severity.WORKS)
             pulled.end = End.CUT
             return pulled
         except GivesUpError as error:
@@ -116,6 +118,7 @@ def pull(line: Line, paging: Paging, url: str, asked: Asked) -> Pull:
                 before,
                 *error.finding.evidence,
             )
+            pulled.end = End.REFUSED
             return pulled
         pulled.pages.append(page)
         pulled.items += page.items

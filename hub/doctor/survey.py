@@ -174,36 +174,43 @@ def _chosen(line: Line, listed: list[Json], wanted: str | None) -> str:
     return wanted
 
 
-def read_truth(line: Line, collection_url: str) -> Truth:
-    """Read the objects and the manifest, and join them."""
-    objects = pull(line, CAREFUL, f"{collection_url}objects/", Asked(limit=_PAGE))
-    manifest = _manifest(line, collection_url)
+def read_truth(line: Line, collection_url: str, pages: int) -> Truth:
+    """Read the objects and the manifest, and join them.
+
+    Args:
+        pages: most pages of each.
+    """
+    asked = Asked(limit=_PAGE, pages=pages)
+    objects = pull(line, CAREFUL, f"{collection_url}objects/", asked)
+    manifest = _manifest(line, collection_url, asked)
     stamps = {item.key: item.date_added for item in manifest.items}
     by_id = {item.key.id: item.date_added for item in manifest.items}
     items: dict[Key, Item] = {}
     for item in objects.items:
         added = stamps.get(item.key) or by_id.get(item.key.id, "")
         items.setdefault(item.key, dataclasses.replace(item, date_added=added))
-    hidden = {item.key.id for item in manifest.items} - objects.ids
+    hidden = [item for item in manifest.items if item.key.id not in objects.ids]
     if hidden and objects.end is End.WHOLE:
-        said = f"{len(hidden)} in the manifest only, such as {line.shown.text(min(hidden))}"
+        example = line.shown.text(hidden[0].key.id)
+        said = f"{len(hidden)} in the manifest only, such as {example}"
         line.note("hidden", Severity.LOSES, said, *manifest.said)
+        items |= {item.key: item for item in hidden}
     return Truth(list(items.values()), whole=objects.end is End.WHOLE)
 
 
-def _manifest(line: Line, collection_url: str) -> Pull:
+def _manifest(line: Line, collection_url: str, asked: Asked) -> Pull:
     try:
-        return pull(line, CAREFUL, f"{collection_url}manifest/", Asked(limit=_PAGE))
+        return pull(line, CAREFUL, f"{collection_url}manifest/", asked)
     except GivesUpError as error:
         line.note("manifest", Severity.WORKS, *error.finding.evidence)
         return Pull(end=End.CUT)
 
 
-def survey(line: Line, url: str, wanted: str | None, *, read: bool = True) -> Site:
+def survey(line: Line, url: str, wanted: str | None, *, pages: int) -> Site:
     """Everything that the clients are then held against.
 
     Args:
-        read: False leaves the objects unread.
+        pages: most pages of objects and of the manifest; 0 leaves them unread.
     Raises:
         GivesUpError: the server cannot be read at all.
     """
@@ -216,7 +223,8 @@ def survey(line: Line, url: str, wanted: str | None, *, read: bool = True) -> Si
         can_read=body.get("can_read") is True,
         can_write=body.get("can_write") is True,
     )
-    truth = read_truth(line, url_of) if read and collection.can_read else Truth()
+    reads = pages and collection.can_read
+    truth = read_truth(line, url_of, pages) if reads else Truth()
     return Site(
         given=url,
         root=root,

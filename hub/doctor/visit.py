@@ -155,14 +155,15 @@ def _pulls(line: Line, scene: Scene) -> None:
         raise line.ended("not-readable")
     first = _one_pull(line, scene, paging, paging.limit)
     held = len(scene.site.truth.items)
-    if paging.configurable and len(first.pages) == 1 and held >= _FEW_PAGES:
+    one = len(first.pages) == 1 and not first.pages[0].more
+    if paging.configurable and one and held >= _FEW_PAGES:
         # Page edges are where things are lost: a user may well choose smaller pages.
         first = _one_pull(line, scene, paging, -(-held // _FEW_PAGES))
     stand = Stand(line, paging, scene.site, scene.now_s, scene.skew_s)
     if first.end is End.WHOLE:
         poll_again(stand, first)
-    if paging.persists and len(first.pages) > 1:
-        resume(stand, len(first.pages[0].items))
+    if paging.persists and (len(first.pages) > 1 or first.end is End.REFUSED):
+        resume(stand, first)
 
 
 def _one_pull(line: Line, scene: Scene, paging: Paging, limit: int | None) -> Pull:
@@ -185,7 +186,7 @@ def compare(line: Line, scene: Scene, pulled: Pull) -> None:
         line.note("duplicates", Severity.DUPLICATES, said, *pulled.said)
     truth = scene.site.truth
     reach = truth.items
-    if pulled.end is not End.WHOLE:
+    if pulled.end not in (End.WHOLE, End.REFUSED):
         got = set(pulled.keys)
         ends = [at for at, item in enumerate(reach) if item.key in got]
         reach = reach[: max(ends) + 1] if ends else []

@@ -46,6 +46,7 @@ PROFILE: Final = Profile(
             user_agent="taxii2-client/2.3.0",
             steps=(Step.API_ROOT, Step.COLLECTION, Step.WRITE),
             auth=(Auth.BASIC,),
+            splits_secret=True,
             strict_content_type=True,
         ),
     ),

@@ -230,7 +230,11 @@ def run(
     if worker is None:
         check_port(serve.host, serve.port)
     _allow_connections(limits.connections)
-    asyncio.run(_serve(app, serve, limits, on_ready, worker))
+    try:
+        asyncio.run(_serve(app, serve, limits, on_ready, worker))
+    finally:
+        if worker is not None:
+            worker.close()
 
 
 def _allow_connections(connections: int) -> None:

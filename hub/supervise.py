@@ -61,6 +61,8 @@ class Worker:
         text = os.environ.pop(_VARIABLE, None)
         if text is None:
             return None
+        # It is for the supervisor, but a terminal sends it to all.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         told = json.loads(text)
         line = socket.socket(fileno=told["line"])
         listener = socket.socket(fileno=told["listener"])
@@ -73,6 +75,11 @@ class Worker:
         """Tell the supervisor that connections are answered."""
         with contextlib.suppress(OSError):
             self._line.send(_READY)
+
+    def close(self) -> None:
+        """Let go of both sockets; the supervisor and a successor have their own."""
+        self.listener.close()
+        self._line.close()
 
     def watch(self, *, give_way: Callable[[], None], end: Callable[[], None]) -> None:
         """Listen to the supervisor, on the running event loop.

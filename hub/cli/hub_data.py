@@ -15,60 +15,92 @@ from typing import Any, Final
 import click
 
 from hub.channel.primitives.sign import NotePrivate
+from hub.cli.hub_database import (
+    DATA_VARIABLE,
+    DATABASE,
+    data_option,
+    is_there,
+    record,
+    target_of,
+)
 from hub.errors import ConflictError, InputError, StoreError
 from hub.keyfile import make_seed, read_seed
 from hub.settings import HubSettings, WitnessSettings
 from hub.store.interface import Store
+from hub.store.keys import make_key
+from hub.store.opening import StoreTarget, open_store
 from hub.store.records import Collection, Org
-from hub.store.sqlite import SqliteStore
 
-DATABASE: Final = "hub.db"
+__all__ = ["DATABASE", "DATA_VARIABLE", "data_option"]
+
 LOCK: Final = "hub.lock"
 LOG_KEY: Final = "log.key"
 SERVED: Final = "served.json"
-DATA_VARIABLE: Final = "STILLWATCH_HUB_DATA"
 
-data_option: Final = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar=DATA_VARIABLE,
-    required=True,
-    help=f"The hub's data directory (or {DATA_VARIABLE}).",
-)
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead of text."
 )
 
 
-def create(data: Path) -> SqliteStore:
-    """Make a data directory (mode 0700) with an empty database and its key (mode 0600).
+def create(data: Path) -> Store:
+    """Make a data directory (mode 0700) with an empty hub and its key (mode 0600).
+
+    Where a database URL was given, the database's schema is made, and the URL is kept beside the
+    key.
 
     Raises:
-        ConflictError: there is a hub already.
-        StoreError: the place cannot be written.
+        ConflictError: there is a hub already, in the directory or in the database.
+        StoreError: the place cannot be written, or the database cannot be reached.
     """
-    if (data / DATABASE).exists():
+    target = target_of(data)
+    if is_there(target) or (data / DATABASE).exists():
         raise ConflictError("there is a hub already", where=str(data))
+    make_directory(data)
+    if target.url is not None and target.token_key is not None:
+        found_database(target)
+        make_key(target.token_key)
+        record(data, target.url)
+    return open_store(target)
+
+
+def make_directory(data: Path) -> None:
+    """Make a data directory, mode 0700. Raises StoreError."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         data.chmod(0o700)
     except OSError as error:
         raise StoreError(f"cannot be made: {error.strerror}", where=str(data)) from error
-    return SqliteStore.open(data / DATABASE)
+
+
+def found_database(target: StoreTarget) -> None:
+    """Make the schema of an empty database. Raises ConflictError when it is a hub's already."""
+    from hub.store import migrate
+
+    if migrate.state(target).current is not None:
+        raise ConflictError(
+            "the database is a hub's already",
+            where="--database",
+            hint="to serve it from here, copy the data directory that was made with it",
+        )
+    migrate.upgrade(target)
 
 
 @contextlib.contextmanager
-def opened(data: Path) -> Iterator[Store]:
+def opened(data: Path, *, connections: int | None = None) -> Iterator[Store]:
     """The store of an existing hub; may be used while the hub serves.
 
+    Args:
+        data: its directory.
+        connections: to a database server, at most.
     Raises:
         InputError: there is none.
     """
-    if not (data / DATABASE).exists():
+    target = target_of(data, connections=connections)
+    if not is_there(target):
         raise InputError(
             "there is no hub here", where=str(data), hint="stillwatch hub init --data DIR"
         )
-    store = SqliteStore.open(data / DATABASE)
+    store = open_store(target)
     try:
         yield store
     finally:
@@ -76,11 +108,27 @@ def opened(data: Path) -> Iterator[Store]:
 
 
 @contextlib.contextmanager
-def sole_server(data: Path) -> Iterator[None]:
-    """Hold the data directory for one serving process.
+def serving(data: Path) -> Iterator[None]:
+    """Hold what may be served once: the directory of a SQLite hub, by one server or supervisor.
+
+    A database server may be served from several places, which all see the same.
 
     Raises:
-        ConflictError: another process serves it.
+        ConflictError: it is served already.
+    """
+    if target_of(data).path is None:
+        yield
+        return
+    with sole_server(data):
+        yield
+
+
+@contextlib.contextmanager
+def sole_server(data: Path) -> Iterator[None]:
+    """Hold a data directory for one server: a process, or the supervisor of several.
+
+    Raises:
+        ConflictError: another serves it.
     """
     descriptor = os.open(data / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -123,7 +171,7 @@ def remember(data: Path, settings: HubSettings) -> None:
         "witnesses": settings.witnesses.urls,
     }
     path = data / SERVED
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w") as file:

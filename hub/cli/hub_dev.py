@@ -13,16 +13,17 @@ from typing import Any, Final
 import click
 
 from hub.cli.hub_data import (
-    DATABASE,
     LOG_KEY,
     create,
     log_key,
     opened,
     remember,
-    sole_server,
+    serving,
     witness_option,
     witness_settings,
 )
+from hub.cli.hub_database import DATABASE, TOKEN_KEY, database_option, is_there, target_of
+from hub.cli.hub_processes import processes_option, supervise
 from hub.errors import StoreError
 from hub.settings import HubLimits, HubSettings, ServeSettings
 from hub.store.interface import Store
@@ -47,9 +48,17 @@ _COLLECTIONS: Final = (
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the data here; default: a temporary directory, removed at the end.",
 )
+@database_option
+@processes_option
 @witness_option
 @click.option("--access-log", is_flag=True, help="Log each request (JSON lines on stderr).")
-def dev(port: int | None, data: Path | None, witnesses: tuple[str, ...], access_log: bool) -> None:
+def dev(
+    port: int | None,
+    data: Path | None,
+    processes: int | None,
+    witnesses: tuple[str, ...],
+    access_log: bool,
+) -> None:
     """Serve a throw-away hub on loopback, with one account and five plain collections.
 
     Prints one line of JSON once it accepts connections: api_root, user, token, and the ids of the
@@ -57,14 +66,18 @@ def dev(port: int | None, data: Path | None, witnesses: tuple[str, ...], access_
     account may know of but not do is answered 403; na is hidden from it: not listed, and 404 like
     one that is not there, as TAXII 2.1 allows. The token works as Basic password and as Bearer.
     Started again with the same --data it comes back with the same data, ids and token, which is why
-    the token lies there in clear: not for real use.
+    the token lies there in clear: not for real use. With --database the rest of the data is put
+    into a PostgreSQL database, which must be empty at the first start.
     """
     from hub.server import journal
     from hub.server.app import create_app
-    from hub.serving import check_port, free_port, run
+    from hub.serving import free_port, run
+    from hub.supervise import Worker
 
+    worker = Worker.current()
+    if worker is not None:
+        port, data = int(worker.given["port"]), Path(worker.given["data"])
     chosen = port or free_port(_HOST)
-    check_port(_HOST, chosen)
     base = f"http://{_HOST}:{chosen}"
     settings = HubSettings(
         title="Stillwatch development hub",
@@ -78,14 +91,20 @@ def dev(port: int | None, data: Path | None, witnesses: tuple[str, ...], access_
     with _directory(data) as place:
         account = _account(place)
         line = {"api_root": f"{base}/{settings.root}/", **account}
-        with opened(place) as store, sole_server(place):
-            remember(place, settings)
-            run(
-                create_app(settings, store, log_key=log_key(place / LOG_KEY)),
-                ServeSettings(_HOST, chosen),
-                settings.limits,
-                on_ready=lambda: click.echo(json.dumps(line)),
-            )
+        listen = ServeSettings(_HOST, chosen)
+
+        def ready() -> None:
+            click.echo(json.dumps(line))
+
+        with contextlib.nullcontext() if worker else serving(place):
+            if processes is not None and worker is None:
+                given = {"port": str(chosen), "data": str(place)}
+                supervise(listen, settings.limits, processes, on_ready=ready, given=given)
+                return
+            with opened(place) as store:
+                remember(place, settings)
+                app = create_app(settings, store, log_key=log_key(place / LOG_KEY))
+                run(app, listen, settings.limits, on_ready=ready, worker=worker)
 
 
 @contextlib.contextmanager
@@ -100,7 +119,7 @@ def _directory(data: Path | None) -> Iterator[Path]:
 def _account(place: Path) -> dict[str, Any]:
     """The account of a development hub, made on the first start."""
     path = place / _ACCOUNT
-    if not (place / DATABASE).exists():
+    if not is_there(target_of(place)):
         _settle(place)
     try:
         account: dict[str, Any] = json.loads(path.read_bytes())
@@ -126,7 +145,9 @@ def _settle(place: Path) -> None:
             finally:
                 store.close()
             _write(fresh / _ACCOUNT, made)
-            for path in sorted(fresh.iterdir(), key=lambda path: path.name == DATABASE):
+            for path in sorted(
+                fresh.iterdir(), key=lambda path: path.name in (DATABASE, TOKEN_KEY)
+            ):
                 path.rename(place / path.name)
     except OSError as error:
         raise StoreError(f"cannot be written: {error.strerror}", where=str(place)) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -14,18 +16,21 @@ from hub.cli.hub_data import (
     log_key,
     opened,
     remember,
+    serving,
     show,
-    sole_server,
     witness_option,
     witness_settings,
 )
+from hub.cli.hub_database import target_of
 from hub.cli.hub_limits import limit_options
+from hub.cli.hub_processes import processes_option, supervise
 from hub.cli.hub_telemetry import Telemetry, telemetry_options
 from hub.cli.serve_options import serve_options
 from hub.errors import InputError
 from hub.settings import HubLimits, HubSettings, ServeSettings
 
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_OTHER_CONNECTIONS: Final = 4
+"""To a database server, beside those of requests: the appender, probes, tasks of the hub."""
 
 
 @click.command()
@@ -33,6 +38,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @json_option
 def init(data: Path, as_json: bool) -> None:
     """Make a data directory for a new hub.
+
+    With --database the hub's state goes into an empty PostgreSQL database, whose schema is made;
+    the directory keeps the URL and the hub's keys, so that the other commands need --data alone.
+    Hubs on several machines share one database when each has a copy of the directory.
 
     The directory gets mode 0700. There is no default account: add an organisation and issue it a
     token before anybody can log in.
@@ -65,11 +74,13 @@ def init(data: Path, as_json: bool) -> None:
     envvar="STILLWATCH_HUB_LOG_KEY",
     help="File of the key that signs checkpoints; default: log.key in the data directory.",
 )
+@processes_option
 @witness_option
 @telemetry_options
 @limit_options
 def serve(
     data: Path,
+    processes: int | None,
     listen: ServeSettings,
     behind_proxy: bool,
     public_url: str | None,
@@ -89,6 +100,9 @@ def serve(
 
     Each channel has a Merkle log, whose checkpoints are signed with a key that is made at the first
     start. The log is named after the public URL: another URL is another log to the members.
+
+    With --processes a supervisor starts that many, starts one again that dies, ends them in order
+    on SIGTERM, and on SIGHUP puts new ones in their places (new code, new certificates).
     """
     url, others = _urls(listen, public_url, behind_proxy=behind_proxy)
     settings = HubSettings(
@@ -102,24 +116,34 @@ def serve(
         limits=limits,
         slow_seconds=telemetry.slow_seconds,
     )
+    from hub.server import journal
     from hub.server.app import create_app
     from hub.serving import check_exposure, run
+    from hub.supervise import Worker
 
     check_exposure(listen, behind_proxy=behind_proxy)
+    worker = Worker.current()
+
+    def ready() -> None:
+        click.echo(f"Serving {url}/{root}/ (stop with Ctrl-C)", err=True)
+
+    if processes is not None and worker is None:
+        journal.configure(access=False, level=telemetry.level)
+        with serving(data):
+            supervise(listen, limits, processes, on_ready=ready)
+        return
+    target = target_of(data)
     with (
-        telemetry.started(store="sqlite") as (metrics, tracing),
-        opened(data) as store,
-        sole_server(data),
+        telemetry.started(store="sqlite" if target.url is None else "postgresql") as observers,
+        opened(data, connections=limits.store_threads + _OTHER_CONNECTIONS) as store,
+        contextlib.nullcontext() if worker else serving(data),
     ):
-        remember(data, settings)
+        if worker is None or worker.number == 0:
+            remember(data, settings)
+        metrics, tracing = observers
         key = log_key(key_file or data / LOG_KEY)
         app = create_app(settings, store, log_key=key, metrics=metrics, tracing=tracing)
-        run(
-            app,
-            listen,
-            limits,
-            on_ready=lambda: click.echo(f"Serving {url}/{root}/ (stop with Ctrl-C)", err=True),
-        )
+        run(app, listen, limits, on_ready=ready, worker=worker)
 
 
 def _urls(

@@ -84,8 +84,11 @@ class Edge:
                     await body.discard(self._most_unread)
                 seen.status = message["status"]
                 told = [(b"x-request-id", request_id.encode("ascii"))]
-                if inner["app"].state.draining and scope["http_version"].startswith("1"):
-                    # A connection that is kept alive would not notice that its balancer turned.
+                state = inner["app"].state
+                ending = state.draining or state.leaving
+                if ending and scope["http_version"].startswith("1"):
+                    # A connection that is kept alive would not notice that its balancer turned, or
+                    # that another process has taken over.
                     told.append((b"connection", b"close"))
                 message["headers"] = [*message["headers"], *told]
             else:

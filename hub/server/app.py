@@ -31,13 +31,16 @@ from hub.server.log_gauges import LogGauges
 from hub.server.logbook import Logbook
 from hub.server.metrics import Metrics, reason_of
 from hub.server.observing import Observer
+from hub.server.oversight import Oversight
 from hub.server.push import Push
 from hub.server.rates import Rate
+from hub.server.recorder import Recorder
 from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
 from hub.server.routes import (
     Context,
     Route,
     accounts,
+    audit,
     collections,
     events,
     logs,
@@ -55,6 +58,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *server_information.ROUTES,
     *collections.ROUTES,
     *accounts.ROUTES,
+    *audit.ROUTES,
     *logs.ROUTES,
     *events.ROUTES,
     *snapshots.ROUTES,
@@ -98,8 +102,18 @@ def create_app(
     ask = submit or HttpSubmit(settings.witnesses.request_seconds)
     cosigner = Cosigner(settings.witnesses, store, logbook, admission, ask, calls)
     push = Push.of(settings, store, logbook, calls.pool)
+    recorder = Recorder(store)
     service = HubService(
-        settings, store, writer, admission, logbook, cosigner, calls, push=push, now=now
+        settings,
+        store,
+        writer,
+        admission,
+        logbook,
+        cosigner,
+        calls,
+        push=push,
+        oversight=Oversight(store, admission, recorder),
+        now=now,
     )
     authenticator = Authenticator(
         store,
@@ -115,6 +129,7 @@ def create_app(
         del app
         admission.load()
         writer.start()
+        recorder.start()
         push.start()
         tasks = [asyncio.create_task(_prune(store, settings.limits.status_seconds, now))]
         if settings.witnesses.urls:
@@ -128,6 +143,7 @@ def create_app(
             await cosigner.close()
             authenticator.close()
             writer.stop()
+            recorder.stop()
             calls.close()
 
     document = msgspec.json.encode(openapi.document(ROUTES, settings))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ from hub.server.admission import Admission
 from hub.server.policy import Principal
 from hub.server.recorder import Recorder
 from hub.store.interface import Store
-from hub.store.records import AuditNote, Collection, Entry, Kind, Role, Row
+from hub.store.records import AuditNote, AuditRow, Collection, Entry, Kind, Row
 from hub.taxii.times import to_text
 
 GOVERNMENT_READ: Final = "government.read"
@@ -42,25 +42,15 @@ class Oversight:
     """Finds out who must learn of a read, and notes it.
 
     Args:
-        store: accounts, grants and broken glass.
+        store: accounts and grants.
         admission: whose messages a channel carries.
         recorder: writes the lines.
-        now: wall clock in whole seconds UTC.
     """
 
-    def __init__(
-        self, store: Store, admission: Admission, recorder: Recorder, *, now: Callable[[], int]
-    ) -> None:
+    def __init__(self, store: Store, admission: Admission, recorder: Recorder) -> None:
         self._store = store
         self._admission = admission
         self._recorder = recorder
-        self._now = now
-
-    def glass(self, principal: Principal, collection_id: str) -> str | None:
-        """Id of the break-glass by which an administrator may read a collection now."""
-        if Role.ADMIN not in principal.roles or principal.account_id is None:
-            return None
-        return self._store.open_glass(principal.account_id, collection_id, now=self._now())
 
     def notes(
         self,
@@ -103,6 +93,39 @@ class Oversight:
     def publishers(self, collection: Collection) -> frozenset[str]:
         """See `publishers`."""
         return publishers(self._store, self._admission, collection)
+
+    def lines(self, principal: Principal, after: int, limit: int) -> list[dict[str, object]]:
+        """Lines that concern the principal's organisation, as it is shown them.
+
+        Of what another did it learns what was done to it and by which organisation, not with which
+        credential, and not who else is told.
+        """
+        names: dict[str, str | None] = {}
+        return [
+            self._view(row, principal, names)
+            for row in self._store.audit_concerning(principal.org_id, after=after, limit=limit)
+        ]
+
+    def _view(
+        self, row: AuditRow, principal: Principal, names: dict[str, str | None]
+    ) -> dict[str, object]:
+        if row.org_id is not None and row.org_id not in names:
+            found = self._store.org(row.org_id)
+            names[row.org_id] = None if found is None else found.name
+        own = row.org_id == principal.org_id
+        hidden = {"concerns"} if own else {"concerns", "by"}
+        detail = {name: text for name, text in row.detail.items() if name not in hidden}
+        if own and row.token_id is not None:
+            detail["credential"] = row.token_id
+        return {
+            "seq": row.seq,
+            "time": row.time,
+            "event": row.event,
+            "organization": None if row.org_id is None else names[row.org_id],
+            "collection": row.collection_id,
+            "detail": detail,
+            "hash": row.hash.hex(),
+        }
 
     def _by_sender(
         self, collection: Collection, rows: Sequence[Row | Entry]

@@ -41,6 +41,7 @@ class Action(Enum):
     DELETE = "delete"
     LOG = "log"
     ENTRIES = "entries"
+    AUDIT = "audit"
     EVENTS = "events"
     SNAPSHOT = "snapshot"
 
@@ -145,6 +146,7 @@ _ROLES: Final[Mapping[Action, frozenset[Role]]] = {
     Action.DELETE: _POSTERS,
     Action.LOG: _MEMBERS | {Role.WITNESS},
     Action.ENTRIES: _MEMBERS,
+    Action.AUDIT: frozenset({Role.PUBLISHER, Role.STEWARD}),
     Action.EVENTS: _MEMBERS,
     Action.SNAPSHOT: _MEMBERS,
 }
@@ -158,6 +160,7 @@ _OPEN_ACTIONS: Final = frozenset(
         Action.BIND,
         Action.STATUS,
         Action.LIST,
+        Action.AUDIT,
     }
 )
 
@@ -165,6 +168,7 @@ _SCOPE: Final = {
     Action.READ: "read",
     Action.LOG: "read",
     Action.ENTRIES: "read",
+    Action.AUDIT: "read",
     Action.EVENTS: "read",
     Action.SNAPSHOT: "read",
     Action.WRITE: "write",

@@ -20,19 +20,21 @@ from hub.errors import StillwatchError, VerificationError
 from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
 from hub.server.calls import StoreCalls
+from hub.server.ceiling import CeilingScreen
 from hub.server.cosigning import Cosigner
 from hub.server.intake import report, take_apart
 from hub.server.logbook import Logbook
+from hub.server.oversight import Oversight, Watch
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
 from hub.server.push import Push
 from hub.server.refusals import ForbiddenError, HiddenError
+from hub.server.standing import Standings
 from hub.settings import HubSettings
 from hub.store.interface import Store
 from hub.store.records import (
     Appended,
     Collection,
     Entry,
-    Grant,
     Kind,
     Page,
     Row,
@@ -62,11 +64,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A collection, what the principal may do with it, and the log that a channel may require."""
+    """A collection, what the principal may do with it, and the log that a channel may require.
+
+    With a `watch`, nothing of its contents is given out that `HubService.told` has not recorded.
+    """
 
     collection: Collection
     rights: Rights
     log: dict[str, str] | None = None
+    watch: Watch | None = None
 
     def resource(self) -> wire.Collection:
         """The TAXII collection resource (section 5.2.1)."""
@@ -104,6 +110,7 @@ class HubService:
         cosigner: checkpoints of these logs, with cosignatures.
         calls: runs what asks the store.
         push: streams of events, pages kept ready, snapshots.
+        oversight: records reads that somebody is told of.
         now: wall clock in whole seconds UTC.
     """
 
@@ -118,6 +125,7 @@ class HubService:
         calls: StoreCalls,
         *,
         push: Push,
+        oversight: Oversight,
         now: Callable[[], int],
     ) -> None:
         self._push = push
@@ -128,6 +136,8 @@ class HubService:
         self._logbook = logbook
         self._cosigner = cosigner
         self._calls = calls
+        self._oversight = oversight
+        self._standings = Standings(store, admission, now=now)
         self._now = now
 
     # -- who may -------------------------------------------------------------------------------
@@ -136,39 +146,20 @@ class HubService:
         """Ask the policy about an action that concerns no collection."""
         _enforce(decide(principal, action, None))
 
-    def _standing(
-        self, principal: Principal, collection: Collection, grant: Grant | None
-    ) -> Standing:
-        owner = collection.owner_org == principal.org_id
-        if collection.kind is Kind.INBOX and not owner and collection.inbox_of is not None:
-            # Whoever owns the channel answers those who ask to join it.
-            asked = self._admission.roster(collection.inbox_of)
-            bindings = self._store.bindings(principal.org_id)
-            owner = asked is not None and asked.owned_by(bindings)
-        if collection.kind is not Kind.CHANNEL:
-            return Standing(
-                kind=collection.kind,
-                owner=owner,
-                can_read=grant is not None and grant.can_read,
-                can_write=grant is not None and grant.can_write,
-            )
-        roster = self._admission.roster(collection.id)
-        member = roster is not None and roster.holds(self._store.bindings(principal.org_id))
-        return Standing(Kind.CHANNEL, owner=owner, bound=roster is not None, member=member)
-
     def _seen(self, principal: Principal, action: Action, id_or_alias: str) -> Seen:
         collection = self._store.collection(id_or_alias)
         if collection is None:
             raise HiddenError(_NO_SUCH_COLLECTION)
         grant = self._store.grant(collection.id, principal.org_id)
-        standing = self._standing(principal, collection, grant)
+        standing = self._standings.of(principal, collection, grant)
         _enforce(decide(principal, action, standing))
         return self._shown(principal, collection, standing)
 
     def _shown(self, principal: Principal, collection: Collection, standing: Standing) -> Seen:
         logged = collection.kind is Kind.CHANNEL
         log = self._logbook.offer(collection.id) if logged else None
-        return Seen(collection, effective(principal, standing), log)
+        watch = self._standings.watch(principal, collection, standing)
+        return Seen(collection, effective(principal, standing), log, watch)
 
     # -- resources -----------------------------------------------------------------------------
 
@@ -181,7 +172,7 @@ class HubService:
         grants = self._store.grants_of(principal.org_id)
         seen = []
         for collection in self._store.collections():
-            standing = self._standing(principal, collection, grants.get(collection.id))
+            standing = self._standings.of(principal, collection, grants.get(collection.id))
             if decide(principal, Action.VIEW, standing) is Decision.ALLOW:
                 seen.append(self._shown(principal, collection, standing))
         return seen
@@ -208,7 +199,9 @@ class HubService:
         if found is None:
             return Page((), more=False, next=None)
         limit = self._limit(filters)
-        return await self._run(limit, self._store.page, found.id, filters, limit)
+        page = await self._run(limit, self._store.page, found.collection.id, filters, limit)
+        await self.told(principal, found, "objects", page.rows)
+        return page
 
     async def manifest(
         self, principal: Principal, collection_id: str, filters: Filters
@@ -218,7 +211,9 @@ class HubService:
         if found is None:
             return Page((), more=False, next=None)
         limit = self._limit(filters)
-        return await self._run(limit, self._store.manifest, found.id, filters, limit)
+        page = await self._run(limit, self._store.manifest, found.collection.id, filters, limit)
+        await self.told(principal, found, "manifest", page.rows)
+        return page
 
     async def one_object(
         self, principal: Principal, collection_id: str, object_id: str, filters: Filters
@@ -227,7 +222,9 @@ class HubService:
         found = await self._holding(principal, Action.READ, collection_id, object_id)
         limit = self._limit(filters)
         narrowed = filters.for_object(object_id)
-        return await self._run(limit, self._store.page, found.id, narrowed, limit)
+        page = await self._run(limit, self._store.page, found.collection.id, narrowed, limit)
+        await self.told(principal, found, "object", page.rows)
+        return page
 
     async def versions(
         self, principal: Principal, collection_id: str, object_id: str, filters: Filters
@@ -235,14 +232,40 @@ class HubService:
         """The list of one object's versions."""
         found = await self._holding(principal, Action.READ, collection_id, object_id)
         limit = self._limit(filters)
-        return await self._run(limit, self._store.versions, found.id, object_id, filters, limit)
+        page = await self._run(
+            limit, self._store.versions, found.collection.id, object_id, filters, limit
+        )
+        await self.told(principal, found, "versions", page.rows)
+        return page
+
+    async def told(
+        self, principal: Principal, seen: Seen, what: str, rows: Sequence[Row | Entry]
+    ) -> None:
+        """Record a read, if somebody is to be told of it, before it is answered.
+
+        Raises:
+            StoreError: it cannot be recorded, so it must not be answered.
+        """
+        if seen.watch is None or not rows:
+            return
+        notes = await self._calls.long(
+            self._oversight.notes, principal, seen.collection, seen.watch, what, rows
+        )
+        await self._oversight.record(notes)
+
+    async def audit_lines(
+        self, principal: Principal, after: int, limit: int
+    ) -> list[dict[str, object]]:
+        """Lines of the audit log that concern the principal's organisation."""
+        self.allow(principal, Action.AUDIT)
+        return await self._calls.short(self._oversight.lines, principal, after, limit)
 
     async def delete(
         self, principal: Principal, collection_id: str, object_id: str, filters: Filters
     ) -> None:
         """Delete versions of one object."""
         found = await self._holding(principal, Action.DELETE, collection_id, object_id)
-        await self._calls.long(self._delete, principal, found, object_id, filters)
+        await self._calls.long(self._delete, principal, found.collection, object_id, filters)
 
     def _delete(
         self, principal: Principal, collection: Collection, object_id: str, filters: Filters
@@ -268,14 +291,14 @@ class HubService:
 
     async def _holding(
         self, principal: Principal, action: Action, collection_id: str, object_id: str
-    ) -> Collection:
+    ) -> Seen:
         """The collection, if the principal may act there and it holds the object."""
 
-        def look() -> Collection:
-            collection = self._seen(principal, action, collection_id).collection
-            if not self._store.has_object(collection.id, object_id):
+        def look() -> Seen:
+            seen = self._seen(principal, action, collection_id)
+            if not self._store.has_object(seen.collection.id, object_id):
                 raise HiddenError("no such object in this collection")
-            return collection
+            return seen
 
         return await self._calls.short(look)
 
@@ -283,16 +306,14 @@ class HubService:
         limits = self._settings.limits
         return min(filters.limit or limits.default_page_objects, limits.page_objects)
 
-    def _news(
-        self, principal: Principal, collection_id: str, filters: Filters
-    ) -> Collection | None:
+    def _news(self, principal: Principal, collection_id: str, filters: Filters) -> Seen | None:
         """The collection, or None when nothing in it is newer than what the client has."""
-        collection = self._seen(principal, Action.READ, collection_id).collection
+        seen = self._seen(principal, Action.READ, collection_id)
         # The usual poll: answered by one look-up.
         if filters.added_after is None or filters.next is not None:
-            return collection
-        head = self._store.head(collection.id)
-        return None if head is None or filters.added_after >= head else collection
+            return seen
+        head = self._store.head(seen.collection.id)
+        return None if head is None or filters.added_after >= head else seen
 
     async def _run(self, rows: int, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         run = self._calls.short if rows <= _INLINE_ROWS else self._calls.long
@@ -389,7 +410,7 @@ class HubService:
         if collection.kind is Kind.INBOX:
             carried = self._store.collection(collection.inbox_of) if collection.inbox_of else None
             return InboxScreen(carried.channel_id if carried is not None else None)
-        return None
+        return None if collection.ceiling is None else CeilingScreen(collection.ceiling)
 
     # -- binding an account to a member --------------------------------------------------------
 

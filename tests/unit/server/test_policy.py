@@ -30,7 +30,14 @@ ROLES = (
     "member",
 )
 PLACES = ("plain", "channel-unbound", "channel-bound", "inbox", "missing")
-OPEN = {Action.DISCOVER, Action.API_ROOT, Action.ABOUT, Action.STATUS, Action.LIST}
+OPEN = {
+    Action.DISCOVER,
+    Action.API_ROOT,
+    Action.ABOUT,
+    Action.STATUS,
+    Action.LIST,
+    Action.AUDIT,
+}
 
 # Which messages may be deleted is the channel's to say; see test_logs.
 CHANNEL = {
@@ -126,7 +133,7 @@ CELLS = list(itertools.product(ROUTES, ROLES, PLACES))
 
 
 def test_the_matrix_covers_every_route() -> None:
-    assert len(CELLS) == len(ROUTES) * len(ROLES) * len(PLACES) == 880
+    assert len(CELLS) == len(ROUTES) * len(ROLES) * len(PLACES) == 920
     assert {route.action for route in ROUTES} == set(Action)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from hub.errors import StoreError
 from hub.store import migrations
-from hub.store.keys import key_path, make_key, read_key, write_key
+from hub.store.keys import key_path, make_key, read_key
 from hub.store.sql import Connection, Cursor, Dialect, Known, Serial, Values
 
 BUSY_SECONDS: Final = 10.0
@@ -130,7 +130,7 @@ class SqliteDatabase:
         token_key = _token_key(path)
         writer: sqlite3.Connection | None = None
         try:
-            writer = _connect(path)
+            writer = connect(path)
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = FULL")
             writer.execute("PRAGMA foreign_keys = ON")
@@ -199,10 +199,6 @@ class SqliteDatabase:
     def lock_audit(self, connection: Connection) -> None:
         """Nothing: a write transaction has the whole file to itself."""
 
-    def backup(self, target: Path) -> None:
-        """Copy the database, consistent, and its token key. Raises StoreError."""
-        copy_database(self.path, target, self.token_key)
-
     def close(self) -> None:
         """Close every connection; again is fine. Nothing may be running."""
         with self._write_lock, self._pool_lock:
@@ -220,7 +216,7 @@ class SqliteDatabase:
         with self._pool_lock:
             self._check_open()
             try:
-                connection = _connect(self.path)
+                connection = connect(self.path)
                 connection.execute("PRAGMA query_only = ON")
             except sqlite3.Error as error:
                 raise wrapped(error, self.path) from error
@@ -232,42 +228,6 @@ class SqliteDatabase:
             raise StoreError("the store is closed", where=self.path.name)
 
 
-def copy_database(source: Path, target: Path, token_key: bytes, epoch: str | None = None) -> None:
-    """Copy a database to a new single file, with its token key beside it.
-
-    Args:
-        epoch: put into the copy in place of its own, when it starts another history.
-    Raises:
-        StoreError: the target exists, either side's disk fails, the source is damaged.
-    """
-    partial = target.with_name(target.name + ".partial")
-    if target.exists() or key_path(target).exists():
-        raise StoreError("there is a file already", where=target.name, hint="choose another path")
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
-        with (
-            contextlib.closing(_connect(source)) as reader,
-            contextlib.closing(_connect(partial)) as copy,
-        ):
-            reader.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            copy.execute("PRAGMA synchronous = FULL")
-            if copy.execute("PRAGMA quick_check").fetchall() != [("ok",)]:
-                raise StoreError("the copied database is damaged", where=source.name)
-            if epoch is not None:
-                copy.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
-        write_key(key_path(target), token_key)
-        partial.rename(target)
-        _sync_folder(target.parent)
-    except sqlite3.Error as error:
-        raise wrapped(error, source) from error
-    except OSError as error:
-        raise StoreError(f"cannot be written ({error.strerror})", where=target.name) from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _token_key(path: Path) -> bytes:
     # Only an empty database gets a new key: a lost one must not pass for a new one.
     if not key_path(path).exists() and path.stat().st_size == 0:
@@ -276,15 +236,8 @@ def _token_key(path: Path) -> bytes:
     return read_key(key_path(path))
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode, for whoever needs one of his own."""
     connection = sqlite3.connect(
         path,
         timeout=BUSY_SECONDS,
@@ -317,7 +270,7 @@ def file_revision(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        with contextlib.closing(_connect(path)) as connection:
+        with contextlib.closing(connect(path)) as connection:
             return _revision(connection)
     except sqlite3.Error as error:
         raise wrapped(error, path) from error
@@ -327,4 +280,4 @@ def _migrate(path: Path) -> None:
     # Imported on use: a hub at the newest schema starts without SQLAlchemy and Alembic.
     from hub.store.migrate import upgrade_sqlite
 
-    upgrade_sqlite(lambda: _connect(path), path.name)
+    upgrade_sqlite(lambda: connect(path), path.name)

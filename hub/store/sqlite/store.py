@@ -15,7 +15,8 @@ from hub.store.interface import Hints
 from hub.store.keys import key_path, read_key
 from hub.store.logins import Logins
 from hub.store.members import Members
-from hub.store.sqlite.database import SqliteDatabase, copy_database
+from hub.store.sqlite.copying import copy_database
+from hub.store.sqlite.database import SqliteDatabase
 
 
 class SqliteStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses):
@@ -65,7 +66,7 @@ class SqliteStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses
 
     def backup(self, path: Path) -> None:
         """See `Store.backup`; the token key is copied beside it."""
-        self._database.backup(path)
+        copy_database(self._database.path, path, self._database.token_key)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -25,8 +25,10 @@ from hub.cli.hub_database import target_of
 from hub.cli.hub_limits import limit_options
 from hub.cli.hub_processes import processes_option, supervise
 from hub.cli.hub_telemetry import Telemetry, telemetry_options
+from hub.cli.login_options import login_options
 from hub.cli.serve_options import serve_options
 from hub.errors import InputError
+from hub.login_settings import LoginSettings
 from hub.settings import HubLimits, HubSettings, ServeSettings
 
 _OTHER_CONNECTIONS: Final = 4
@@ -76,6 +78,7 @@ def init(data: Path, as_json: bool) -> None:
 )
 @processes_option
 @witness_option
+@login_options
 @telemetry_options
 @limit_options
 def serve(
@@ -89,6 +92,7 @@ def serve(
     contact: str | None,
     key_file: Path | None,
     witnesses: tuple[str, ...],
+    logins: LoginSettings,
     limits: HubLimits,
     telemetry: Telemetry,
 ) -> None:
@@ -113,6 +117,7 @@ def serve(
         other_urls=others,
         behind_proxy=behind_proxy,
         witnesses=witness_settings(witnesses),
+        logins=logins,
         limits=limits,
         slow_seconds=telemetry.slow_seconds,
     )

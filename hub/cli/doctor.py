@@ -165,7 +165,7 @@ def _show(diagnosis: Diagnosis) -> None:
     if diagnosis.site is not None:
         held = diagnosis.site.truth
         parts = "" if held.whole else ", not all"
-        click.echo(f"{diagnosis.site.collection_url}: {len(held.items):,} objects read{parts}.")
+        click.echo(f"{diagnosis.place}: {len(held.items):,} objects read{parts}.")
     wide = max(len(one.who) for one in diagnosis.visited)
     for one in diagnosis.visited:
         click.echo(f"{one.who:{wide}}  {one.severity.word:10}  {_summary(one)}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 from hub.doctor.findings import Finding, GivesUpError, OutOfRequestsError, Severity
 from hub.doctor.line import Budget, Credential, Line
 from hub.doctor.probes import probe, skew
 from hub.doctor.profile import Client, Profile
-from hub.doctor.survey import SERVER, Site, careful, judge_truth, survey
+from hub.doctor.survey import READER, SERVER, Site, careful, judge_truth, survey
 from hub.doctor.visit import Scene, can_write, visit
 from hub.doctor.wire import Ask
 from hub.model.codec import Json
@@ -81,10 +82,12 @@ class Diagnosis:
 
     Args:
         site: None when the server could not be read at all.
+        place: the collection's address, fit to be shown.
     """
 
     site: Site | None
     visited: tuple[Visited, ...]
+    place: str = ""
 
     @property
     def severity(self) -> Severity:
@@ -100,8 +103,7 @@ class Diagnosis:
         site: dict[str, Any] | None = None
         if self.site is not None:
             site = {
-                "api_root": self.site.root,
-                "collection": self.site.collection.id,
+                "collection": self.place,
                 "objects": len(self.site.truth.items),
                 "whole": self.site.truth.whole,
             }
@@ -122,20 +124,18 @@ def examine(
         tell: is called with the name of whoever comes next.
     """
     tell(SERVER)
-    line, budget = _careful(case, ask)
+    line, budget, site = _surveyed(case, ask)
+    if site is None:
+        return Diagnosis(None, (_visited(line, "the careful reader", budget),))
     try:
-        site = survey(line, case.url, case.collection, pages=case.max_requests)
         writes = None if case.write is None else survey_for_write(line, case, site)
         skew_s = skew(line, site.collections_url, now())
     except GivesUpError as error:
         line.findings.append(error.finding)
         return Diagnosis(None, (_visited(line, "the careful reader", budget),))
-    except OutOfRequestsError:
-        line.note("budget", Severity.FAILS)
-        return Diagnosis(None, (_visited(line, "the careful reader", budget),))
     judge_truth(line, site.truth)
-    scene = Scene(site, now(), skew_s, writes, _existence(case, ask, site))
-    server = _server(case, ask, line, budget, site)
+    scene = Scene(site, now(), skew_s, writes, _existence(line, site))
+    server = _server(case, line, budget, site)
     visits = [_Visit(case, ask, each, one) for each in case.profiles for one in each.clients]
     for one in visits:
         tell(one.line.who)
@@ -143,7 +143,8 @@ def examine(
     for one in visits:
         if can_write(one.line):
             visit(one.line, scene, writing=True)
-    return Diagnosis(site, (server, *(one.result() for one in visits)))
+    place = line.shown.text(site.collection_url)
+    return Diagnosis(site, (server, *(one.result() for one in visits)), place)
 
 
 def survey_for_write(line: Line, case: Case, site: Site) -> Site:
@@ -153,9 +154,22 @@ def survey_for_write(line: Line, case: Case, site: Site) -> Site:
     return survey(line, site.root, case.write, pages=0)
 
 
-def _careful(case: Case, ask: Ask) -> tuple[Line, Budget]:
-    budget = Budget(2 * case.max_requests + _MANNERS, case.timeout_s)
-    return careful(ask, case.credential, budget), budget
+def _surveyed(case: Case, ask: Ask) -> tuple[Line, Budget, Site | None]:
+    """Survey with the credential in each form that it has, until one is let in."""
+    forms = [one for one in case.credential.forms if one in READER.auth]
+    for form in forms or [None]:
+        budget = Budget(2 * case.max_requests + _MANNERS, case.timeout_s)
+        line = careful(ask, case.credential, budget, form)
+        try:
+            return line, budget, survey(line, case.url, case.collection, pages=case.max_requests)
+        except GivesUpError as error:
+            line.findings.append(error.finding)
+            if error.finding.code != "auth-refused":
+                break
+        except OutOfRequestsError:
+            line.note("budget", Severity.FAILS)
+            break
+    return line, budget, None
 
 
 def _visited(line: Line, title: str, budget: Budget) -> Visited:
@@ -163,15 +177,13 @@ def _visited(line: Line, title: str, budget: Budget) -> Visited:
     return Visited(line.who, title, tuple(ordered), budget.sent)
 
 
-def _server(case: Case, ask: Ask, line: Line, budget: Budget, site: Site) -> Visited:
-    more = Budget(case.max_requests, case.timeout_s)
-    asking = careful(ask, case.credential, more)
+def _server(case: Case, line: Line, budget: Budget, site: Site) -> Visited:
+    budget.requests = budget.sent + case.max_requests
     try:
-        probe(asking, site)
+        probe(line, site)
     except OutOfRequestsError:
-        asking.note("budget", Severity.WORKS)
-    line.findings += [one for one in asking.findings if one not in line.findings]
-    return _visited(line, "the careful reader", Budget(0, sent=budget.sent + more.sent))
+        line.note("budget", Severity.WORKS)
+    return _visited(line, "the careful reader", budget)
 
 
 class _Visit:
@@ -187,13 +199,12 @@ class _Visit:
         return _visited(self.line, self._title, self._budget)
 
 
-def _existence(case: Case, ask: Ask, site: Site) -> Callable[[str], bool]:
+def _existence(line: Line, site: Site) -> Callable[[str], bool]:
     """Whether an object is still there; when that cannot be told, it is taken to be."""
-    line, _ = _careful(case, ask)
 
     def exists(object_id: str) -> bool:
         try:
-            return line.send("GET", f"{site.objects_url}{object_id}/").status != 404
+            return line.send("GET", f"{site.objects_url}{quote(object_id)}/").status != 404
         except (GivesUpError, OutOfRequestsError):
             return True
 

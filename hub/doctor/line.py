@@ -156,7 +156,7 @@ class Line:
             headers: what a library sends by itself, in place of the profile's; the credential is
                 added.
         """
-        origin = urlsplit(url).netloc
+        origin = url
         for _ in range(_MAX_HOPS):
             answer = self._once(method, url, body, headers)
             location = answer.headers.get("location")
@@ -165,7 +165,7 @@ class Line:
             if not self.client.follows_redirects or method != "GET":
                 raise self.ended("redirect", self.last)
             url = urljoin(url, location)
-            if urlsplit(url).netloc != origin:
+            if not same_host(origin, url):
                 raise self.ended(
                     "redirect-elsewhere", self.last, f"Location: {self.shown.text(location)}"
                 )
@@ -256,6 +256,12 @@ class Line:
 
     def _finding(self, code: str, severity: Severity, evidence: tuple[str, ...]) -> Finding:
         return Finding(code, severity, self.who, tuple(each for each in evidence if each))
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether a credential meant for one address may go to the other."""
+    left, right = urlsplit(one), urlsplit(other)
+    return left.netloc == right.netloc and right.scheme in (left.scheme, "https")
 
 
 def _as_taxii2_client(content_type: str | None) -> bool:

@@ -10,11 +10,11 @@ import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from hub.doctor.envelope import Item, Key
 from hub.doctor.findings import Finding, GivesUpError, Severity
-from hub.doctor.line import Budget, Credential, Line
+from hub.doctor.line import Budget, Credential, Line, same_host
 from hub.doctor.profile import Auth, Client, Cursor, Form, GoesOn, Paging, Without
 from hub.doctor.pull import Asked, End, Pull, pull
 from hub.doctor.wire import Ask
@@ -90,7 +90,7 @@ class Site:
     @property
     def collection_url(self) -> str:
         """The collection resource."""
-        return f"{self.root}collections/{self.collection.id}/"
+        return f"{self.root}collections/{quote(self.collection.id)}/"
 
     @property
     def objects_url(self) -> str:
@@ -106,9 +106,14 @@ def micros(text: str) -> int | None:
         return None
 
 
-def careful(ask: Ask, credential: Credential, budget: Budget) -> Line:
-    """A line with good manners: the credential in whatever form it was given."""
-    return Line(ask, READER, SERVER, credential, budget)
+def careful(ask: Ask, credential: Credential, budget: Budget, form: Auth | None = None) -> Line:
+    """A line with good manners.
+
+    Args:
+        form: how to send the credential; None takes the form that was most likely meant.
+    """
+    reader = READER if form is None else dataclasses.replace(READER, auth=(form,))
+    return Line(ask, reader, SERVER, credential, budget)
 
 
 def locate(line: Line, url: str, wanted: str | None) -> tuple[str, str]:
@@ -145,10 +150,9 @@ def _root_behind(line: Line, url: str) -> str:
     named = [one for one in [default, *roots] if isinstance(one, str)]
     if not named:
         raise line.ended("no-roots", line.last)
-    home = urlsplit(url).netloc
     for one in named:
         whole = urljoin(url, one)
-        if urlsplit(whole).netloc == home:
+        if same_host(url, whole):
             return whole if whole.endswith("/") else whole + "/"
     raise line.ended("root-elsewhere", line.last, line.shown.text(named[0]))
 
@@ -215,7 +219,7 @@ def survey(line: Line, url: str, wanted: str | None, *, pages: int) -> Site:
         GivesUpError: the server cannot be read at all.
     """
     root, id_ = locate(line, url, wanted)
-    url_of = f"{root}collections/{id_}/"
+    url_of = f"{root}collections/{quote(id_)}/"
     body, _ = line.json(url_of)
     collection = Collection(
         id=id_,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import quote
 
 from hub.doctor.findings import GivesUpError, Severity
 from hub.doctor.line import Line
@@ -83,7 +84,7 @@ def _checked(line: Line, status: Json) -> Json:
 
 def _follow(line: Line, site: Site, status: Json) -> None:
     try:
-        again, _ = line.json(f"{site.root}status/{status['id']}/")
+        again, _ = line.json(f"{site.root}status/{quote(str(status['id']))}/")
     except GivesUpError as error:
         line.note("status-missing", Severity.WORKS, *error.finding.evidence)
         return

@@ -536,6 +536,31 @@ def test_what_a_server_sends_back_of_a_secret_is_struck_out() -> None:
     assert base64.b64encode(f"{USER}:{SECRET}".encode()).decode() not in text
 
 
+def test_a_hostile_list_of_collections_reaches_no_terminal() -> None:
+    hostile = f"\x1b]0;x\x07{SECRET}"
+    document = seen(full(id=hostile), "misp").document()
+    text = json.dumps(document, ensure_ascii=False)
+    assert SECRET not in text
+    assert "\x1b" not in text
+
+
+def test_the_careful_reader_tries_the_other_forms_of_a_token() -> None:
+    def token_only(request: Request, answer: Answer) -> Answer:
+        form = request.headers["Authorization"].split(" ")[0]
+        return answer if form == "Token" else told(401, {})
+
+    diagnosis = seen(full(bend=token_only), "xsoar", credential=Credential(None, SECRET, True))
+    assert diagnosis.site is not None
+    assert diagnosis.of(XSOAR).severity == Severity.WORKS
+
+
+@pytest.mark.parametrize("to", ["http://taxii.example/root/", "https://taxii.example:8443/root/"])
+def test_a_credential_follows_to_no_other_host_and_not_in_clear(to: str) -> None:
+    server = full(bend=only_for("axios", lambda *_: headed(told(301, {}), location=to)))
+    assert met(seen(server, "opencti"), FEED)["redirect-elsewhere"] == Severity.FAILS
+    assert all(request.url.startswith("https://taxii.example/") for request in server.asked)
+
+
 def test_a_site_is_found_from_any_of_its_addresses() -> None:
     for url in (
         "https://taxii.example/",

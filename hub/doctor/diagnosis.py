@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hub.doctor.findings import Finding, GivesUpError, OutOfRequestsError, Severity
 from hub.doctor.line import Budget, Credential, Line
 from hub.doctor.probes import probe, skew
-from hub.doctor.profile import Client, Profile
+from hub.doctor.profile import Auth, Client, Profile
 from hub.doctor.survey import READER, SERVER, Site, careful, judge_truth, survey
 from hub.doctor.visit import Scene, can_write, visit
 from hub.doctor.wire import Ask
@@ -156,7 +156,7 @@ def survey_for_write(line: Line, case: Case, site: Site) -> Site:
 
 def _surveyed(case: Case, ask: Ask) -> tuple[Line, Budget, Site | None]:
     """Survey with the credential in each form that it has, until one is let in."""
-    forms = [one for one in case.credential.forms if one in READER.auth]
+    forms: list[Auth | None] = [one for one in case.credential.forms if one in READER.auth]
     for form in forms or [None]:
         budget = Budget(2 * case.max_requests + _MANNERS, case.timeout_s)
         line = careful(ask, case.credential, budget, form)

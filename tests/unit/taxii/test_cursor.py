@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import InputError
-from hub.taxii.cursor import Cursor, decode, encode
+from hub.taxii.cursor import Cursor, decode, encode, position
+from hub.taxii.times import to_text
 
 _EPOCH = "0123456789abcdef"
 _COLLECTION = "9cfa669c-ee94-4ece-afd2-f8edac37d8fd"
@@ -51,3 +52,13 @@ def test_another_collection_or_history_refuses_it() -> None:
         decode(_SAMPLE, epoch=_EPOCH, collection_id=_COLLECTION.replace("9", "8"))
     with pytest.raises(InputError, match="restored"):
         decode(_SAMPLE, epoch="f" * 16, collection_id=_COLLECTION)
+
+
+@given(st.integers(min_value=-(2**63), max_value=2**63 - 1))
+def test_the_position_can_always_be_written_as_a_time(number: int) -> None:
+    """Its holder can make one up: the check value is no secret."""
+    found = position(encode(Cursor(number, _EPOCH, _COLLECTION)))
+    assert found <= number
+    assert to_text(max(found, 0)) <= "9999-12-31T23:59:59.999999Z"
+    if number < 253_402_300_800_000_000:
+        assert found == number

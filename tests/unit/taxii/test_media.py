@@ -85,6 +85,9 @@ def test_our_type_in_a_list_is_found_wherever_it_stands(others: list[str]) -> No
         ("application/taxii+json", True),
         ('Application/TAXII+json; Version="2.1"; charset=utf-8', True),
         ("application/taxii+json;version=2.0", False),
+        ("application/taxii+json;charset=latin-1", False),
+        ("application/taxii+json;charset=utf-16", False),
+        ('application/taxii+json;charset="UTF8"', True),
         ("application/json", False),
         ("text/plain", False),
         ("", False),
@@ -95,8 +98,27 @@ def test_content_types(content_type: str | None, expected: bool) -> None:
     assert is_taxii_content(content_type) is expected
 
 
-def test_a_hostile_header_is_read_in_linear_time() -> None:
-    assert not acceptable('"' * 100_000 + "\\" * 100_000 + ";," * 50_000)
+@pytest.mark.parametrize(
+    "part", ['"', '"\\', "\\", '"\\"', 'a"', '"a,', ";", 'a/b;x="', '\\"', "*/*,", "*/*;a=b;"]
+)
+def test_a_hostile_header_is_read_in_linear_time(part: str) -> None:
+    """A pattern that tries twice takes minutes for these."""
+    hostile = (part * 8192)[:8192]
+    for _ in range(100):
+        assert acceptable(hostile) is (part == "*/*,")
+        assert not is_taxii_content(hostile)
+
+
+def test_headers_have_an_end() -> None:
+    assert acceptable(" " * 8189 + "*/*")
+    assert not acceptable(" " * 8190 + "*/*")
+    assert not is_taxii_content(TAXII + " " * 8192)
+
+
+def test_an_open_quote_takes_the_rest() -> None:
+    assert not acceptable(f'text/html;x="a, {TAXII}')
+    assert not acceptable(f'text/html;x="a, {TAXII}\\')
+    assert acceptable(f'text/html;x="a\\", b", {TAXII}')
 
 
 def test_media_type_of_an_object() -> None:

@@ -168,7 +168,7 @@ def create_app(
     )
     # Streams would keep the server from draining: whoever serves ends them first.
     app.state.on_stop = push.stop
-    app.state.events = push.events
+    app.state.events, app.state.segments = push.events, push.segments
     app.state.draining = app.state.leaving = False
     meter.watch("stillwatch_ready", lambda: not app.state.draining)
     meter.watch("stillwatch_event_streams", lambda: push.events.streams)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hub.server.negotiation import COMPRESS_FROM, compress, entity_tag
+from hub.store.interface import Store
 from hub.store.records import Page, Row
-from hub.taxii import wire
+from hub.taxii import cursor, wire
 from hub.taxii.filters import LAST, NEWEST_SPEC_VERSION, Filters
 
 _OVERHEAD: Final = 1024
@@ -66,6 +68,15 @@ class Segment:
     first: str | None
     last: str | None
     objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A page that has to be made; `key` is None for one that is not to be kept."""
+
+    collection_id: str
+    limit: int
+    key: Key | None
 
 
 EMPTY: Final = Segment(b"{}", "", entity_tag("", b"{}"), None, None, 0)
@@ -165,3 +176,52 @@ class Segments:
         found = self._kept.pop(place, None)
         if found is not None:
             self._bytes -= len(found.body) + _OVERHEAD
+
+
+class Pages:
+    """Makes pages of objects, or finds those that are kept.
+
+    Args:
+        store: the objects.
+        segments: what is kept.
+    """
+
+    def __init__(self, store: Store, segments: Segments) -> None:
+        self._store = store
+        self._segments = segments
+
+    def find(
+        self, collection_id: str, filters: Filters, limit: int, coding: str, *, kept: bool
+    ) -> Segment | Wanted:
+        """A page without reading objects, or what `make` needs to know.
+
+        Args:
+            collection_id: of a collection that is there.
+            filters: what is asked for.
+            limit: most objects.
+            coding: content coding of the answer.
+            kept: whether the page may be one that is kept.
+        Raises:
+            InputError: `filters.next` is no cursor of this collection.
+        """
+        epoch = self._store.epoch
+        head, generation = self._store.positions([collection_id])[collection_id]
+        position = filters.added_after
+        if filters.next is not None:
+            start = cursor.decode(filters.next, epoch=epoch, collection_id=collection_id).position
+            position = start if position is None else max(start, position)
+        # The usual poll is answered by this look-up.
+        if head is None or (position is not None and position >= head):
+            return EMPTY
+        key = key_of(epoch, collection_id, generation, filters, position, limit) if kept else None
+        found = None if key is None else self._segments.find(key, coding)
+        return Wanted(collection_id, limit, key) if found is None else found
+
+    def make(self, wanted: Wanted, filters: Filters, coding: str) -> tuple[Segment, Sequence[Row]]:
+        """Read a page and write it as it travels; kept if it can be. Also gives its rows."""
+        page = self._store.page(wanted.collection_id, filters, wanted.limit)
+        key = wanted.key if page.more else None
+        made = render(page, coding, keeping=key is not None)
+        if key is not None:
+            self._segments.keep(key, made)
+        return made, page.rows

@@ -28,6 +28,7 @@ from hub.server.oversight import Oversight, Watch
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
 from hub.server.push import Push
 from hub.server.refusals import ForbiddenError, HiddenError
+from hub.server.segments import Pages, Segment, Wanted
 from hub.server.standing import Standings
 from hub.settings import HubSettings
 from hub.store.interface import Store
@@ -129,6 +130,7 @@ class HubService:
         now: Callable[[], int],
     ) -> None:
         self._push = push
+        self._pages = Pages(store, push.segments)
         self._settings = settings
         self._store = store
         self._appender = appender
@@ -193,15 +195,31 @@ class HubService:
 
     # -- reading -------------------------------------------------------------------------------
 
-    async def page(self, principal: Principal, collection_id: str, filters: Filters) -> Page[Row]:
-        """A page of objects."""
-        found = await self._calls.short(self._news, principal, collection_id, filters)
-        if found is None:
-            return Page((), more=False, next=None)
-        limit = self._limit(filters)
-        page = await self._run(limit, self._store.page, found.collection.id, filters, limit)
-        await self.told(principal, found, "objects", page.rows)
-        return page
+    async def envelope(
+        self, principal: Principal, collection_id: str, filters: Filters, coding: str
+    ) -> Segment:
+        """A page of objects as it travels, in a content coding; one that is kept ready, if it is.
+
+        The collection's generation is read before the page, and with each request: see `segments`.
+        """
+        seen, found = await self._calls.short(
+            self._kept_page, principal, collection_id, filters, coding
+        )
+        if isinstance(found, Segment):
+            return found
+        made, rows = await self._run(found.limit, self._pages.make, found, filters, coding)
+        await self.told(principal, seen, "objects", rows)
+        return made
+
+    def _kept_page(
+        self, principal: Principal, collection_id: str, filters: Filters, coding: str
+    ) -> tuple[Seen, Segment | Wanted]:
+        seen = self._seen(principal, Action.READ, collection_id)
+        # Of a read that is recorded the rows are looked at, so it is never answered from memory.
+        kept = seen.watch is None
+        return seen, self._pages.find(
+            seen.collection.id, filters, self._limit(filters), coding, kept=kept
+        )
 
     async def manifest(
         self, principal: Principal, collection_id: str, filters: Filters

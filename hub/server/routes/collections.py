@@ -63,9 +63,14 @@ async def show_manifest(context: Context) -> Response:
 async def list_objects(context: Context) -> Response:
     """Section 5.4."""
     asked = _filters(context, query.ALL_FILTERS)
-    page = await context.service.page(context.principal, context.parameter("collection_id"), asked)
-    body = wire.envelope([row.raw for row in page.rows], more=page.more, next_cursor=page.next)
-    return answers.taxii(context.request, body, headers=answers.dates(page, asked))
+    found = await context.service.envelope(
+        context.principal,
+        context.parameter("collection_id"),
+        asked,
+        answers.coding(context.request),
+    )
+    headers = answers.between(found.first, found.last, asked)
+    return answers.segment(context.request, found, headers)
 
 
 async def add_objects(context: Context) -> Response:

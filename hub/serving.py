@@ -13,6 +13,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import os
 import resource
 import signal
 import socket
@@ -360,7 +361,8 @@ class _SocketServer(Server):
     def _init_shared_socket(self) -> None:
         # Its stub knows neither the arguments nor that it may be made from a descriptor.
         holder: Callable[..., object] = vars(net)["SocketHolder"]
-        vars(self)["_shd"] = holder(self.listener.fileno(), False, self.queue)
+        # It closes the descriptor that it is given.
+        vars(self)["_shd"] = holder(os.dup(self.listener.fileno()), False, self.queue)
 
 
 def _server(

@@ -25,14 +25,14 @@ from hub.channel.log.checkpoint import cosigned_at
 from hub.channel.log.note import KeyType, SignatureLine, add_lines, parse_key, parse_note
 from hub.channel.manifest import Manifest
 from hub.channel.policy import Witnesses
-from hub.errors import InputError, StillwatchError, VerificationError
+from hub.errors import InputError, StillwatchError, StoreError, VerificationError
 from hub.server.admission import Admission
 from hub.server.calls import StoreCalls
 from hub.server.logbook import Logbook, Signed
 from hub.server.submission import Submission, Submit
 from hub.settings import WitnessSettings
 from hub.store.interface import Store
-from hub.store.records import Kind
+from hub.store.records import CheckpointRow, Kind
 
 _logger = logging.getLogger("stillwatch.cosigning")
 _THREADS: Final = 4
@@ -100,6 +100,7 @@ class Cosigner:
         submit: one exchange with one witness; blocks.
         calls: runs what asks the store.
         monotonic: clock in seconds.
+        wall: seconds UTC.
     """
 
     def __init__(
@@ -112,7 +113,9 @@ class Cosigner:
         calls: StoreCalls,
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        self._wall = wall
         self._settings = settings
         self._store = store
         self._logbook = logbook
@@ -140,6 +143,7 @@ class Cosigner:
         newest = await self._newest(collection_id)
         if self._asked(collection_id) is None:
             return newest
+        await self._recall(collection_id)
         # What was shown to anybody before now must be covered; a busy log may be ahead already.
         needed = newest.size
         with contextlib.suppress(TimeoutError):
@@ -167,6 +171,34 @@ class Cosigner:
         await asyncio.gather(*running, return_exceptions=True)
         for caller in self._callers.values():
             caller.shutdown(wait=True, cancel_futures=True)
+
+    async def _recall(self, collection_id: str) -> None:
+        """Take what was cosigned before a restart, or by another process, if it is better."""
+        try:
+            row = await self._calls.short(self._store.checkpoint, collection_id)
+        except StoreError as error:
+            _warn("no kept checkpoint could be read", collection_id, error)
+            return
+        # Of another public URL, or from before a restore: that is another log.
+        if row is None or not row.raw.startswith(self._logbook.origin(collection_id) + "\n"):
+            return
+        known = self._cosigned.get(collection_id)
+        if known is None or (known.signed.size, known.quorum) < (row.size, row.quorum):
+            age = max(0.0, self._wall() - row.time)
+            signed = Signed(row.raw, row.size, row.time)
+            kept = _Cosigned(signed, row.quorum, self._monotonic() - age)
+            self._cosigned[collection_id] = kept
+
+    async def _remember(self, collection_id: str) -> None:
+        """Keep the best for the time after a restart, and for other processes."""
+        best = self._cosigned.get(collection_id)
+        if best is None:
+            return
+        row = CheckpointRow(best.signed.size, best.signed.time, best.quorum, best.signed.raw)
+        try:
+            await self._calls.long(self._store.put_checkpoint, collection_id, row)
+        except StillwatchError as error:
+            _warn("a cosigned checkpoint could not be kept", collection_id, error)
 
     async def _newest(self, collection_id: str) -> Signed:
         return await self._calls.long(self._logbook.newest, collection_id)
@@ -261,6 +293,7 @@ class Cosigner:
                 current.answered.add(url)
                 current.lines += lines
                 self._keep(collection_id, current, asked)
+                await self._remember(collection_id)
 
     def _keep(self, collection_id: str, current: _Round, asked: Witnesses) -> None:
         """Put the lines that verify under the checkpoint, and give it out from now on."""

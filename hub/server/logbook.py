@@ -2,15 +2,17 @@
 
 It asks no permission questions (`service` does), and reads nothing of messages but their digests.
 
-A checkpoint must never be one that the log's own later checkpoints contradict. So it speaks of
-what is durable only; and size and time are read under one lock, because of two checkpoints of one
-log the later one may not be the smaller: that is how a rolled-back log looks.
+A checkpoint must never be one that the log's own later checkpoints contradict, whichever process
+signs them. So it speaks of what is durable only; and the store gives size and time of one moment,
+because of two checkpoints of one log the later one may not be the smaller: that is how a
+rolled-back log looks.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,6 +27,8 @@ from hub.store.interface import LogStore, Store
 
 MAX_ENTRIES: Final = 10_000
 """Digests in one answer."""
+_FRESH_SECONDS: Final = 1.0
+"""A log that does not grow is signed anew no more often: a new time is a write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,19 @@ class Logbook:
         settings: names the hub; a log is named by the public URL.
         store: the leaves.
         key: signs checkpoints; None for a hub that offers no logs.
+        monotonic: clock in seconds.
     """
 
-    def __init__(self, settings: HubSettings, store: Store, key: NotePrivate | None) -> None:
+    def __init__(
+        self,
+        settings: HubSettings,
+        store: Store,
+        key: NotePrivate | None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        self._fresh_until: dict[str, float] = {}
         self._store = store
         self._key = key
         place = urlsplit(settings.public_url or "").netloc.rpartition("@")[2]
@@ -97,7 +111,7 @@ class Logbook:
         return sign_snapshot(manifest, self.origin(collection_id), self._key)
 
     def newest(self, collection_id: str) -> Signed:
-        """The checkpoint of all that is durable, of this second.
+        """The checkpoint of all that is durable, of this second or the last.
 
         Raises:
             InputError: no log.
@@ -109,20 +123,22 @@ class Logbook:
             size = self._store.log_size(collection_id)
             known = self._signed.get(collection_id)
             same = known if known is not None and known.size == size else None
+            if same is not None and self._monotonic() < self._fresh_until[collection_id]:
+                return same
             try:
-                time = self._store.log_time()
+                mark = self._store.log_mark(collection_id)
             except StoreError:
                 # Reading goes on when the disk is full; members see how old it is.
                 if same is not None:
                     return same
                 raise
-            if same is not None and same.time == time:
-                return same
-            root = tree.root_at(StoredTree(self._store, collection_id), size)
-            checkpoint = Checkpoint(self.origin(collection_id), size, root, time)
-            made = Signed(sign_checkpoint(checkpoint, self._key), size, time)
-            self._signed[collection_id] = made
-            return made
+            if same is None or (mark.size, mark.time) != (same.size, same.time):
+                root = tree.root_at(StoredTree(self._store, collection_id), mark.size)
+                checkpoint = Checkpoint(self.origin(collection_id), mark.size, root, mark.time)
+                raw = sign_checkpoint(checkpoint, self._key)
+                same = self._signed[collection_id] = Signed(raw, mark.size, mark.time)
+            self._fresh_until[collection_id] = self._monotonic() + _FRESH_SECONDS
+            return same
 
     def inclusion(self, collection_id: str, index: int, size: int) -> list[bytes]:
         """The audit path of a leaf. Raises InputError beyond what is durable."""

@@ -266,6 +266,15 @@ def test_a_restarted_hub_learns_where_the_witnesses_are(town: Town, bench: Bench
     settles(town, channel, 3, 3)
 
 
+def test_cosignatures_outlive_a_restart_without_the_witnesses(town: Town, bench: Bench) -> None:
+    channel = opened(town, bench)
+    town.send(*channel.messages)
+    settles(town, channel, 1, 3)
+    bench.down.update(URLS)
+    town.restart()
+    assert served(town, channel) == (1, 3)
+
+
 def test_witnesses_that_a_manifest_drops_are_not_asked(town: Town, bench: Bench) -> None:
     channel = opened(town, bench)
     town.send(*channel.messages)

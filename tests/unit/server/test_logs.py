@@ -17,7 +17,7 @@ from hub.channel.primitives.sign import NotePrivate
 from hub.errors import InputError, StoreError
 from hub.server.logbook import MAX_ENTRIES, Logbook, Signed
 from hub.settings import HubSettings
-from hub.store.records import Kind, NewObject
+from hub.store.records import Kind, LogMark, NewObject
 from hub.store.sqlite import SqliteStore, restore
 from tests.store.conftest import Clocks, make_object
 from tests.unit.server.harness import Answer
@@ -166,7 +166,11 @@ class Desk:
         )
         org = self.store.create_org("Lab").id
         self.collection = self.store.create_collection(Kind.CHANNEL, "c", owner_org=org).id
-        self.book = Logbook(SETTINGS, self.store, KEY)
+        self.book = self.another(self.store)
+
+    def another(self, store: SqliteStore) -> Logbook:
+        """The logbook of another process."""
+        return Logbook(SETTINGS, store, KEY, monotonic=lambda: self.clocks.steady)
 
     def add(self, *numbers: int) -> None:
         self.store.append(self.collection, [item(number) for number in numbers])
@@ -195,47 +199,70 @@ def test_once_a_second_while_nothing_is_added(desk: Desk) -> None:
     desk.add(2)
     grown = desk.newest()
     assert (grown.size, grown.time) == (2, first.time)
-    desk.clocks.move(1)
+    desk.clocks.move(1.01)
     later = desk.newest()
     assert (later.size, later.time) == (2, first.time + 1)
     assert parse_checkpoint(later.raw).checkpoint.time == later.time
 
 
 def test_a_later_checkpoint_is_never_smaller(desk: Desk) -> None:
-    """Two requests at once, the slower of which read its size before the log grew."""
+    """Two requests at once, the slower of which had begun before the log grew."""
     desk.add(1)
-    real, others = desk.store.log_time, list[Signed]()
+    real, others = desk.store.log_mark, list[Signed]()
     threads: list[threading.Thread] = []
 
-    def interrupted() -> int:
-        vars(desk.store).pop("log_time", None)
+    def interrupted(collection_id: str) -> LogMark:
+        vars(desk.store).pop("log_mark", None)
+        mark = real(collection_id)
         desk.add(2)
         thread = threading.Thread(target=lambda: others.append(desk.newest()))
         thread.start()
         thread.join(0.3)
         threads.append(thread)
         desk.clocks.move(5)
-        return real()
+        return mark
 
-    vars(desk.store)["log_time"] = interrupted
+    vars(desk.store)["log_mark"] = interrupted
     slow = desk.newest()
     threads[0].join()
     assert [slow.size, others[0].size] == [1, 2]
     assert others[0].time >= slow.time
 
 
+def test_checkpoints_of_two_processes_never_contradict(desk: Desk, tmp_path: Path) -> None:
+    store = SqliteStore.open(
+        tmp_path / "hub.db", clock=lambda: desk.clocks.wall, steady=lambda: desk.clocks.steady
+    )
+    books = (desk.book, desk.another(store))
+    seen: list[Signed] = []
+    for number in range(60):
+        if number % 3 == 0:
+            desk.add(number)
+        # The second process's clock is behind, and both are asked at any moment of a second.
+        desk.clocks.wall += -700_000 if number % 2 else 900_000
+        desk.clocks.steady += 0.1
+        seen.append(books[number % 2].newest(desk.collection))
+    pairs = [(one.time, one.size) for one in seen]
+    assert [size for _, size in pairs] == sorted(size for _, size in pairs)
+    for time, size in pairs:
+        assert all(other <= size for earlier, other in pairs if earlier < time)
+    roots = {(one.size, parse_checkpoint(one.raw).checkpoint.root) for one in seen}
+    assert len(roots) == len({size for size, _ in roots}) == 20
+    store.close()
+
+
 def test_reading_goes_on_when_nothing_can_be_written(desk: Desk) -> None:
     desk.add(1)
 
-    def full() -> int:
+    def full(collection_id: str) -> LogMark:
         raise StoreError("the disk is full")
 
-    vars(desk.store)["log_time"] = full
+    vars(desk.store)["log_mark"] = full
     with pytest.raises(StoreError):
         desk.newest()
-    vars(desk.store).pop("log_time")
+    vars(desk.store).pop("log_mark")
     known = desk.newest()
-    vars(desk.store)["log_time"] = full
+    vars(desk.store)["log_mark"] = full
     desk.clocks.move(60)
     assert desk.newest() is known
 

@@ -8,6 +8,8 @@ Its configuration (medallion's JSON file):
                  "path": "hub.db", "org": "Example Lab", "api_root": "stillwatch",
                  "title": "Example hub", "max_content_length": 10485760}}
 
+Of a hub on PostgreSQL, `"database": URL, "token_key": FILE` stand in place of `path`.
+
 All of medallion's users act as the one organisation `org`: medallion tells its backend nothing
 of who asks. It sees the collections that `org` owns or was granted. Channel collections and
 inboxes are given read-only, because only the hub's own server checks protocol messages.
@@ -41,6 +43,7 @@ from hub.errors import InputError, StoreError
 from hub.model import codec
 from hub.store.interface import Store
 from hub.store.objects import new_object
+from hub.store.opening import StoreTarget, open_store
 from hub.store.records import (
     Appended,
     Batch,
@@ -53,7 +56,6 @@ from hub.store.records import (
     Row,
     StatusRecord,
 )
-from hub.store.sqlite import SqliteStore
 from hub.taxii import filters, wire
 from hub.taxii.filters import Filters
 from hub.taxii.media import object_media_type
@@ -68,10 +70,12 @@ _NO_VERSION: Final = "1970-01-01T00:00:00.000Z"
 
 
 class HubBackend:
-    """One API root over one SQLite store; medallion calls it from several threads.
+    """One API root over one hub's store; medallion calls it from several threads.
 
     Args:
         path: the hub's database file.
+        database: the URL of the hub's PostgreSQL database instead.
+        token_key: beside `database`, the file of its token key.
         org: id or name of the organisation that medallion's users act as.
         api_root: the API root's name in URLs.
         title: of the server and the API root.
@@ -82,14 +86,20 @@ class HubBackend:
     def __init__(
         self,
         *,
-        path: str,
+        path: str | None = None,
+        database: str | None = None,
+        token_key: str | None = None,
         org: str,
         api_root: str = "stillwatch",
         title: str = "Stillwatch",
         max_content_length: int = _MAX_CONTENT_LENGTH,
         **settings: object,
     ) -> None:
-        self._path = Path(path)
+        self._target = StoreTarget(
+            path=None if path is None else Path(path),
+            url=database,
+            token_key=None if token_key is None else Path(token_key),
+        )
         self._org_name = org
         self._api_root = api_root
         self._title = title
@@ -258,7 +268,7 @@ class HubBackend:
         # Opened at the first request: a constructor does no I/O, and medallion may fork.
         with self._lock:
             if self._opened is None:
-                self._opened = SqliteStore.open(self._path)
+                self._opened = open_store(self._target)
             store = self._opened
         org = store.org(self._org_name)
         if org is None or org.disabled:

@@ -78,7 +78,7 @@ def measure(*, full: bool = False) -> list[Row]:
 
 def _engines() -> Iterator[tuple[str, contextlib.AbstractContextManager[str | None]]]:
     yield "sqlite", contextlib.nullcontext()
-    yield "postgresql", sites.postgres()
+    yield "postgresql", sites.postgresql()
 
 
 def _side_by_side(engine: str, place: Loaded, bare: float) -> tuple[list[Row], float]:
@@ -168,7 +168,7 @@ def _curve(engine: str, folder: Path, sizes: tuple[int, ...]) -> list[Row]:
     """Latency of a poll and of a page in the middle, over the number of objects stored."""
     rows = []
     first: dict[str, float] = {}
-    database = sites.postgres() if engine == "postgresql" else contextlib.nullcontext()
+    database = sites.postgresql() if engine == "postgresql" else contextlib.nullcontext()
     with database as url:
         place = sites.loaded(folder / f"{engine}-curve", 0, database=url)
         held = 0

@@ -7,7 +7,6 @@ wrk or by a client in this process.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import shutil
@@ -23,9 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from hub.cli.hub_data import opened as opened_data
+from hub.cli.hub_database import target_of
 from hub.store.interface import Store
 from hub.store.objects import new_object
 from hub.store.records import Batch
+from tests import postgres
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 TAXII: Final = "application/taxii+json;version=2.1"
@@ -103,6 +105,13 @@ class Loaded:
     collection: str
     environment: Mapping[str, str]
 
+    def store(self) -> dict[str, str]:
+        """Where the store is, as medallion's configuration says it."""
+        target = target_of(self.data)
+        if target.url is None:
+            return {"path": str(target.path)}
+        return {"database": target.url, "token_key": str(target.token_key)}
+
 
 def loaded(data: Path, objects: int, *, database: str | None = None) -> Loaded:
     """Make a hub's data directory by its own commands, and fill its collection.
@@ -135,9 +144,7 @@ def loaded(data: Path, objects: int, *, database: str | None = None) -> Loaded:
 @contextlib.contextmanager
 def opened(place: Loaded) -> Iterator[Store]:
     """The store of a data directory."""
-    from hub.cli.hub_data import opened as open_data
-
-    with open_data(place.data) as store:
+    with opened_data(place.data) as store:
         yield store
 
 
@@ -193,8 +200,8 @@ def medallion(place: Loaded, *, processes: int = PROCESSES) -> Iterator[Site]:
         "backend": {
             "module": "hub.store.medallion",
             "module_class": "HubBackend",
-            "data": str(place.data),
             "org": "Example Lab",
+            **place.store(),
         },
     }
     config.write_text(json.dumps(settings), encoding="utf-8")
@@ -272,12 +279,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def postgres() -> contextlib.AbstractContextManager[str]:
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
     """An empty PostgreSQL database of the tests' own server, by its URL."""
-    database: contextlib.AbstractContextManager[str] = importlib.import_module(
-        "tests.postgres"
-    ).database()
-    return database
+    yield postgres.empty_database()
 
 
 def _output(command: list[str], env: Mapping[str, str] | None = None) -> str:

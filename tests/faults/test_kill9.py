@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.hub_process import HubProcess
+from tests.faults.stores import STORES, hub_on
 from tests.faults.traffic import Load, Seen, problems
+
+EARLY = "tests.faults.early_hub"
 
 
 def drill(
@@ -40,19 +43,22 @@ def drill(
     return load.seen, stored
 
 
-def test_two_kills_lose_nothing(tmp_path: Path) -> None:
-    seen, stored = drill(HubProcess(tmp_path / "hub"), 2)
+@pytest.mark.parametrize("store", STORES)
+def test_two_kills_lose_nothing(tmp_path: Path, store: str) -> None:
+    seen, stored = drill(hub_on(store, tmp_path / "hub"), 2)
     assert problems(seen, stored) == []
     assert len(stored) >= len(seen.acknowledged) > 0
 
 
 @pytest.mark.drill
 @pytest.mark.timeout(1800)
-def test_two_hundred_kills_lose_nothing(tmp_path: Path) -> None:
-    seen, stored = drill(HubProcess(tmp_path / "hub"), 200, seed=20)
+@pytest.mark.parametrize("store", STORES)
+def test_two_hundred_kills_lose_nothing(tmp_path: Path, store: str) -> None:
+    seen, stored = drill(hub_on(store, tmp_path / "hub"), 200, seed=20)
     assert problems(seen, stored) == []
     assert len(stored) >= len(seen.acknowledged) > 0
-    print(f"200 kills: {len(seen.acknowledged)} acknowledged, {len(stored)} stored, none lost")
+    told = len(seen.acknowledged)
+    print(f"200 kills, {store}: {told} acknowledged, {len(stored)} stored, none lost")
 
 
 def test_orderly_stops_lose_nothing_and_end_well(tmp_path: Path) -> None:
@@ -68,6 +74,11 @@ def test_orderly_stops_lose_nothing_and_end_well(tmp_path: Path) -> None:
 
 
 def test_the_check_catches_an_early_acknowledgement(tmp_path: Path) -> None:
-    hub = HubProcess(tmp_path / "hub", launcher="tests.faults.early_hub")
-    seen, stored = drill(hub, 3)
+    seen, stored = drill(hub_on("sqlite", tmp_path / "hub", launcher=EARLY), 3)
+    assert any("acknowledged objects lost" in problem for problem in problems(seen, stored))
+
+
+@pytest.mark.drill
+def test_the_check_catches_it_on_postgres_too(tmp_path: Path) -> None:
+    seen, stored = drill(hub_on("postgres", tmp_path / "hub", launcher=EARLY), 3)
     assert any("acknowledged objects lost" in problem for problem in problems(seen, stored))

@@ -116,6 +116,38 @@ def test_the_command_line_tells_the_same(hub: HubProcess, tmp_path: Path) -> Non
     assert "misp/view  works" in text.output
 
 
+def test_sealed_messages_of_a_channel_are_green_too(hub: HubProcess, tmp_path: Path) -> None:
+    def run(*words: str) -> Any:
+        result = CliRunner().invoke(
+            cli, [*words, "--json"], catch_exceptions=False, standalone_mode=False
+        )
+        return json.loads(result.stdout)
+
+    user, token = hub.auth
+    secret = tmp_path / "token"
+    secret.touch(mode=0o600)
+    secret.write_text(token)
+    data = str(hub.data)
+    org = next(one for one in run("hub", "org", "list", "--data", data) if one["name"] == user)
+    made = run("hub", "collection", "add", "Circle", "--owner", org["id"], "--data", data)
+    home = ("--home", str(tmp_path / "lab"))
+    run("init", "--organisation", "Lab", "--key-file", *home)
+    account = ("--username", user, "--token-file", str(secret))
+    run(
+        *("channel", "create", "circle", "--hub", hub.root, "--collection", made["id"]),
+        *account,
+        *home,
+    )
+    detections = tmp_path / "accounts.csv"
+    rows = [f"u{at}@farm.example,LANTERN,2026-11-01T00:00:00Z,80\n" for at in range(12)]
+    detections.write_text("email,campaign,first_seen,confidence\n" + "".join(rows))
+    run("publish", str(detections), *home)
+    diagnosis = told(hub.root, Credential(user, token), collection=made["id"])
+    assert diagnosis.site is not None
+    assert len(diagnosis.site.truth.items) >= 3
+    assert diagnosis.severity == Severity.WORKS, json.dumps(diagnosis.document(), indent=1)
+
+
 def test_what_stock_medallion_does_to_them(tmp_path: Path) -> None:
     collection = str(uuid.uuid4())
     backend = stock_backend(

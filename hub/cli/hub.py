@@ -30,6 +30,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "role": ("hub.cli.hub_role:role", "Show roles, and give them to accounts."),
     "search": ("hub.cli.hub_search:search", "Look for known plaintext in what the hub keeps."),
     "serve": ("hub.cli.hub_serve:serve", "Serve the hub until told to stop."),
+    "snapshot": ("hub.cli.hub_snapshot:snapshot", "Cut what collections hold into frames."),
     "token": ("hub.cli.hub_token:token", "Issue, list, rotate and revoke API tokens."),
     "verify": ("hub.cli.hub_backup:verify", "Check the audit log's chain and the database."),
 }

@@ -35,6 +35,8 @@ __all__ = ["DATABASE", "DATA_VARIABLE", "data_option"]
 
 LOCK: Final = "hub.lock"
 LOG_KEY: Final = "log.key"
+SNAPSHOTS: Final = "snapshots"
+"""Folder of the frames of snapshots: a cache, which may be removed."""
 SERVED: Final = "served.json"
 
 json_option: Final = click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import tempfile
@@ -14,6 +15,7 @@ import click
 
 from hub.cli.hub_data import (
     LOG_KEY,
+    SNAPSHOTS,
     create,
     log_key,
     opened,
@@ -25,7 +27,7 @@ from hub.cli.hub_data import (
 from hub.cli.hub_database import DATABASE, TOKEN_KEY, database_option, is_there, target_of
 from hub.cli.hub_processes import processes_option, supervise
 from hub.errors import StoreError
-from hub.settings import HubLimits, HubSettings, ServeSettings
+from hub.settings import HubLimits, HubSettings, PushSettings, ServeSettings
 from hub.store.interface import Store
 from hub.store.records import Kind
 
@@ -103,7 +105,9 @@ def dev(
                 return
             with opened(place) as store:
                 remember(place, settings)
-                app = create_app(settings, store, log_key=log_key(place / LOG_KEY))
+                push = PushSettings(snapshots=place / SNAPSHOTS)
+                own = dataclasses.replace(settings, push=push)
+                app = create_app(own, store, log_key=log_key(place / LOG_KEY))
                 run(app, listen, settings.limits, on_ready=ready, worker=worker)
 
 

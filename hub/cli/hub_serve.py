@@ -10,6 +10,7 @@ import click
 
 from hub.cli.hub_data import (
     LOG_KEY,
+    SNAPSHOTS,
     create,
     data_option,
     json_option,
@@ -29,7 +30,7 @@ from hub.cli.login_options import login_options
 from hub.cli.serve_options import serve_options
 from hub.errors import InputError
 from hub.login_settings import LoginSettings
-from hub.settings import HubLimits, HubSettings, ServeSettings
+from hub.settings import HubLimits, HubSettings, PushSettings, ServeSettings
 
 _OTHER_CONNECTIONS: Final = 4
 """To a database server, beside those of requests: the appender, probes, tasks of the hub."""
@@ -119,6 +120,7 @@ def serve(
         witnesses=witness_settings(witnesses),
         logins=logins,
         limits=limits,
+        push=PushSettings(snapshots=data / SNAPSHOTS),
         slow_seconds=telemetry.slow_seconds,
     )
     from hub.server import journal

@@ -61,11 +61,11 @@ PROFILE: Final = Profile(
         Habit(
             "keeps X-TAXII-Date-Added-Last after each page, as it was given; without it reads "
             "now - initial_interval again",
-            _PROGRAM        Habit(
-            "without an initial_interval it never sends added_after: each poll reads all again",
             _PROGRAM,
         ),
-,
+        Habit(
+            "without an initial_interval it never sends added_after: each poll reads all again",
+            _PROGRAM,
         ),
         Habit("takes an answer without `objects` for an error (`body.objects.map`)", _PROGRAM),
         Habit("takes statuses 200 and 206 only; does not look at the Content-Type", _PROGRAM),

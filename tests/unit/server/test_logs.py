@@ -244,8 +244,8 @@ def test_checkpoints_of_two_processes_never_contradict(desk: Desk, tmp_path: Pat
         seen.append(books[number % 2].newest(desk.collection))
     pairs = [(one.time, one.size) for one in seen]
     assert [size for _, size in pairs] == sorted(size for _, size in pairs)
-    for time, size in pairs:
-        assert all(other <= size for earlier, other in pairs if earlier < time)
+    for moment, size in pairs:
+        assert all(other <= size for earlier, other in pairs if earlier < moment)
     roots = {(one.size, parse_checkpoint(one.raw).checkpoint.root) for one in seen}
     assert len(roots) == len({size for size, _ in roots}) == 20
     store.close()

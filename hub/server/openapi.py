@@ -56,15 +56,19 @@ _ERRORS: Final[Mapping[int, str]] = {
     408: "The body did not arrive in time.",
     409: "It contradicts what is stored already.",
     413: "The body is longer than `max_content_length`.",
+    414: "The target is too long.",
     415: "The body's media type or encoding is not one that the hub reads.",
     416: "No such range.",
     422: "The body is JSON, but not what the endpoint takes, or fails verification.",
     429: "Too many requests or failed log-ins.",
+    431: "The headers are too long.",
     500: "The hub failed.",
     503: "The hub is busy or stopping.",
     507: "The hub's storage failed.",
 }
-_ALWAYS: Final = (400, 401, 403, 405, 429, 500, 503, 507)
+_ALWAYS: Final = (400, 401, 403, 405, 414, 429, 431, 500, 503, 507)
+_BARE: Final = (414, 431)
+"""Answered before the hub sees the request: without a body."""
 _WITH_BODY: Final = (408, 413, 415, 422)
 
 _HEADERS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
@@ -94,12 +98,21 @@ _SECURITY: Final[Mapping[str, dict[str, str]]] = {
         "scheme": "basic",
         "description": "The password is the API token; the user name is free.",
     },
-    "bearer": {"type": "http", "scheme": "bearer", "description": "The API token."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The API token, or an access token of a server that the hub trusts.",
+    },
     "key": {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
         "description": "The API token.",
+    },
+    "certificate": {
+        "type": "mutualTLS",
+        "description": "A client certificate that is bound to the account, where the hub asks "
+        "for one.",
     },
 }
 
@@ -207,7 +220,7 @@ def _example(kind: object, text: str) -> object:
 
 def _responses(route: Route) -> dict[str, Any]:
     told = route.answers or (Answer(200, "Done."),)
-    if _conditional(route):
+    if _conditional(route) and all(one.status != 304 for one in told):
         told = (*told, _UNCHANGED)
     made = {str(answer.status): _answer(route, answer) for answer in told}
     for code in _codes(route):
@@ -264,6 +277,8 @@ def _error_name(code: int) -> str:
 
 
 def _error(code: int) -> dict[str, Any]:
+    if code in _BARE:
+        return {"description": _ERRORS[code]}
     headers = ("X-Request-Id", *_ERROR_HEADERS.get(code, ()))
     return {
         "description": _ERRORS[code],

@@ -169,7 +169,7 @@ def _elements(values: dict[str, list[str]], name: str) -> frozenset[str]:
 
 
 def _split(name: str, given: list[str]) -> frozenset[str]:
-    elements = {part.strip() for value in given for part in value.split(",")}
+    elements = [part.strip() for value in given for part in value.split(",")]
     if "" in elements:
         raise InputError("an empty element in the list", where=name)
     if len(elements) > MAX_ELEMENTS:

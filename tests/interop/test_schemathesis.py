@@ -33,7 +33,14 @@ SEED = "20260101"
 # Only `positive_data_acceptance` is left out: no schema can say which cursors the hub gave out.
 EXCLUDED = "positive_data_acceptance"
 # Without an end an event stream is not an answer that can be compared.
-CONFIGURATION = '[parameters]\n"query.seconds" = "0"\n"path.channel_id" = "{channel}"\n'
+CONFIGURATION = """
+[parameters]
+"query.seconds" = "0"
+"path.channel_id" = "{channel}"
+
+[checks.negative_data_rejection]
+expected-statuses = ["4xx"]
+"""
 DAY = 86_400
 
 

@@ -127,7 +127,7 @@ def test_links_lead_to_operations_that_take_what_they_give() -> None:
 def test_every_error_is_a_taxii_error_message() -> None:
     codes = set()
     for operation, status, answer in answers(DOCUMENT):
-        if int(status) >= 400:
+        if int(status) >= 400 and status not in ("414", "431"):
             (media,) = answer["content"].values()
             assert media["schema"] == {"$ref": "#/components/schemas/Error"}, operation
             codes.add(status)

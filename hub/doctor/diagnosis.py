@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hub.doctor.findings import Finding, GivesUpError, OutOfRequestsError, Severity
 from hub.doctor.line import Budget, Credential, Line
 from hub.doctor.probes import probe, skew
-from hub.doctor.profile import Auth, Client, Profile
+from hub.doctor.profile import Auth, Basis, Client, Profile
 from hub.doctor.survey import READER, SERVER, Site, careful, judge_truth, survey
 from hub.doctor.visit import Scene, can_write, visit
 from hub.doctor.wire import Ask
@@ -191,7 +191,9 @@ class _Visit:
 
     def __init__(self, case: Case, ask: Ask, profile: Profile, client: Client) -> None:
         self._budget = Budget(case.max_requests, case.timeout_s)
-        self._title = f"{profile.title}, {client.title}"
+        guessed = client.paging and any(one.basis is Basis.ASSUMED for one in profile.habits)
+        known = " (closed code: its paging is assumed)" if guessed else ""
+        self._title = f"{profile.title}, {client.title}{known}"
         who = f"{profile.name}/{client.name}"
         self.line = Line(ask, client, who, case.credential, self._budget)
 

@@ -223,3 +223,9 @@ def test_a_collection_is_found_by_its_title() -> None:
     site = seen(full(), "misp", collection="Circle").site
     assert site is not None
     assert site.collection.id == COLLECTION
+
+
+def test_what_is_assumed_is_said_to_be() -> None:
+    titles = {one.who: one.title for one in seen(full()).visited}
+    assumed = {who for who, title in titles.items() if "assumed" in title}
+    assert assumed == {"sentinel/connector", "splunk/framework"}

@@ -37,7 +37,7 @@ class HubLimits:
         header_milliseconds: request headers must have arrived within this time.
         header_bytes: longest request line plus headers.
         connections: open connections at one time, idle ones too; more wait in the backlog.
-        backlog: connections that may wait to be accepted.
+        backlog: connections that may wait to be accepted, at least 128.
         envelope_objects: most objects in one posted envelope.
         queue_objects: objects that may wait for the appender; beyond it the hub answers 503.
         queue_bytes: bytes that may wait for the appender.

@@ -133,7 +133,7 @@ _LIMITS: Final = (
     ),
     _Limit("max-headers", "header_bytes", _size(8 * KIB, MIB), "Longest request line and headers."),
     _Limit("max-connections", "connections", _COUNT, "Open connections at one time."),
-    _Limit("backlog", "backlog", click.IntRange(1, 65_535), "Connections that may wait."),
+    _Limit("backlog", "backlog", click.IntRange(128, 65_535), "Connections that may wait."),
     _Limit("queue-objects", "queue_objects", _COUNT, "Objects that may wait to be stored."),
     _Limit("queue-size", "queue_bytes", _size(MIB, 64 * GIB), "Bytes that may wait likewise."),
     _Limit("batch-objects", "batch_objects", _COUNT, "Most objects in one transaction."),

@@ -7,6 +7,7 @@ however many tokens name it: who makes up key ids makes no requests.
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -144,12 +145,23 @@ def _usable(document: dict[str, Any]) -> tuple[Key, ...]:
             continue
         if one.get("use", "sig") != "sig" or "d" in one:
             continue
+        if one["kty"] == "RSA" and _bits(one.get("n")) < _MIN_RSA_BITS:
+            continue
         try:
             key = library.jwk.import_key(one)
             # Looked at once here, so that a broken key does not fail each token later.
-            size = key.public_key.key_size if one["kty"] == "RSA" else _MIN_RSA_BITS
+            assert key.public_key is not None
         except (library.errors.JoseError, ValueError, TypeError, KeyError):
             continue
-        if size >= _MIN_RSA_BITS:
-            found.append(key)
+        found.append(key)
     return tuple(found)
+
+
+def _bits(modulus: object) -> int:
+    if not isinstance(modulus, str):
+        return 0
+    try:
+        octets = base64.urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4))
+    except ValueError:
+        return 0
+    return int.from_bytes(octets).bit_length()

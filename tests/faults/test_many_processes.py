@@ -149,7 +149,7 @@ def test_for_a_minute(store: str, tmp_path: Path) -> None:
         assert run(both, 60.0) == []
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", ["postgresql", pytest.param("sqlite", marks=pytest.mark.drill)])
 def test_stamps_taken_before_the_lock_are_caught(store: str, tmp_path: Path) -> None:
     found: list[str] = []
     with pair(store, tmp_path, launcher="tests.faults.early_stamps_hub") as both:

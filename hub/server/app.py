@@ -20,14 +20,13 @@ from starlette.routing import Route as HttpRoute
 
 from hub.channel.primitives.sign import NotePrivate
 from hub.errors import StillwatchError, StoreError
-from hub.server import answers, openapi
+from hub.server import answers, gauges, openapi
 from hub.server.admission import Admission
 from hub.server.appender import Appender
 from hub.server.auth import Authenticator
 from hub.server.calls import StoreCalls
 from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
-from hub.server.log_gauges import LogGauges
 from hub.server.logbook import Logbook
 from hub.server.metrics import Metrics, reason_of
 from hub.server.observing import Observer
@@ -170,9 +169,7 @@ def create_app(
     app.state.on_stop = push.stop
     app.state.events, app.state.segments = push.events, push.segments
     app.state.draining = app.state.leaving = False
-    meter.watch("stillwatch_ready", lambda: not app.state.draining)
-    meter.watch("stillwatch_event_streams", lambda: push.events.streams)
-    LogGauges(store).watch(meter)
+    gauges.watch(meter, store, push, logbook, cosigner, ready=lambda: not app.state.draining)
     return app
 
 

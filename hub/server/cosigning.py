@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -128,6 +128,7 @@ class Cosigner:
         self._pauses = {url: _Pause() for url in settings.urls}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._calls = calls
+        self.answered = self.failed = 0
         # Each has its own threads: one that does not answer must not keep the others waiting.
         self._callers = {
             url: ThreadPoolExecutor(_THREADS, thread_name_prefix="stillwatch-cosign")
@@ -162,6 +163,23 @@ class Cosigner:
             for collection_id in await asyncio.to_thread(self._due):
                 self._begin(collection_id)
             await asyncio.sleep(self._settings.look_seconds)
+
+    def standing(self, collection_ids: Iterable[str]) -> tuple[int, float]:
+        """For metrics: logs that lack their quorum, and the age of the oldest that has it.
+
+        Args:
+            collection_ids: those that carry logs.
+        """
+        now, lacking, oldest = self._monotonic(), 0, 0.0
+        for collection_id in collection_ids:
+            if self._asked(collection_id) is None:
+                continue
+            found = self._cosigned.get(collection_id)
+            if found is None or not found.quorum:
+                lacking += 1
+            else:
+                oldest = max(oldest, now - found.began)
+        return lacking, oldest
 
     async def close(self) -> None:
         """Break off what is running."""
@@ -289,7 +307,10 @@ class Cosigner:
         ]
         for answer in asyncio.as_completed(asking):
             url, lines = await answer
-            if lines is not None:
+            if lines is None:
+                self.failed += 1
+            else:
+                self.answered += 1
                 current.answered.add(url)
                 current.lines += lines
                 self._keep(collection_id, current, asked)

@@ -226,6 +226,7 @@ class EventStream(Response):
                 count = min(topic.stored - self._stored, MOST_COUNTED)
                 after, self._told, self._stored = self._told, topic.head, topic.stored
                 await self._send(send, self._added(after, topic.head, count))
+                self._broadcaster.told += 1
                 beat = loop.time() + settings.heartbeat_seconds
             elif now >= beat:
                 await self._send(send, _COMMENT)

@@ -79,6 +79,7 @@ class Broadcaster:
         self._ended = threading.Event()
         self._task: asyncio.Task[None] | None = None
         self._listener: threading.Thread | None = None
+        self.told = 0
 
     # -- life ----------------------------------------------------------------------------------
 

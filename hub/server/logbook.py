@@ -84,6 +84,7 @@ class Logbook:
         self._prefix = f"{place}/{settings.root}" if place else None
         self._signed: dict[str, Signed] = {}
         self._lock = threading.Lock()
+        self.signed = 0
 
     @property
     def kept(self) -> bool:
@@ -137,6 +138,7 @@ class Logbook:
                 checkpoint = Checkpoint(self.origin(collection_id), mark.size, root, mark.time)
                 raw = sign_checkpoint(checkpoint, self._key)
                 same = self._signed[collection_id] = Signed(raw, mark.size, mark.time)
+                self.signed += 1
             self._fresh_until[collection_id] = self._monotonic() + _FRESH_SECONDS
             return same
 

@@ -15,7 +15,7 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -44,6 +44,7 @@ from hub.store.clock import steady_seconds, wall_micros
 from hub.store.records import Appended
 
 _logger = logging.getLogger("stillwatch.metrics")
+T = TypeVar("T")
 
 REQUEST_SECONDS: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -83,6 +84,13 @@ WATCHED: Final[Mapping[str, str]] = {
     "stillwatch_ready": "1 while /readyz answers 200 as far as this process decides it.",
 }
 """Gauges that are read when somebody asks: name -> help. See `Metrics.watch`."""
+
+TALLIED: Final[Mapping[str, tuple[str, str]]] = {
+    "stillwatch_segment_cache_requests": ("Look-ups of cached segments.", "result"),
+    "stillwatch_events": ("Announcements to subscribers.", "kind"),
+    "stillwatch_checkpoints": ("Checkpoints signed, cosigned, and attempts that failed.", "result"),
+}
+"""Counters that are read likewise: name -> help, label. See `Metrics.tally`."""
 
 
 def reason_of(error: StillwatchError) -> str:
@@ -142,15 +150,15 @@ class Metrics:
         self._received = self._sent = 0
         self._in_flight = 0
         self._refused: Counter[str] = Counter()
-        self._events = 0
         # Filled by the appender's thread alone.
         self._batches = Spread(BATCH_OBJECTS)
         self._commits = Spread(COMMIT_SECONDS)
         self._fates: Counter[str] = Counter()
         # Filled by any thread.
         self._lock = threading.Lock()
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._failed = {"clock": 0, "store": 0}
         self._watched: dict[str, Callable[[], float]] = {}
+        self._tallied: dict[str, Callable[[], Mapping[str, float]]] = {}
         self._clock = wall_micros() / 1e6 - steady_seconds()
         self.registry.register(_Own(self._families))
         if process:
@@ -191,12 +199,6 @@ class Metrics:
         """A request was refused; `reason` comes from `reason_of` or is a literal."""
         self._refused[reason] += 1
 
-    # -- events: called on the event loop ---------------------------------------------------------
-
-    def events_sent(self, count: int = 1) -> None:
-        """Announcements that went out to subscribers."""
-        self._events += count
-
     # -- the appender: called on its thread -------------------------------------------------------
 
     def committed(self, *, seconds: float, appended: Iterable[Appended], refused: int = 0) -> None:
@@ -220,19 +222,8 @@ class Metrics:
 
     def store_failed(self, where: str | None = None) -> None:
         """The store raised; `where` is the error's field, of which only the clock matters."""
-        self._count("stillwatch_store_errors", "clock" if where == "clock" else "store")
-
-    def cache(self, *, hit: bool) -> None:
-        """A page was looked for among the cached segments."""
-        self._count("stillwatch_segment_cache_requests", "hit" if hit else "miss")
-
-    def checkpoint(self, *, cosigned: bool) -> None:
-        """A checkpoint was signed, or a witness cosigned one."""
-        self._count("stillwatch_checkpoints", "cosigned" if cosigned else "signed")
-
-    def witness_failed(self) -> None:
-        """A witness did not cosign."""
-        self._count("stillwatch_checkpoints", "failed")
+        with self._lock:
+            self._failed["clock" if where == "clock" else "store"] += 1
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Have a gauge read when somebody asks, on a thread of its own.
@@ -245,28 +236,29 @@ class Metrics:
             raise ValueError(f"no gauge is called {name}")
         self._watched[name] = read
 
-    def _count(self, name: str, kind: str) -> None:
-        with self._lock:
-            self._counted[name, kind] += 1
+    def tally(self, name: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Have counters read likewise.
+
+        Args:
+            name: one of `TALLIED`; a second call replaces the first.
+            read: as in `watch`; value of the label -> count since the process began.
+        """
+        if name not in TALLIED:
+            raise ValueError(f"no counter is called {name}")
+        self._tallied[name] = read
 
     # -- reading ----------------------------------------------------------------------------------
 
     def _families(self) -> Iterator[Metric]:
         yield from self._request_families()
         yield from self._appender_families()
-        yield from self._counted_families()
+        yield self._failures()
         for name, read in list(self._watched.items()):
-            try:
-                value = float(read())
-            except StillwatchError as error:
-                fields = {"metric": name, "cause": error.message}
-                _logger.warning("a metric could not be read", extra={"fields": fields})
-                continue
-            except Exception:
-                # One gauge must not cost an operator all the others.
-                _logger.exception("a metric failed", extra={"fields": {"metric": name}})
-                continue
-            yield _gauge(name, WATCHED[name], value)
+            if (value := _read(name, read)) is not None:
+                yield _gauge(name, WATCHED[name], float(value))
+        for name, tell in list(self._tallied.items()):
+            if (values := _read(name, tell)) is not None:
+                yield _by(name, *TALLIED[name], values)
         drift = wall_micros() / 1e6 - steady_seconds() - self._clock
         yield _gauge("stillwatch_clock_drift_seconds", "Wall clock against steady clock.", drift)
         build = GaugeMetricFamily("stillwatch_build_info", "Always 1.", labels=list(self._build))
@@ -293,7 +285,6 @@ class Metrics:
             "reason",
             {reason: 0 for _, reason in _REASONS} | dict(self._refused),
         )
-        yield _counter("stillwatch_events_sent", "Announcements to subscribers.", self._events)
 
     def _appender_families(self) -> Iterator[Metric]:
         yield _histogram(
@@ -307,24 +298,10 @@ class Metrics:
         fates = dict.fromkeys(("stored", "duplicate", "conflict", "refused"), 0)
         yield _by("stillwatch_objects", "Objects posted, by fate.", "fate", fates | self._fates)
 
-    def _counted_families(self) -> Iterator[Metric]:
+    def _failures(self) -> Metric:
         with self._lock:
-            counted = dict(self._counted)
-        for name, text, label, kinds in _COUNTED:
-            values = {kind: counted.get((name, kind), 0) for kind in kinds}
-            yield _by(name, text, label, values)
-
-
-_COUNTED: Final = (
-    ("stillwatch_store_errors", "Failures of the store.", "kind", ("store", "clock")),
-    ("stillwatch_segment_cache_requests", "Look-ups of segments.", "result", ("hit", "miss")),
-    (
-        "stillwatch_checkpoints",
-        "Checkpoints signed, cosignatures got, and attempts that failed.",
-        "result",
-        ("signed", "cosigned", "failed"),
-    ),
-)
+            failed = dict(self._failed)
+        return _by("stillwatch_store_errors", "Failures of the store.", "kind", failed)
 
 
 class _Own(Collector):
@@ -335,6 +312,19 @@ class _Own(Collector):
 
     def collect(self) -> Iterator[Metric]:
         return self._families()
+
+
+def _read(name: str, read: Callable[[], T]) -> T | None:
+    """What a callback says; None, and a line in the log, when it fails."""
+    try:
+        return read()
+    except StillwatchError as error:
+        fields = {"metric": name, "cause": error.message}
+        _logger.warning("a metric could not be read", extra={"fields": fields})
+    except Exception:
+        # One of them must not cost an operator all the others.
+        _logger.exception("a metric failed", extra={"fields": {"metric": name}})
+    return None
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

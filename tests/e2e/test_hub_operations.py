@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.test_hub_cli import SECONDS, asked, free_port, run, serving
 from tests.unit.server.test_metrics import samples
@@ -133,3 +135,36 @@ def test_a_probe_tells_by_its_exit_code(place: str) -> None:
         assert run("probe", "--url", url, "--live").stdout == "ok\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0
+
+
+def test_one_scrape_tells_of_all_processes(place: str) -> None:
+    port, watched = free_port(), free_port()
+    arguments = ("--processes", "2", "--metrics-listen", str(watched), "--no-access-log")
+    with serving(place, *arguments, port=port) as process:
+        for _ in range(40):
+            # Each on a connection of its own, so that both processes get some.
+            answer = requests.get(f"http://127.0.0.1:{port}/taxii2/", timeout=SECONDS)
+            assert answer.status_code == 401
+        for _ in range(4):
+            text = requests.get(f"http://127.0.0.1:{watched}/metrics", timeout=SECONDS).text
+            by_worker = {
+                sample.labels["worker"]: sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if sample.name == READ and sample.labels["route"] == "/taxii2/"
+            }
+            assert sum(by_worker.values()) == 40
+            assert set(by_worker) == {"0", "1"}
+        process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 3 * SECONDS
+        while True:
+            text = requests.get(f"http://127.0.0.1:{watched}/metrics", timeout=SECONDS).text
+            workers = set(re.findall(r'stillwatch_build_info\{.*worker="(\d+)"', text))
+            # Each takes the lowest number that is free: 2, and then the one that 2 set free.
+            if len(workers) == 2 and workers != {"0", "1"}:
+                break
+            assert time.monotonic() < end, workers
+            time.sleep(0.2)
+        assert samples(text, "stillwatch_workers")["stillwatch_workers", "silent"] == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(3 * SECONDS) == 0

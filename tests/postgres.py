@@ -44,7 +44,7 @@ class Server:
         self._user = "nobody" if os.geteuid() == 0 else None
         self._bin = _binaries(self.folder, self._user)
         self._data = self.folder / "data"
-        self._settings = settings or {}
+        self.settings = settings or {}
         self._keeper: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
         self._data.mkdir(mode=0o700)
@@ -67,7 +67,9 @@ class Server:
             "max_connections": "200",
             "shared_buffers": "64MB",
             "max_wal_size": "2GB",
-            **self._settings,
+            # After a crash, one call in place of one for each of a thousand files.
+            "recovery_init_sync_method": "syncfs",
+            **self.settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:

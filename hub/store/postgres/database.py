@@ -35,10 +35,14 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "statement_timeout": f"{STATEMENT_SECONDS}s",
     "lock_timeout": f"{LOCK_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
-    # Pages are read along the index that the statement was written for; statistics that are old
-    # or missing must not turn a poll into a scan of the collection.
+    # Pages are read along the index that the statement was written for: statistics that are old
+    # or missing must not turn a poll into a scan of the collection. Where there is no other way
+    # (objects by their ids are sorted), "off" still lets it be.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
 }

@@ -68,6 +68,9 @@ def upgrade(
         StoreError: the schema is of a newer release, another process migrates, the database fails.
     """
     say = progress or _silent
+    if target.path is not None and not target.path.exists():
+        # Whoever opens the store makes the file, with its mode and its key.
+        raise StoreError("there is no database", where=target.path.name, hint="run hub init first")
     pending = scripts(state(target).current, to)
     if target.path is not None:
         for script in pending:

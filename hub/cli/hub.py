@@ -23,6 +23,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dev": ("hub.cli.hub_dev:dev", "Serve a throw-away hub with one account, for integrators."),
     "init": ("hub.cli.hub_serve:init", "Make a data directory for a new hub."),
     "log": ("hub.cli.hub_log:log", "Show the logs of channels, their keys and witnesses."),
+    "migrate": ("hub.cli.hub_migrate:migrate", "Bring the database to this release's schema."),
     "openapi": ("hub.cli.hub_openapi:openapi", "Print the OpenAPI document of the HTTP interface."),
     "org": ("hub.cli.hub_org:org", "Add, list, bar and let in organisations."),
     "probe": ("hub.cli.hub_probe:probe", "Ask a running hub whether it is ready to serve."),
@@ -32,7 +33,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("hub.cli.hub_serve:serve", "Serve the hub until told to stop."),
     "snapshot": ("hub.cli.hub_snapshot:snapshot", "Cut what collections hold into frames."),
     "token": ("hub.cli.hub_token:token", "Issue, list, rotate and revoke API tokens."),
-    "verify": ("hub.cli.hub_backup:verify", "Check the audit log's chain and the database."),
+    "verify": ("hub.cli.hub_backup:verify", "Recompute the audit chain, every log and hash."),
 }
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from hub.cli.hub_data import DATABASE, data_option, json_option, opened, refuse_existing, show
-from hub.cli.progress import progress
-from hub.errors import ConflictError, StillwatchError, StoreError
+from hub.cli.hub_data import (
+    data_option,
+    json_option,
+    make_directory,
+    opened,
+    refuse_existing,
+    require_hub,
+    show,
+)
+from hub.cli.hub_database import DATABASE, is_there, record, target_of
+from hub.cli.progress import Advance, progress
+from hub.errors import ConflictError, StillwatchError
+from hub.store.interface import Store
 from hub.store.records import Kind
-from hub.store.sqlite import restore as restore_store
 
 _TARGET = click.Path(path_type=Path, dir_okay=False)
 
@@ -23,12 +33,17 @@ _TARGET = click.Path(path_type=Path, dir_okay=False)
 def backup(data: Path, target: Path, as_json: bool) -> None:
     """Write a consistent copy to TARGET while the hub serves.
 
-    The key of the token hashes is written beside it (TARGET.token-key): keep both, and keep them
-    as safe as the hub itself.
+    It is one SQLite file, of a hub on PostgreSQL too, and can be restored into either. The key of
+    the token hashes is written beside it (TARGET.token-key): keep both, and keep them as safe as
+    the hub itself.
     """
+    from hub.store import transfer
+
     refuse_existing(target)
-    with opened(data) as store, progress("Backing up"):
-        store.backup(target)
+    source = target_of(data)
+    require_hub(data, source)
+    with progress("Backing up") as advance:
+        transfer.backup(source, target, progress=_rows(advance))
     size = target.stat().st_size
     show({"backup": str(target), "bytes": size}, [f"{target}: {size} bytes"], as_json=as_json)
 
@@ -40,19 +55,21 @@ def backup(data: Path, target: Path, as_json: bool) -> None:
 def restore(data: Path, source: Path, as_json: bool) -> None:
     """Make the data directory from the backup SOURCE.
 
-    Cursors that the lost hub gave out are refused afterwards, so that clients resync.
+    With --database the hub's state goes into an empty PostgreSQL database. Cursors that the lost
+    hub gave out are refused afterwards, so that clients resync.
     """
-    if (data / DATABASE).exists():
+    from hub.store import transfer
+
+    target = target_of(data)
+    if is_there(target) or (data / DATABASE).exists():
         raise ConflictError("there is a hub already", where=str(data), hint="choose another --data")
     new = not data.exists()
+    make_directory(data)
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data.chmod(0o700)
-    except OSError as error:
-        raise StoreError(f"cannot be made: {error.strerror}", where=str(data)) from error
-    try:
-        with progress("Restoring"):
-            restore_store(source, data / DATABASE)
+        with progress("Restoring") as advance:
+            transfer.restore(source, target, progress=_rows(advance))
+        if target.url is not None:
+            record(data, target.url)
     except StillwatchError:
         if new:
             with contextlib.suppress(OSError):
@@ -72,12 +89,19 @@ def restore(data: Path, source: Path, as_json: bool) -> None:
 @data_option
 @json_option
 def verify(data: Path, as_json: bool) -> None:
-    """Recompute the audit log's hash chain, read every collection once, and recompute its log."""
-    with opened(data) as store, progress("Verifying"):
-        rows = store.verify_audit()
-        counts = {one.id: sum(1 for _ in store.raw_messages(one.id)) for one in store.collections()}
-        channels = [one.id for one in store.collections() if one.kind is Kind.CHANNEL]
-        leaves = {one: store.verify_log(one) for one in channels}
+    """Recompute the audit log's chain, the tree of every channel's log and the hash of each object.
+
+    Every object is read; one of a channel must be what its leaf says. The hub may serve meanwhile.
+    Exit code 3 when something was changed, removed or put in, 6 when the store cannot be read.
+    """
+    with opened(data) as store:
+        collections = store.collections()
+        total = sum(store.count(one.id) for one in collections)
+        with progress("Verifying", total) as advance:
+            rows = store.verify_audit()
+            counts = {one.id: _read(store, one.id, advance) for one in collections}
+            channels = [one.id for one in collections if one.kind is Kind.CHANNEL]
+            leaves = {one: store.verify_log(one) for one in channels}
     show(
         {"audit_rows": rows, "objects": counts, "log_leaves": leaves},
         [
@@ -87,3 +111,23 @@ def verify(data: Path, as_json: bool) -> None:
         ],
         as_json=as_json,
     )
+
+
+def _read(store: Store, collection_id: str, advance: Advance) -> int:
+    """Read all objects of a collection; how many."""
+    count = 0
+    for _ in store.raw_messages(collection_id):
+        count += 1
+        advance(1)
+    return count
+
+
+def _rows(advance: Advance) -> Callable[[str, int], None]:
+    """Turn rows of one table after the other into progress."""
+    done: dict[str, int] = {}
+
+    def report(table: str, rows: int) -> None:
+        advance(rows - done.get(table, 0))
+        done[table] = rows
+
+    return report

@@ -87,6 +87,14 @@ def found_database(target: StoreTarget) -> None:
     migrate.upgrade(target)
 
 
+def require_hub(data: Path, target: StoreTarget) -> None:
+    """Raise InputError unless the data directory was made for this target."""
+    if not is_there(target):
+        raise InputError(
+            "there is no hub here", where=str(data), hint="stillwatch hub init --data DIR"
+        )
+
+
 @contextlib.contextmanager
 def opened(data: Path, *, connections: int | None = None) -> Iterator[Store]:
     """The store of an existing hub; may be used while the hub serves.
@@ -98,10 +106,7 @@ def opened(data: Path, *, connections: int | None = None) -> Iterator[Store]:
         InputError: there is none.
     """
     target = target_of(data, connections=connections)
-    if not is_there(target):
-        raise InputError(
-            "there is no hub here", where=str(data), hint="stillwatch hub init --data DIR"
-        )
+    require_hub(data, target)
     store = open_store(target)
     try:
         yield store

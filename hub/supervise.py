@@ -221,8 +221,15 @@ class Supervisor:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         stop, renew = asyncio.Event(), asyncio.Event()
+
+        def told() -> None:
+            if stop.is_set():
+                # Who asks again does not want to wait: each process skips its draining.
+                self._tell(signal.SIGTERM)
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, told)
         loop.add_signal_handler(signal.SIGHUP, renew.set)
         stopped = loop.create_task(stop.wait())
         work = loop.create_task(self._serve(renew))
@@ -353,11 +360,13 @@ class Supervisor:
             worker.signal(signal.SIGKILL)
             await worker.ended.wait()
 
+    def _tell(self, number: signal.Signals) -> None:
+        for worker in self._running:
+            worker.signal(number)
+
     async def _end(self) -> None:
-        running = list(self._running)
-        for worker in running:
-            worker.signal(signal.SIGTERM)
-        await asyncio.gather(*(self._ends(worker) for worker in running))
+        self._tell(signal.SIGTERM)
+        await asyncio.gather(*(self._ends(worker) for worker in list(self._running)))
 
     async def _start(self, place: _Place) -> _Process:
         ours, theirs = socket.socketpair()

@@ -123,7 +123,6 @@ def serve(
         push=PushSettings(snapshots=data / SNAPSHOTS),
         slow_seconds=telemetry.slow_seconds,
     )
-    from hub.server import journal
     from hub.server.app import create_app
     from hub.serving import check_exposure, run
     from hub.supervise import Worker
@@ -135,7 +134,7 @@ def serve(
         click.echo(f"Serving {url}/{root}/ (stop with Ctrl-C)", err=True)
 
     if processes is not None and worker is None:
-        journal.configure(access=False, level=telemetry.level)
+        _check_telemetry(telemetry)
         with serving(data):
             supervise(listen, limits, processes, on_ready=ready)
         return
@@ -151,6 +150,18 @@ def serve(
         key = log_key(key_file or data / LOG_KEY)
         app = create_app(settings, store, log_key=key, metrics=metrics, tracing=tracing)
         run(app, listen, limits, on_ready=ready, worker=worker)
+
+
+def _check_telemetry(telemetry: Telemetry) -> None:
+    """Log as the processes will, and see that they can share the address for scrapes."""
+    from hub.server import journal
+    from hub.server.metrics_port import MetricsAddress
+    from hub.serving import check_port
+
+    journal.configure(access=False, level=telemetry.level)
+    if telemetry.metrics_listen is not None:
+        address = MetricsAddress.parse(telemetry.metrics_listen)
+        check_port(address.host, address.port)
 
 
 def _urls(

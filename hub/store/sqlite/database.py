@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hub.errors import StoreError
+from hub.errors import StoreAwayError, StoreError
 from hub.store import migrations
 from hub.store.keys import key_path, make_key, read_key
 from hub.store.sql import Connection, Cursor, Dialect, Known, Serial, Values
@@ -40,7 +40,9 @@ def wrapped(error: sqlite3.Error, path: Path) -> StoreError:
     """Our error for one of SQLite's; the statement's values are not in it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     message, hint = _HINTS.get(code, (f"the database failed ({error})", "see the hub's log"))
-    return StoreError(message, where=path.name, hint=hint)
+    # Another process writes for longer than we wait: the same call may well succeed later.
+    family = StoreAwayError if code == sqlite3.SQLITE_BUSY else StoreError
+    return family(message, where=path.name, hint=hint)
 
 
 _DIALECT: Final = Dialect(hints=True, arrays=False, streams=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import click
@@ -120,3 +122,67 @@ def test_the_guide_calls_what_exists() -> None:
         check_call(call)
     for name in re.findall(r"systemd/([\w.-]+)`", text):
         assert (DEPLOY / "systemd" / name).exists() or name.startswith("."), name
+
+
+def test_systemd_takes_the_units_where_it_is(tmp_path: Path) -> None:
+    """Only the program's path is another one: the real one is not installed here."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        return
+    for unit in (*UNITS, *TIMERS):
+        (tmp_path / unit.name).write_text(unit.read_text().replace(PROGRAM, "/bin/true"))
+    units = [str(tmp_path / unit.name) for unit in (*UNITS, *TIMERS)]
+    command = [program, "verify", "--man=no", "--generators=no", *units]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = [line for line in done.stderr.splitlines() if str(tmp_path) in line]
+    assert said == []
+
+
+def test_a_reload_renews_the_processes() -> None:
+    found = settings(DEPLOY / "systemd/stillwatch-hub.service")
+    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert "--processes 2" in found["ExecStart"][0]
+    # The supervisor ends its processes itself.
+    assert found["KillMode"] == ["mixed"]
+
+
+def test_variables_of_the_environment_file_exist() -> None:
+    named = re.findall(
+        r"^#? ?(STILLWATCH_HUB_\w+)=", (DEPLOY / "systemd/hub.env").read_text(), re.MULTILINE
+    )
+    group = cli.get_command(click.Context(cli), "hub")
+    assert isinstance(group, click.Group)
+    serve = group.get_command(click.Context(group), "serve")
+    assert serve is not None
+    known = {str(one.envvar) for one in serve.params if one.envvar}
+    assert len(named) > 5
+    assert set(named) <= known
+
+
+def test_the_proxy_passes_certificates_and_streams() -> None:
+    text = re.sub(r"#.*", "", (DEPLOY / "nginx/stillwatch-hub.conf").read_text())
+    # Only what was verified, under a name that clients cannot set.
+    assert re.search(r"map \$ssl_client_verify (\S+) \{\s+SUCCESS \$ssl_client_escaped_cert;", text)
+    assert "proxy_set_header X-Client-Cert $stillwatch_client_cert;" in text
+    assert 'proxy_set_header Client-Cert "";' in text
+    assert text.count("proxy_set_header") == 6
+    streams = text[text.index("/events/?$ {") :].partition("}")[0]
+    assert "proxy_buffering off;" in streams
+    assert "proxy_set_header" not in streams  # it would drop those above
+
+
+def test_the_guide_names_every_setting() -> None:
+    """By its option or by its variable; what has no variable is in the help text alone."""
+    text = (DEPLOY / "README.md").read_text()
+    group = cli.get_command(click.Context(cli), "hub")
+    assert isinstance(group, click.Group)
+    serve = group.get_command(click.Context(group), "serve")
+    assert serve is not None
+    named = {one.opts[0]: str(one.envvar) for one in serve.params if one.envvar}
+    assert len(named) > 30
+    unnamed = [
+        option
+        for option, variable in named.items()
+        if f"{option}`" not in text and f"{option} " not in text and variable not in text
+    ]
+    assert unnamed == []

@@ -150,7 +150,7 @@ def faults(document: dict[str, Any]) -> list[str]:
 def test_the_compose_file_holds() -> None:
     document = compose()
     assert faults(document) == []
-    assert set(document["services"]) == {"database", "init", "hub", "proxy"}
+    assert set(document["services"]) == {"database", "init", "migrate", "hub", "proxy"}
     assert document["networks"]["inner"] == {"internal": True}
     published = [name for name, one in document["services"].items() if "ports" in one]
     assert published == ["proxy"]
@@ -180,7 +180,7 @@ def test_the_check_of_the_compose_file_notices(service: str, key: str, value: ob
 
 
 def test_compose_calls_what_exists() -> None:
-    for name in ("init", "hub"):
+    for name in ("init", "migrate", "hub"):
         service = compose()["services"][name]
         check_call(service["command"])
         if "healthcheck" in service:

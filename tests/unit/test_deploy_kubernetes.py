@@ -95,7 +95,7 @@ def test_pods_are_admitted_under_the_restricted_standard() -> None:
     (namespace,) = named("Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     found = list(pods(manifests()))
-    assert sorted(kind for kind, _ in found) == ["CronJob", "Deployment"]
+    assert sorted(kind for kind, _ in found) == ["CronJob", "Deployment", "Job"]
     for kind, template in found:
         assert restricted(template) == [], kind
         assert template["spec"]["automountServiceAccountToken"] is False

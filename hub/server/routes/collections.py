@@ -211,6 +211,8 @@ def _to_collection() -> tuple[Link, ...]:
         Link("objects", "list_objects", there, "Its objects."),
         Link("manifest", "show_manifest", there, "Its manifest."),
         Link("add", "add_objects", there, "Adding objects to it."),
+        Link("snapshot", "show_snapshot", there, "Everything that it holds, in files."),
+        Link("events", "follow_collection", there, "What is added to it from now on."),
     )
 
 

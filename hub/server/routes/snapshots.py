@@ -11,7 +11,7 @@ from hub.server.policy import Action
 from hub.server.ranges import FileRange, wanted
 from hub.server.refusals import HiddenError
 from hub.server.routes import Context, Route
-from hub.server.routes.description import Answer, Parameter
+from hub.server.routes.description import Answer, Link, Parameter
 from hub.taxii import frames
 
 _JSON: Final = "application/json"
@@ -95,6 +95,17 @@ ROUTES = (
                 200,
                 "The manifest, and a C2SP note of the log's key over the SHA-256 of its bytes.",
                 _SNAPSHOT,
+                links=(
+                    Link(
+                        "frame",
+                        "read_frame",
+                        {
+                            "collection_id": "$request.path.collection_id",
+                            "frame": "$response.body#/manifest/frames/0/sha256",
+                        },
+                        "Its first frame.",
+                    ),
+                ),
             ),
             Answer(304, "The client holds this manifest."),
         ),

@@ -224,6 +224,8 @@ class ClientSettings:
     Attributes:
         connect_timeout_s: seconds until a connection must stand.
         read_timeout_s: seconds of silence after which a read is given up.
+        events_timeout_s: seconds of silence after which a stream of events is given up; a hub
+            sends something every 15.
         notice_s: seconds of waiting for one answer after which the operator is told.
         patience_s: a request that got no answer is not tried again after so many seconds in all.
         attempts: how often one request is tried in all.
@@ -250,6 +252,7 @@ class ClientSettings:
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 30.0
+    events_timeout_s: float = 45.0
     notice_s: float = 10.0
     patience_s: float = 45.0
     attempts: int = 5

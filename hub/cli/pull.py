@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import signal
-import threading
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -15,22 +13,29 @@ from hub.cli.exits import ALARM
 from hub.cli.names import channel_names
 from hub.cli.options import count_of, desk_of, home_options, json_option, load_home, print_json
 from hub.cli.progress import progress
+from hub.cli.pull_follow import follow_channels
 from hub.client.choices import RECEIPTS, Choices
 from hub.client.subscriber import NotApprovedError, Pulled, pull
-from hub.client.work import Desk
-from hub.errors import ConflictError, StillwatchError
+from hub.errors import StillwatchError
 
 
 @click.command("pull")
 @click.argument("channels", nargs=-1, shell_complete=channel_names)
-@click.option("--follow", is_flag=True, help="Go on pulling until told to end.")
+@click.option("--follow", is_flag=True, help="Stay, and pull when the hub has news.")
 @click.option(
     "--interval",
     type=click.FloatRange(1, 86_400),
     default=60.0,
     show_default=True,
-    help="With --follow: seconds between pulls.",
+    help="With --follow: seconds between pulls without news, or from a hub that tells none.",
 )
+@click.option(
+    "--exec",
+    "then",
+    metavar="COMMAND",
+    help="With --follow: run this after each pull that brought something, which it gets as JSON.",
+)
+@click.option("--snapshot", is_flag=True, help="Where much is missing, begin with a snapshot.")
 @click.option(
     "--receipts/--no-receipts",
     "receipts",
@@ -45,6 +50,8 @@ def command(
     channels: tuple[str, ...],
     follow: bool,
     interval: float,
+    then: str | None,
+    snapshot: bool,
     receipts: bool | None,
     home: Path,
     passphrase_file: Path | None,
@@ -54,52 +61,37 @@ def command(
 
     The exit code is 12 when something raised an alarm. A pull that breaks off is resumed by the
     next one.
+
+    With --follow the hub tells when something arrives, and it is here a moment later; a server that
+    tells nothing is asked every --interval seconds. --json prints a line for each pull that brought
+    something, and --exec runs a program with that line as its input. SIGTERM and Ctrl-C end it.
     """
+    if then is not None and not follow:
+        raise click.UsageError("--exec goes with --follow.")
     with load_home(home, passphrase_file) as opened:
         desk = desk_of(opened)
         if receipts is not None:
             with opened.locked():
                 Choices(opened.state).put(RECEIPTS, on=receipts)
         if follow:
-            _follow(desk, channels, interval, as_json=as_json)
+            follow_channels(
+                desk,
+                channels,
+                interval,
+                then,
+                partial(_show, as_json=False, alarms_only=as_json),
+                snapshot=snapshot,
+                as_json=as_json,
+            )
             return
         with progress("Pulling") as advance:
-            results = pull(desk, channels, advance=advance)
+            results = pull(desk, channels, advance=advance, snapshots=snapshot)
         failed = next((each.error for each in results if each.error is not None), None)
         _show(results, as_json=as_json, raised=failed)
     if any(each.alarms for each in results):
         ctx.exit(ALARM)
     if failed is not None:
         raise failed
-
-
-def _follow(desk: Desk, channels: tuple[str, ...], interval: float, *, as_json: bool) -> None:
-    ended = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        ended.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    spread = random.SystemRandom()
-    click.echo(f"Pulling about every {interval:g} s; end with Ctrl-C.", err=True)
-    while not ended.is_set():
-        try:
-            results = [each for each in pull(desk, channels) if _worth_saying(each)]
-            if results:
-                _show(results, as_json=as_json)
-        except ConflictError as error:
-            # Another command works with this home: the next round takes its turn.
-            _warn(error)
-        ended.wait(interval * spread.uniform(0.9, 1.1))
-
-
-def _worth_saying(result: Pulled) -> bool:
-    return bool(result.messages or result.alarms or result.problem or result.refused)
-
-
-def _warn(error: StillwatchError) -> None:
-    click.echo(f"stillwatch: {error}", err=True)
 
 
 def announce(news: Pulled) -> None:
@@ -115,13 +107,19 @@ def announce(news: Pulled) -> None:
         click.echo(f"  {count_of(news.reports, 'report')} about your indicators", err=True)
 
 
-def _show(results: list[Pulled], *, as_json: bool, raised: StillwatchError | None = None) -> None:
+def _show(
+    results: Sequence[Pulled],
+    *,
+    as_json: bool,
+    raised: StillwatchError | None = None,
+    alarms_only: bool = False,
+) -> None:
     if as_json:
         print_json({"channels": [each.to_json() for each in results]})
     for each in results:
         for text in each.alarms:
             show_alarm(text, err=True)
-    if as_json:
+    if as_json or alarms_only:
         return
     if not results:
         click.echo("No channels: join one, or create one.")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hub.channel.policy import Log
 from hub.client.log_port import ChannelLog
+from hub.client.snapshot_port import Bulk
 from hub.model.codec import Json
 
 
@@ -115,6 +116,10 @@ class Hub(Protocol):
 
     def log(self, channel_id: str) -> ChannelLog:
         """The log of a channel; nothing is sent before its first call."""
+        ...
+
+    def bulk(self, collection_id: str) -> Bulk:
+        """Snapshot and events of a collection; nothing is sent before its first call."""
         ...
 
     def challenge(self) -> str | None:

@@ -7,14 +7,14 @@ comes again is known by its digest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from hub.channel.card import fingerprint_text
 from hub.channel.manifest import Role
 from hub.channel.seal import seal_heartbeat
 from hub.channel.verify import NotYetError, TrustedChannel
-from hub.client import erasure, floor, receipts, requests, restored
+from hub.client import erasure, floor, receipts, requests, restored, snapshot
 from hub.client.answers import status_behind
 from hub.client.home import Home
 from hub.client.intake import Intake
@@ -22,7 +22,7 @@ from hub.client.pulled import Pulled
 from hub.client.reissue import reissue
 from hub.client.rows import ChannelRow
 from hub.client.transparency import Watch
-from hub.client.transport import Page, TaxiiCollection
+from hub.client.transport import Page
 from hub.client.work import Desk, Sealed, flush
 from hub.errors import (
     AccessError,
@@ -45,8 +45,11 @@ def pull(
     names: Sequence[str] = (),
     *,
     advance: Callable[[float], None] = lambda amount: None,
+    snapshots: bool = False,
 ) -> list[Pulled]:
     """Pull some channels, or all.
+
+    With `snapshots`, what is far behind begins with the hub's snapshot, where it offers one.
 
     A hub that fails does not keep the other channels from being pulled: the failure is in the
     result, and in the state for `status`.
@@ -65,7 +68,7 @@ def pull(
             if channel.standing in ("removed", "left"):
                 continue
             try:
-                pull_channel(desk, channel, result, advance=advance)
+                pull_channel(desk, channel, result, advance=advance, snapshots=snapshots)
                 requests.look(desk, state.channel(channel.channel_id))
                 result.requests = requests.waiting(desk.home, channel)
                 result.standing = state.channel(channel.channel_id).standing
@@ -89,6 +92,7 @@ def pull_channel(
     result: Pulled,
     *,
     advance: Callable[[float], None] = lambda amount: None,
+    snapshots: bool = False,
 ) -> None:
     """Pull one channel, then send what waits in its outbox, and a heartbeat when one is due."""
     state = desk.home.state
@@ -99,12 +103,14 @@ def pull_channel(
         if not collection.can_read:
             raise AccessError("this account may not read the collection")
         waited = _waiting(desk.home, channel)
-        added_after = _added_after(desk.home, channel)
-        _read(desk, channel, collection, added_after, watch, result, advance)
+        if snapshots:
+            _read(desk, channel, snapshot.pages(desk, channel), watch, result, advance)
+        added_after = _added_after(desk.home, state.channel(channel.channel_id))
+        _read(desk, channel, collection.pages(added_after), watch, result, advance)
         news = _waiting(desk.home, channel) - waited
         if channel.cursor is not None and (news or _lacks_epoch(desk.home, channel)):
             # What is missing may have been kept from us when it was its turn, and be there now.
-            _read(desk, channel, collection, None, watch, result, advance)
+            _read(desk, channel, collection.pages(None), watch, result, advance)
     except AccessError as error:
         standing = state.channel(channel.channel_id).standing
         if status_behind(error) == 401 or standing not in ("member", "joining"):
@@ -158,14 +164,13 @@ def _look_for_own_root(desk: Desk, channel: ChannelRow, result: Pulled) -> None:
 def _read(
     desk: Desk,
     channel: ChannelRow,
-    collection: TaxiiCollection,
-    added_after: str | None,
+    pages: Iterable[Page],
     watch: Watch,
     result: Pulled,
     advance: Callable[[float], None],
 ) -> None:
     state, complete = desk.home.state, True
-    for page in collection.pages(added_after):
+    for page in pages:
         with state.transaction():
             intake = Intake(desk.home, state.channel(channel.channel_id), desk.clock(), result)
             intake.take(page.objects)

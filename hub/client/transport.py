@@ -26,6 +26,7 @@ from hub.client.answers import json_or_none, status_behind, wrapped
 from hub.client.log_port import ChannelLog, HttpLog, offered
 from hub.client.port import About, Hub, Page, PostResult, TaxiiCollection
 from hub.client.session import GuardedSession
+from hub.client.snapshot_port import HttpBulk
 from hub.errors import AccessError, ConflictError, InputError, TransportError
 from hub.model.codec import Json, dumps
 from hub.settings import ClientSettings
@@ -215,6 +216,11 @@ class HttpHub:
     def log(self, channel_id: str) -> ChannelLog:
         """The log of a channel; nothing is sent before its first call."""
         return HttpLog(self._session, f"{self._api_root}channels/{channel_id}/")
+
+    def bulk(self, collection_id: str) -> HttpBulk:
+        """Snapshot and events of a collection; nothing is sent before its first call."""
+        url = f"{self._api_root}collections/{collection_id}/"
+        return HttpBulk(self._session, url, self._settings)
 
     def challenge(self) -> str | None:
         """A challenge to bind this account to a member; None on a stock server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from hub.channel.log.note import add_lines
 from hub.channel.log.tree import LeafNodes, consistency_proof, inclusion_proof, leaf_hash, root_of
 from hub.channel.policy import Log
 from hub.channel.primitives.sign import NotePrivate
+from hub.client.events import Event, NoEventsError
 from hub.client.transport import About, Hub, HubAccount, Page, PostResult, TaxiiCollection
 from hub.errors import AccessError
 from hub.model.codec import Json
@@ -111,6 +113,8 @@ class MemoryHub:
 
     Attributes:
         page_size: objects in a page.
+        snapshots: collection id -> its snapshot's signed manifest.
+        frames: name -> bytes of the frame.
         stillwatch: answers `about/` and binds accounts; else it is a stock server.
         fail: called before each request with its name; raises to misbehave.
         rewrite: what a reader gets instead of the stored rows: drops, reorders, replays.
@@ -122,6 +126,8 @@ class MemoryHub:
     """
 
     page_size: int = 100
+    snapshots: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    frames: dict[str, bytes] = dataclasses.field(default_factory=dict)
     stillwatch: bool = True
     now: Callable[[], int] = lambda: 1_790_000_000
     fail: Callable[[str], None] = lambda request: None
@@ -195,6 +201,10 @@ class MemoryConnection:
         """The log of the channel."""
         return MemoryLogView(self.hub, self.account.token)
 
+    def bulk(self, collection_id: str) -> MemoryBulk:
+        """What the hub offers beside TAXII."""
+        return MemoryBulk(self.hub, collection_id)
+
     def challenge(self) -> str | None:
         """A fixed challenge; None on a stock server."""
         self.hub.request("challenge")
@@ -209,6 +219,30 @@ class MemoryConnection:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+@dataclasses.dataclass
+class MemoryBulk:
+    """Frames that a test put there; no events."""
+
+    hub: MemoryHub
+    collection_id: str
+
+    def snapshot(self) -> bytes | None:
+        """The manifest."""
+        self.hub.request("snapshot")
+        return self.hub.snapshots.get(self.collection_id)
+
+    def piece(self, name: str, start: int, size: int) -> bytes | None:
+        """A small part of a frame."""
+        self.hub.request("frame")
+        body = self.hub.frames.get(name)
+        return None if body is None else body[start : start + 1000]
+
+    def events(self, last: str | None) -> contextlib.AbstractContextManager[Iterator[Event]]:
+        """None."""
+        self.hub.request("events")
+        raise NoEventsError("the server has no events for this account")
 
 
 @dataclasses.dataclass

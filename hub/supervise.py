@@ -392,9 +392,9 @@ class Supervisor:
 
     async def _watch(self, worker: _Process) -> None:
         """Note when a worker serves, and when it has ended."""
-        said = await asyncio.get_running_loop().sock_recv(worker.line, 16)
-        if said:
-            worker.ready.set()
+        with contextlib.suppress(OSError):
+            if await asyncio.get_running_loop().sock_recv(worker.line, 16):
+                worker.ready.set()
         await worker.process.wait()
         worker.line.close()
         self._running.discard(worker)

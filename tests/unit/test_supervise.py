@@ -46,7 +46,11 @@ SERVE = """
                 connection.sendall(str(os.getpid()).encode())
                 connection.close()
     threading.Thread(target=answer, daemon=True).start()
-    said = line.recv(1)
+    try:
+        said = line.recv(1)
+    except ConnectionResetError:
+        # A supervisor that was killed before it read what was sent.
+        said = b""
     mark("gives way" if said else "orphaned")
     busy.acquire()
     os._exit(0)

@@ -34,9 +34,10 @@ _ADDED: Final = (
     " WHERE collection_key = ? AND date_added > ? AND date_added <= ? LIMIT ?) found"
 )
 _PRESENT: Final = "SELECT 1 FROM object WHERE collection_key = ? AND object_id = ? LIMIT 1"
+_DELETE: Final = "DELETE FROM object WHERE collection_key = ? AND date_added = ?"
 _PROMOTE: Final = (
-    "UPDATE object SET is_last = true WHERE NOT is_last AND seq ="
-    " (SELECT seq FROM object WHERE collection_key = ? AND object_id = ?"
+    "UPDATE object SET is_last = true WHERE NOT is_last AND collection_key = ? AND date_added ="
+    " (SELECT date_added FROM object WHERE collection_key = ? AND object_id = ?"
     " ORDER BY spec_version DESC, version DESC LIMIT 1)"
 )
 
@@ -152,10 +153,10 @@ class Contents(Logs):
         with self._database.write(Serial.OWN) as connection:
             connection.lock_heads([key])
             found = connection.execute(statement, values).fetchall()
-            connection.many("DELETE FROM object WHERE seq = ?", found)
+            connection.many(_DELETE, [(key, stamp) for (stamp,) in found])
             if found:
                 connection.execute(CHANGED, (key,))
-            connection.execute(_PROMOTE, (key, object_id))
+            connection.execute(_PROMOTE, (key, key, object_id))
             return len(found)
 
     def head(self, collection_id: str) -> int | None:

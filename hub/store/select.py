@@ -12,7 +12,7 @@ from hub.taxii.filters import LAST, NEWEST_SPEC_VERSION, Filters
 
 _NEWEST_SPEC: Final = (
     "o.spec_version = (SELECT max(n.spec_version) FROM object n"
-    " WHERE n.collection_key = o.collection_key AND n.object_id = o.object_id)"
+    " WHERE n.collection_key = :key AND n.object_id = o.object_id)"
 )
 _ENTRY: Final = "date_added, object_id, version_text, object_type, spec_version"
 
@@ -98,7 +98,7 @@ class Selection:
         """Conditions that make `e` one of the wanted specification versions of the object `o`."""
         wanted = self.filters.spec_versions
         return (
-            "FROM object e WHERE e.collection_key = o.collection_key AND e.object_id = o.object_id"
+            "FROM object e WHERE e.collection_key = :key AND e.object_id = o.object_id"
             " AND e.spec_version"
             f" {self._within('spec', len(wanted)) if wanted else '= o.spec_version'}"
         )
@@ -171,5 +171,5 @@ def select(
 
 
 def select_keys(selection: Selection) -> tuple[str, dict[str, object]]:
-    """The statement and its parameters, giving the rows' own keys."""
-    return f"SELECT o.seq {selection.source}", selection.values
+    """The statement and its parameters, giving date_added, which names a row of a collection."""
+    return f"SELECT o.date_added {selection.source}", selection.values

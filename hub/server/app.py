@@ -35,6 +35,7 @@ from hub.server.push import Push
 from hub.server.rates import Rate
 from hub.server.recorder import Recorder
 from hub.server.refusals import HiddenError, MethodNotAllowedError, NotAcceptableError, RefusalError
+from hub.server.remembered import Remembered
 from hub.server.routes import (
     Context,
     Route,
@@ -96,6 +97,7 @@ def create_app(
     writer = appender or Appender(store, settings.limits)
     writer.count_in(meter, tracing)
     calls = StoreCalls(store, settings.limits)
+    remembered = Remembered(store, now=now)
     admission = Admission(store, now=now)
     logbook = Logbook(settings, store, log_key)
     ask = submit or HttpSubmit(settings.witnesses.request_seconds)
@@ -112,6 +114,7 @@ def create_app(
         calls,
         push=push,
         oversight=Oversight(store, admission, recorder),
+        remembered=remembered,
         now=now,
     )
     authenticator = Authenticator(
@@ -120,6 +123,7 @@ def create_app(
         settings.logins,
         now=now,
         calls=calls,
+        remembered=remembered,
     )
     rate = Rate(settings.limits.account_rate, settings.limits.account_burst, "account")
 

@@ -30,6 +30,7 @@ from hub.server.oauth_fetch import Fetch, fetch
 from hub.server.policy import Principal, Via
 from hub.server.rates import network
 from hub.server.refusals import TooManyFailuresError, UnauthenticatedError
+from hub.server.remembered import Remembered
 from hub.settings import HubLimits
 from hub.store.accounts import TOKEN_MARK
 from hub.store.interface import Store
@@ -52,6 +53,7 @@ class Authenticator:
         now: wall clock in whole seconds UTC.
         monotonic: clock in seconds for the window of failures.
         get: how issuers are asked.
+        remembered: what was looked up before.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class Authenticator:
         calls: StoreCalls | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         get: Fetch = fetch,
+        remembered: Remembered | None = None,
     ) -> None:
         self._store = store
+        self._remembered = remembered or Remembered(store, now=now, monotonic=monotonic)
         self._now = now
         self._calls = calls
         self._failures = _Failures(limits, monotonic)
@@ -105,7 +109,10 @@ class Authenticator:
             raise _refusal("this hub reads one credential, in one of the usual forms")
         if self._is_foreign(token):
             return await self._by_issuer(token.text, address)
-        found = await self._run(lambda: self._store.credential(token.text, now=self._now()))
+        remembered = self._remembered
+        found = remembered.known_credential(token.text)
+        if found is None:
+            found = await self._run(lambda: remembered.credential(token.text, now=self._now()))
         if found is None:
             self._failures.count(address)
             raise _refusal(

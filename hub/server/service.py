@@ -28,6 +28,7 @@ from hub.server.oversight import Oversight, Watch
 from hub.server.policy import Action, Decision, Principal, Rights, Standing, decide, effective
 from hub.server.push import Push
 from hub.server.refusals import ForbiddenError, HiddenError
+from hub.server.remembered import Remembered
 from hub.server.segments import Pages, Segment, Wanted
 from hub.server.standing import Standings
 from hub.settings import HubSettings
@@ -112,6 +113,7 @@ class HubService:
         calls: runs what asks the store.
         push: streams of events, pages kept ready, snapshots.
         oversight: records reads that somebody is told of.
+        remembered: what was looked up before.
         now: wall clock in whole seconds UTC.
     """
 
@@ -127,6 +129,7 @@ class HubService:
         *,
         push: Push,
         oversight: Oversight,
+        remembered: Remembered,
         now: Callable[[], int],
     ) -> None:
         self._push = push
@@ -139,7 +142,8 @@ class HubService:
         self._cosigner = cosigner
         self._calls = calls
         self._oversight = oversight
-        self._standings = Standings(store, admission, now=now)
+        self._remembered = remembered
+        self._standings = Standings(store, remembered, admission, now=now)
         self._now = now
 
     # -- who may -------------------------------------------------------------------------------
@@ -149,10 +153,15 @@ class HubService:
         _enforce(decide(principal, action, None))
 
     def _seen(self, principal: Principal, action: Action, id_or_alias: str) -> Seen:
-        collection = self._store.collection(id_or_alias)
+        return self._remembered.whole(
+            (principal, action, id_or_alias), partial(self._look, principal, action, id_or_alias)
+        )
+
+    def _look(self, principal: Principal, action: Action, id_or_alias: str) -> Seen:
+        collection = self._remembered.collection(id_or_alias)
         if collection is None:
             raise HiddenError(_NO_SUCH_COLLECTION)
-        grant = self._store.grant(collection.id, principal.org_id)
+        grant = self._remembered.grant(collection.id, principal.org_id)
         standing = self._standings.of(principal, collection, grant)
         _enforce(decide(principal, action, standing))
         return self._shown(principal, collection, standing)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hub.server.admission import Admission
 from hub.server.oversight import Watch
 from hub.server.policy import Action, Decision, Principal, Standing, decide
+from hub.server.remembered import Remembered
 from hub.store.interface import Store
 from hub.store.records import Collection, Grant, Kind, Role
 
@@ -17,12 +18,21 @@ class Standings:
 
     Args:
         store: where they are.
+        remembered: what was looked up in it before.
         admission: who is in which channel.
         now: wall clock in whole seconds UTC.
     """
 
-    def __init__(self, store: Store, admission: Admission, *, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        remembered: Remembered,
+        admission: Admission,
+        *,
+        now: Callable[[], int],
+    ) -> None:
         self._store = store
+        self._remembered = remembered
         self._admission = admission
         self._now = now
 
@@ -33,7 +43,7 @@ class Standings:
         if collection.kind is Kind.INBOX and not owner and collection.inbox_of is not None:
             # Whoever owns the channel answers those who ask to join it.
             asked = self._admission.roster(collection.inbox_of)
-            bindings = self._store.bindings(principal.org_id)
+            bindings = self._remembered.bindings(principal.org_id)
             owner = asked is not None and asked.owned_by(bindings)
         if collection.kind is not Kind.CHANNEL:
             return Standing(
@@ -47,7 +57,7 @@ class Standings:
                 glass=glass,
             )
         roster = self._admission.roster(collection.id)
-        member = roster is not None and roster.holds(self._store.bindings(principal.org_id))
+        member = roster is not None and roster.holds(self._remembered.bindings(principal.org_id))
         return Standing(
             Kind.CHANNEL, owner=owner, bound=roster is not None, member=member, glass=glass
         )

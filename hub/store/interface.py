@@ -673,6 +673,13 @@ class Store(
         """Incarnation of the data, 16 hex digits; a restore changes it."""
         ...
 
+    def changes(self) -> int | None:
+        """A number that is another after any commit by any process; None where that costs a trip.
+
+        Only compared with what the same store gave before. Raises StoreError.
+        """
+        ...
+
     @property
     def remote(self) -> bool:
         """Whether a call costs a network round trip: then it does not belong on an event loop."""

@@ -72,6 +72,9 @@ class PostgresStore(Contents, Collections, Accounts, Members, Logins, BreakGlass
         """Figures of the pool of connections: `size`, `available`, `waiting`."""
         return self._database.used()
 
+    def changes(self) -> None:
+        """See `Store.changes`: to ask the server costs as much as what it would save."""
+
     def ping(self) -> None:
         """See `Store.ping`."""
         self._database.row("SELECT value FROM meta WHERE name = 'epoch'")

@@ -112,6 +112,8 @@ class SqliteDatabase:
         self._idle: deque[sqlite3.Connection] = deque()
         self._all: list[sqlite3.Connection] = [writer]
         self._pool_lock = threading.Lock()
+        self._changes_lock = threading.Lock()
+        self._watching: sqlite3.Connection | None = None
         self._closed = False
 
     @classmethod
@@ -198,6 +200,17 @@ class SqliteDatabase:
         found = self.rows(statement, values)
         return found[0] if found else None
 
+    def changes(self) -> int:
+        """A number that is another after any commit, of whatever process."""
+        with self._changes_lock:
+            if self._watching is None:
+                # One that never writes: a connection does not count its own commits.
+                self._watching = self._take()
+            try:
+                return int(self._watching.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
+                raise wrapped(error, self.path) from error
+
     def lock_audit(self, connection: Connection) -> None:
         """Nothing: a write transaction has the whole file to itself."""
 
@@ -205,6 +218,7 @@ class SqliteDatabase:
         """Close every connection; again is fine. Nothing may be running."""
         with self._write_lock, self._pool_lock:
             self._closed = True
+            self._watching = None
             self._idle.clear()
             for connection in reversed(self._all):
                 connection.close()

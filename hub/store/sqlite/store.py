@@ -60,6 +60,10 @@ class SqliteStore(Contents, Collections, Accounts, Members, Logins, BreakGlasses
         """See `HintStore.hints`: heads are asked for instead, in microseconds."""
         return None
 
+    def changes(self) -> int:
+        """See `Store.changes`."""
+        return self._database.changes()
+
     def ping(self) -> None:
         """See `Store.ping`."""
         self._database.row("SELECT value FROM meta WHERE name = 'epoch'")

@@ -97,7 +97,7 @@ def holds(request: Request, tag: str) -> bool:
 def common(request: Request) -> dict[str, str]:
     """The headers of every answer."""
     sent = {**_SECURITY, "vary": _VARY}
-    if request.url.scheme == "https":
+    if request.scope["scheme"] == "https":
         sent["strict-transport-security"] = "max-age=31536000"
     return sent
 

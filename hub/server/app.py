@@ -155,7 +155,9 @@ def create_app(
         path = route.path.replace("{root}", settings.root)
         endpoint = _endpoint(route, settings, service, authenticator, calls, rate, document)
         endpoints.setdefault(path, {})[route.method] = endpoint
-    routes = [_http_route(path, by_method) for path, by_method in endpoints.items()]
+    # Paths are tried in this order, so what is asked for all the time comes first.
+    often = sorted(endpoints.items(), key=lambda item: not item[0].endswith("/objects/"))
+    routes = [_http_route(path, by_method) for path, by_method in often]
     app = Starlette(
         routes=[*routes, *_probes(calls)],
         middleware=[

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 TAXII: Final = "application/taxii+json;version=2.1"
@@ -37,6 +38,7 @@ class _Range(NamedTuple):
         return self.parameters.get("version")
 
 
+@lru_cache(maxsize=256)
 def acceptable(accept: str | None) -> bool:
     """Whether an Accept header's value admits a TAXII 2.1 answer.
 

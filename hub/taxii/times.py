@@ -50,9 +50,4 @@ def to_micros(text: str, *, where: str | None = None) -> int:
 def to_text(micros: int) -> str:
     """Write microseconds since the epoch as `YYYY-MM-DDTHH:MM:SS.ffffffZ`."""
     moment = _EPOCH + timedelta(microseconds=micros)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year > 999 else _early(moment)
-
-
-def _early(moment: datetime) -> str:
-    # strftime does not pad years below 1000 on every platform.
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -233,6 +233,7 @@ class ClientSettings:
         backoff_cap_s: upper bound of any pause, also of one that the hub asks for.
         max_response_bytes: a response beyond this size, after decompression, is refused.
         page_limit: objects asked for in one page.
+        snapshot_objects: with fewer objects to come, pages are as good as a snapshot.
         batch_objects: STIX objects sealed in one message.
         batch_bytes: STIX bytes sealed in one message.
         post_bytes: sealed bytes sent in one request.
@@ -260,6 +261,7 @@ class ClientSettings:
     backoff_cap_s: float = 30.0
     max_response_bytes: int = 256 * 1024 * 1024
     page_limit: int = 1000
+    snapshot_objects: int = 5_000
     batch_objects: int = 1000
     batch_bytes: int = 4 * 1024 * 1024
     post_bytes: int = 4 * 1024 * 1024

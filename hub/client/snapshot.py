@@ -27,21 +27,18 @@ from hub.model.codec import Json
 from hub.taxii import frames
 from hub.taxii.times import to_micros, to_text
 
-WORTH: Final = 5_000
-"""With fewer objects to come, pages are as good."""
 MOST_UNPACKED: Final = 512 * 1024 * 1024
 _PAGE: Final = 1_000
 _CHUNK: Final = 256 * 1024
 _FOLDER: Final = "snapshot"
 
 
-def pages(desk: Desk, channel: ChannelRow, *, worth: int = WORTH) -> Iterator[Page]:
+def pages(desk: Desk, channel: ChannelRow) -> Iterator[Page]:
     """What a snapshot holds beyond the channel's cursor, as pages; none where it is not worth it.
 
     Args:
         desk: the home and the network.
         channel: as it is before the pull.
-        worth: objects that must be to come.
     Raises:
         TransportError: the hub is not there, or what it gives is no snapshot.
         VerificationError: the manifest is not signed by the log's key.
@@ -58,7 +55,7 @@ def pages(desk: Desk, channel: ChannelRow, *, worth: int = WORTH) -> Iterator[Pa
     verified = _verify(desk, channel, raw, note)
     reached = None if channel.cursor is None else _micros(channel.cursor)
     wanted = [each for each in manifest.frames if reached is None or to_micros(each.last) > reached]
-    if sum(each.objects for each in wanted) < worth:
+    if sum(each.objects for each in wanted) < desk.home.settings.snapshot_objects:
         return
     folder = desk.home.path / _FOLDER
     with _disk(channel):

@@ -116,7 +116,7 @@ def test_lines_written_on_the_way_name_the_request(
         logging.getLogger("stillwatch.store").warning("from the pool")
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(house.store, "page", away)
+    monkeypatch.setattr(house.store, "positions", away)
     with written() as lines:
         path = f"/stillwatch/collections/{collection}/objects/"
         sent = {"x-request-id": "request-1", "traceparent": PARENT}

@@ -76,7 +76,7 @@ class Edge:
         }
         if self._behind_proxy:
             _believe_proxy(inner)
-        body = _Incoming(receive, announced=_announces_body(scope))
+        body = _Incoming(receive, scope)
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -85,10 +85,10 @@ class Edge:
                 seen.status = message["status"]
                 told = [(b"x-request-id", request_id.encode("ascii"))]
                 state = inner["app"].state
-                ending = state.draining or state.leaving
+                ending = state.draining or state.leaving or body.withheld
                 if ending and scope["http_version"].startswith("1"):
                     # A connection that is kept alive would not notice that its balancer turned, or
-                    # that another process has taken over.
+                    # that another process has taken over; or a body might come that nobody reads.
                     told.append((b"connection", b"close"))
                 message["headers"] = [*message["headers"], *told]
             else:
@@ -133,13 +133,23 @@ class _Incoming:
     sees that instead of the refusal. So the rest is read and thrown away first, within bounds.
     """
 
-    def __init__(self, receive: Receive, *, announced: bool) -> None:
+    def __init__(self, receive: Receive, scope: Scope) -> None:
         self._receive = receive
-        self._more = announced
+        self._more = False
         self.bytes = 0
+        self.withheld = False
+        """Whether the client waits with its body (`Expect`) until we begin to read it."""
+        for name, value in scope["headers"]:
+            if name == b"expect":
+                self.withheld = True
+            elif name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+                self._more = True
+        if self.withheld:
+            self._more = False
 
     async def receive(self) -> Message:
         """The next message, noting whether another follows."""
+        self.withheld = False
         message = await self._receive()
         self._more = message["type"] == "http.request" and bool(message.get("more_body"))
         self.bytes += len(message.get("body", b""))
@@ -198,17 +208,6 @@ async def _refuse(error: RefusalError, scope: Scope, receive: Receive, send: Sen
     scope["state"]["refused"] = reason_of(error)
     response = answers.failure(Request(scope), error, error_id=scope["state"]["request_id"])
     await response(scope, receive, send)
-
-
-def _announces_body(scope: Scope) -> bool:
-    """Whether a body comes unasked: who sends `Expect` waits until we begin to read."""
-    announced = False
-    for name, value in scope["headers"]:
-        if name == b"expect":
-            return False
-        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-            announced = True
-    return announced
 
 
 def client_address(scope: Scope) -> str:

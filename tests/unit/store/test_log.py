@@ -11,10 +11,10 @@ from alembic import command
 from sqlalchemy import create_engine
 
 from hub.errors import VerificationError
-from hub.store.migrate import alembic_config
 from hub.store.objects import log_digest
 from hub.store.records import Kind
 from hub.store.sqlite import SqliteStore
+from hub.store.steps import alembic_config
 from tests.store.conftest import make_object
 
 _FAULTS = {

@@ -16,8 +16,9 @@ from sqlalchemy.engine import Engine
 
 from hub.errors import StoreError
 from hub.store import migrations, schema
-from hub.store.migrate import alembic_config, upgrade_sqlite
+from hub.store.migrate import upgrade_sqlite
 from hub.store.sqlite import SqliteStore
+from hub.store.steps import alembic_config
 
 
 def _migrated(path: Path) -> Engine:

@@ -1,4 +1,4 @@
-"""Reading events, waking, and following: with servers that tell, that do not, and that break off."""
+"""Reading events, waking and following: servers that tell, that do not, that break off."""
 
 from __future__ import annotations
 

@@ -264,3 +264,15 @@ def test_the_image_starts_and_probes_what_exists() -> None:
         for source in rest.split()[:-1]
     }
     assert copied <= {line.removeprefix("!") for line in ignored if line.startswith("!")}
+
+
+def pins(name: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / name).read_text()
+    return dict(re.findall(r"(?m)^([\w.-]+)==([^\s;\\]+)", text))
+
+
+def test_a_hub_runs_on_the_tested_pins() -> None:
+    hub, runtime, tested = pins("hub.txt"), pins("runtime.txt"), pins("test.txt")
+    assert {"psycopg", "psycopg-pool", "authlib", "opentelemetry-sdk"} <= set(hub)
+    assert runtime.items() <= hub.items()
+    assert hub.items() <= tested.items()

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from click.testing import CliRunner
 
 from hub.channel.card import card_message
 from hub.channel.carriage import to_artifact
@@ -27,6 +28,7 @@ from hub.channel.invite import binding
 from hub.channel.manifest import genesis, next_version, sign_manifest
 from hub.channel.seal import seal_data
 from hub.channel.verify import TrustedChannel
+from hub.cli.hub import command
 from hub.cli.hub_database import target_of
 from hub.store.interface import Store
 from hub.store.opening import open_store
@@ -49,7 +51,8 @@ class Channel:
         owner = store.org("dev")
         assert owner is not None
         self.tokens = {"owner": both.auth[1]}
-        self.tokens["provider"] = store.create_token(store.create_org("provider").id).secret
+        self.provider_org = store.create_org("provider").id
+        self.tokens["provider"] = store.create_token(self.provider_org).secret
         self.collection = store.create_collection(Kind.CHANNEL, "c", owner_org=owner.id).id
         self.lab, self.provider = Party(1), Party(2)
 
@@ -132,8 +135,11 @@ class Channel:
         return 1
 
 
-def removal_is_seen(store_name: str, folder: Path, launcher: str = "hub.cli") -> set[int]:
-    """How the processes answer a member whose removal one of them has just acknowledged."""
+def after_removal(store_name: str, folder: Path, launcher: str = "hub.cli") -> list[set[int]]:
+    """How the processes answer a member whose removal one of them has just acknowledged.
+
+    And then, when its tokens have been revoked from the command line.
+    """
     with pair(store_name, folder, launcher=launcher) as both:
         store = open_store(target_of(folder / "hub"))
         try:
@@ -142,20 +148,26 @@ def removal_is_seen(store_name: str, folder: Path, launcher: str = "hub.cli") ->
             assert store.verify_log(channel.collection) == count
             assert channel.seen_by_provider(8) == {200}
             channel.remove()
-            return channel.seen_by_provider(12)
+            removed = channel.seen_by_provider(12)
+            for token in store.tokens(channel.provider_org):
+                at = ["--data", str(folder / "hub")]
+                CliRunner().invoke(
+                    command, ["token", "revoke", token.id, *at], catch_exceptions=False
+                )
+            return [removed, channel.seen_by_provider(12)]
         finally:
             store.close()
 
 
 @pytest.mark.parametrize("store", [pytest.param("postgresql", marks=pytest.mark.drill), "sqlite"])
 def test_a_channel_stays_whole_and_a_removal_counts_everywhere(store: str, tmp_path: Path) -> None:
-    assert removal_is_seen(store, tmp_path) == {404}
+    assert after_removal(store, tmp_path) == [{404}, {401}]
 
 
 @pytest.mark.drill
 def test_a_hub_that_does_not_follow_is_caught(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
-        assert removal_is_seen("sqlite", tmp_path, "tests.faults.stale_hub") == {404}
+        assert after_removal("sqlite", tmp_path, "tests.faults.stale_hub") == [{404}, {401}]
 
 
 @dataclass

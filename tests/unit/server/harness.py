@@ -8,7 +8,7 @@ import gzip
 import json
 import uuid
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -66,9 +66,14 @@ class House:
     metrics: Metrics | None = None
     tracing: Tracing = OFF
     rw: str = ""
+    opener: Callable[[Path], Any] | None = None
+    """Opens another store in the folder than SQLite's."""
 
     def __enter__(self) -> Self:
-        self.store = SqliteStore.open(self.path / "hub.db")
+        other = self.opener
+        self.store: SqliteStore = (
+            SqliteStore.open(self.path / "hub.db") if other is None else other(self.path)
+        )
         self.runner = asyncio.Runner()
         self._start()
         self.owner = self.store.create_org("owner")

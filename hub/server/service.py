@@ -6,7 +6,6 @@ Who that is has been settled before: see `auth`.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -14,11 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from hub.channel import invite
-from hub.channel.card import Card
-from hub.errors import StillwatchError, VerificationError
 from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
+from hub.server.binding import Bindings
 from hub.server.calls import StoreCalls
 from hub.server.ceiling import CeilingScreen
 from hub.server.cosigning import Cosigner
@@ -46,7 +43,6 @@ from hub.taxii import media, wire
 from hub.taxii.filters import EVERY, SPEC_VERSIONS, Filters
 from hub.taxii.times import to_text
 
-CHALLENGE_SECONDS: Final = 300
 INBOX_PROPERTY: Final = "x_stillwatch_channel_collection"
 LOG_PROPERTY: Final = "x_stillwatch_log"
 KIND_PROPERTY: Final = "x_stillwatch_kind"
@@ -144,6 +140,7 @@ class HubService:
         self._oversight = oversight
         self._remembered = remembered
         self._standings = Standings(store, remembered, admission, now=now)
+        self._bindings = Bindings(settings, store, now=now)
         self._now = now
 
     # -- who may -------------------------------------------------------------------------------
@@ -444,54 +441,15 @@ class HubService:
     async def challenge(self, principal: Principal) -> tuple[str, int]:
         """A fresh challenge (hex) and when it expires."""
         self.allow(principal, Action.BIND)
-        if not self._binding_urls():
-            raise HiddenError("this hub has no public URL that a binding could be signed for")
-        challenge, expires = secrets.token_hex(32), self._now() + CHALLENGE_SECONDS
-        keep = partial(self._store.put_challenge, expires=expires)
-        await self._calls.long(keep, principal.org_id, challenge)
-        return challenge, expires
+        return await self._calls.long(self._bindings.challenge, principal)
 
     async def bind(self, principal: Principal, raw: bytes) -> str:
         """Bind the principal's organisation to the member whose card signed the challenge.
 
-        Raises:
-            InputError: not the form of a binding.
-            ForbiddenError: not a challenge of this organisation, or one used up.
-            VerificationError: not signed by the card's key for this hub and this challenge.
-            ConflictError: another organisation holds that member's root.
+        Raises as `Bindings.bind`.
         """
         self.allow(principal, Action.BIND)
-        return await self._calls.long(self._bind, principal, raw)
-
-    def _bind(self, principal: Principal, raw: bytes) -> str:
-        challenge = invite.binding_challenge(raw)
-        if not self._store.take_challenge(principal.org_id, challenge, now=self._now()):
-            raise ForbiddenError(
-                "the challenge is unknown, used or expired", hint="ask for a new one"
-            )
-        card = self._check_binding(raw, challenge)
-        binding = self._store.bind_member(principal.org_id, card.member, card.root_id)
-        self._store.audit(
-            "member.bind",
-            org_id=principal.org_id,
-            token_id=principal.token_id,
-            detail={"member": binding.member, "root": binding.root_id},
-        )
-        return binding.member
-
-    def _check_binding(self, raw: bytes, challenge: str) -> Card:
-        failure: StillwatchError | None = None
-        for url in self._binding_urls():
-            try:
-                return invite.check_binding(raw, url, challenge, now=self._now())
-            except VerificationError as error:
-                failure = error
-        raise failure or HiddenError("this hub has no public URL")
-
-    def _binding_urls(self) -> list[str]:
-        settings = self._settings
-        bases = (settings.public_url, *settings.other_urls)
-        return [f"{base.rstrip('/')}/{settings.root}/" for base in bases if base]
+        return await self._calls.long(self._bindings.bind, principal, raw)
 
 
 def _enforce(decision: Decision) -> None:

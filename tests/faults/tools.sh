@@ -10,6 +10,7 @@ need() {
 need strace strace
 need nginx nginx
 need faketime faketime
+need wrk wrk
 need mount mount
 
 [ -n "$missing" ] || exit 0

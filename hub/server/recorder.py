@@ -38,6 +38,7 @@ class Recorder:
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._open = False
+        self._door = threading.Lock()
 
     def start(self) -> None:
         """Begin."""
@@ -47,7 +48,9 @@ class Recorder:
 
     def stop(self) -> None:
         """Write what waits, and end; again is fine."""
-        self._open = False
+        with self._door:
+            # From here on nothing is put behind the end.
+            self._open = False
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()
@@ -60,12 +63,13 @@ class Recorder:
             BusyError: too many lines wait, or the hub is stopping.
         """
         done: Future[None] = Future()
-        try:
+        with self._door:
             if not self._open:
                 raise BusyError("the hub is stopping", headers={"retry-after": "1"})
-            self._jobs.put_nowait((notes, done))
-        except queue.Full as error:
-            raise BusyError("the audit log is behind", headers={"retry-after": "1"}) from error
+            try:
+                self._jobs.put_nowait((notes, done))
+            except queue.Full as error:
+                raise BusyError("the audit log is behind", headers={"retry-after": "1"}) from error
         return done
 
     def _write(self) -> None:

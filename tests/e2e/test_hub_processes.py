@@ -154,6 +154,9 @@ def after_removal(store_name: str, folder: Path, launcher: str = "hub.cli") -> l
                 CliRunner().invoke(
                     command, ["token", "revoke", token.id, *at], catch_exceptions=False
                 )
+            if store.remote:
+                # What a process knows of accounts is a second old there at most.
+                time.sleep(1.1)
             return [removed, channel.seen_by_provider(12)]
         finally:
             store.close()

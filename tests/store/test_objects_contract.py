@@ -389,3 +389,11 @@ def test_reopening_finds_everything(opener: Any, tmp_path: Path, make: Make) -> 
         second.ping()
     finally:
         second.close()
+
+
+def test_a_batch_larger_than_any_socket_buffer(store: Store, org: str, make: Make) -> None:
+    collection = store.create_collection(Kind.CHANNEL, "c", owner_org=org).id
+    items = [make(number, note="x" * 60_000) for number in range(300)]
+    fates = store.append_batches([Batch(collection, items), Batch(collection, items)])
+    assert [fate.outcome for fate in fates[1]] == [Outcome.DUPLICATE] * 300
+    assert store.verify_log(collection) == store.count(collection) == 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -70,16 +71,18 @@ def _insertion(table: str, columns: tuple[str, ...]) -> bytes:
 class PostgresCursor:
     """`sql.Cursor` on a statement whose answer may still be on its way."""
 
-    __slots__ = ("_cursor", "_pipeline")
+    __slots__ = ("_cursor",)
 
-    def __init__(self, cursor: psycopg.Cursor[TupleRow], pipeline: psycopg.Pipeline) -> None:
+    def __init__(self, cursor: psycopg.Cursor[TupleRow]) -> None:
         self._cursor = cursor
-        self._pipeline = pipeline
 
     @property
     def rowcount(self) -> int:
         """See `sql.Cursor.rowcount`."""
-        self._pipeline.sync()
+        # Fetching asks the server for its answer; one without rows has their number all the same.
+        with contextlib.suppress(psycopg.ProgrammingError):
+            if self._cursor.rowcount < 0:
+                self._cursor.fetchone()
         return self._cursor.rowcount
 
     def fetchone(self) -> Any:
@@ -94,13 +97,10 @@ class PostgresCursor:
 class PostgresConnection:
     """`sql.Connection`, in a transaction and in pipeline mode."""
 
-    __slots__ = ("_connection", "_pipeline")
+    __slots__ = ("_connection",)
 
-    def __init__(
-        self, connection: psycopg.Connection[TupleRow], pipeline: psycopg.Pipeline
-    ) -> None:
+    def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
         self._connection = connection
-        self._pipeline = pipeline
 
     def execute(self, statement: str, values: Values = (), /) -> Cursor:
         """See `sql.Connection.execute`."""
@@ -141,4 +141,4 @@ class PostgresConnection:
         query = statement if isinstance(statement, bytes) else statement.encode()
         cursor = self._connection.cursor(binary=True)
         cursor.execute(query, values)
-        return PostgresCursor(cursor, self._pipeline)
+        return PostgresCursor(cursor)

@@ -124,11 +124,11 @@ class PostgresDatabase:
         """See `sql.Sql.write`."""
         connection = self._begun()
         try:
-            with connection.pipeline() as pipeline:
+            with connection.pipeline():
                 key = _SERIAL_KEY.get(serial)
                 if key is not None:
                     connection.execute("SELECT pg_advisory_xact_lock(%s::int8)", (key,))
-                yield PostgresConnection(connection, pipeline)
+                yield PostgresConnection(connection)
                 ended = connection.execute("COMMIT")
             if ended.statusmessage != "COMMIT":
                 raise StoreError("the database undid the transaction", where=PLACE)

@@ -141,7 +141,7 @@ class PushSettings:
     """
 
     heartbeat_seconds: float = 15.0
-    rights_seconds: float = 10.0
+    rights_seconds: float = 5.0
     write_seconds: float = 20.0
     poll_seconds: float = 2.0
     local_poll_seconds: float = 0.1

@@ -216,8 +216,7 @@ class EventStream(Response):
                 return "lifetime"
             news = self._moved and topic.head != self._told
             self._moved = False
-            stale = now >= checked + settings.rights_seconds
-            if stale or (news and self._broadcaster.local):
+            if now >= checked + settings.rights_seconds:
                 ended = await self._ended()
                 if ended is not None:
                     return ended

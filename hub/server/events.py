@@ -115,11 +115,6 @@ class Broadcaster:
         return self._stopping
 
     @property
-    def local(self) -> bool:
-        """Whether the store answers at once."""
-        return not self._store.remote
-
-    @property
     def streams(self) -> int:
         """How many are open."""
         return self._streams.total()

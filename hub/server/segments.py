@@ -60,6 +60,7 @@ class Segment:
         tag: its strong ETag.
         first, last: date_added of the first and last object as text; None of an empty page.
         objects: how many there are.
+        unpacked: length of the envelope before its coding.
     """
 
     body: bytes
@@ -68,6 +69,7 @@ class Segment:
     first: str | None
     last: str | None
     objects: int
+    unpacked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def render(page: Page[Row], coding: str, *, keeping: bool) -> Segment:
     first, last = page.first_added or "", page.last_added or ""
     tag = entity_tag(coding, body, first.encode(), last.encode())
     level = _LEVELS.get(coding, 1) if keeping else 1
-    return Segment(compress(coding, body, level=level), coding, tag, first, last, len(page.rows))
+    packed = compress(coding, body, level=level)
+    return Segment(packed, coding, tag, first, last, len(page.rows), len(body))
 
 
 class Segments:
@@ -121,7 +124,7 @@ class Segments:
 
     Args:
         most_bytes: memory for all of them.
-        least_bytes: smaller ones are not worth a place.
+        least_bytes: envelopes shorter than that are not worth a place.
     """
 
     def __init__(self, most_bytes: int, least_bytes: int) -> None:
@@ -153,7 +156,7 @@ class Segments:
     def keep(self, key: Key, segment: Segment) -> None:
         """Keep a page that has another after it; those of earlier generations go."""
         size = len(segment.body) + _OVERHEAD
-        if len(segment.body) < self._least or size > self._most:
+        if segment.unpacked < self._least or size > self._most:
             return
         with self._lock:
             known = self._generations.get(key.collection_id, -1)

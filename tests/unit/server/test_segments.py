@@ -152,7 +152,7 @@ KEY = Key("e", "c", 0, None, 10, frozenset(), frozenset())
 
 
 def segment(size: int) -> Segment:
-    return Segment(bytes(size), "zstd", '"t"', "f", "l", 1)
+    return Segment(bytes(size), "zstd", '"t"', "f", "l", 1, size)
 
 
 def test_memory_is_bounded_and_the_oldest_goes() -> None:

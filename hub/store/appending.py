@@ -42,11 +42,7 @@ _MESSAGES: Final = (
     "SELECT date_added, body FROM object WHERE collection_key = ? AND date_added > ?"
     " ORDER BY date_added LIMIT ?"
 )
-_PUT_STATUS: Final = (
-    "INSERT INTO status (id, collection_id, org_id, created, raw) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET collection_id = excluded.collection_id,"
-    " org_id = excluded.org_id, created = excluded.created, raw = excluded.raw"
-)
+_STATUS_COLUMNS: Final = ("id", "collection_id", "org_id", "created", "raw")
 
 
 class Target:
@@ -124,9 +120,14 @@ class Writing:
                 count = len(batches[number].items)
                 results[number] = fates[first : first + count]
                 first += count
-        for number, batch in enumerate(batches):
-            if batch.status is not None:
-                put_status(self._connection, batch.status(results[number]))
+        put_statuses(
+            self._connection,
+            [
+                batch.status(results[number])
+                for number, batch in enumerate(batches)
+                if batch.status is not None
+            ],
+        )
         return [results[number] for number in range(len(batches))]
 
     def _store(self, target: Target, items: Sequence[NewObject]) -> list[Appended]:
@@ -233,10 +234,13 @@ class _Placing:
         return True
 
 
-def put_status(connection: Connection, record: StatusRecord) -> None:
-    """Keep a status; the same id again replaces it."""
-    values = (record.id, record.collection_id, record.org_id, record.created, record.raw)
-    connection.execute(_PUT_STATUS, values)
+def put_statuses(connection: Connection, records: Sequence[StatusRecord]) -> None:
+    """Keep statuses; the same id again replaces one."""
+    rows = {
+        record.id: (record.id, record.collection_id, record.org_id, record.created, record.raw)
+        for record in records
+    }
+    connection.insert("status", _STATUS_COLUMNS, list(rows.values()), replacing="id")
 
 
 def digests_of(batch: Batch) -> list[bytes]:

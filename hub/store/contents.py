@@ -7,7 +7,7 @@ from collections.abc import Collection as Ids
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hub.store.appending import CHANGED, Target, Writing, digests_of, put_status
+from hub.store.appending import CHANGED, Target, Writing, digests_of, put_statuses
 from hub.store.clock import GuardedClock
 from hub.store.interface import MAX_PAGE_BYTES
 from hub.store.logs import Logs
@@ -208,7 +208,7 @@ class Contents(Logs):
     def put_status(self, record: StatusRecord) -> None:
         """See `StatusStore.put_status`."""
         with self._database.write(Serial.OWN) as connection:
-            put_status(connection, record)
+            put_statuses(connection, [record])
 
     def get_status(self, status_id: str) -> StatusRecord | None:
         """See `StatusStore.get_status`."""

@@ -86,8 +86,24 @@ class Connection(Protocol):
         """Run a statement once for each row of values."""
         ...
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], /) -> None:
-        """Insert rows, in as few round trips as the engine can."""
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        /,
+        *,
+        replacing: str = "",
+    ) -> None:
+        """Insert rows, in as few round trips as the engine can.
+
+        Args:
+            table: its name.
+            columns: their names.
+            rows: values in the order of the columns.
+            replacing: a unique column; a row that has the same value there gives way. No two of
+                `rows` may have the same.
+        """
         ...
 
     def lock_heads(self, keys: Sequence[int], /) -> dict[int, int | None]:
@@ -141,6 +157,14 @@ class Sql(Protocol):
     def lock_audit(self, connection: Any) -> None:
         """Let no other transaction append to the audit log before this one has ended."""
         ...
+
+
+def replacement(columns: Sequence[str], key: str) -> str:
+    """The end of an INSERT that takes the place of a row with the same `key`; "" without one."""
+    if not key:
+        return ""
+    others = ", ".join(f"{column} = excluded.{column}" for column in columns if column != key)
+    return f" ON CONFLICT ({key}) DO UPDATE SET {others}"
 
 
 def require_org(connection: Connection, org_id: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import TupleRow
 
-from hub.store.sql import Cursor, Known, Values
+from hub.store.sql import Cursor, Known, Values, replacement
 
 CHANNEL: Final = "stillwatch"
 """Where NOTIFY tells which collections grew."""
@@ -29,6 +29,11 @@ _TYPES: Final[Mapping[str, str]] = {
     "digest": "bytea",
     "level": "int4",
     "hash": "bytea",
+    "id": "text",
+    "collection_id": "text",
+    "org_id": "text",
+    "created": "int8",
+    "raw": "bytea",
 }
 _MARK: Final = re.compile(r"%|\?|:([a-z][a-z0-9]*)")
 _LOCK_HEADS: Final = (
@@ -62,10 +67,12 @@ def translated(statement: str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _insertion(table: str, columns: tuple[str, ...]) -> bytes:
+def _insertion(table: str, columns: tuple[str, ...], replacing: str) -> bytes:
     # One array a column: one statement of one shape for any number of rows.
     arrays = ", ".join(f"%b::{_TYPES[column]}[]" for column in columns)
-    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})".encode()
+    end = replacement(columns, replacing)
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}){end}".encode()
 
 
 class PostgresCursor:
@@ -111,11 +118,19 @@ class PostgresConnection:
         if rows:
             self._connection.cursor().executemany(translated(statement), rows)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], /) -> None:
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        /,
+        *,
+        replacing: str = "",
+    ) -> None:
         """See `sql.Connection.insert`."""
         if rows:
             arrays = [list(column) for column in zip(*rows, strict=True)]
-            self._run(_insertion(table, tuple(columns)), arrays)
+            self._run(_insertion(table, tuple(columns), replacing), arrays)
 
     def lock_heads(self, keys: Sequence[int], /) -> dict[int, int | None]:
         """See `sql.Connection.lock_heads`; always in order of the keys, so that none deadlock."""

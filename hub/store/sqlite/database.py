@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from hub.errors import StoreAwayError, StoreError
 from hub.store import migrations
 from hub.store.keys import key_path, make_key, read_key
-from hub.store.sql import Connection, Cursor, Dialect, Known, Serial, Values
+from hub.store.sql import Connection, Cursor, Dialect, Known, Serial, Values, replacement
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
@@ -46,6 +48,13 @@ def wrapped(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 _DIALECT: Final = Dialect(hints=True, arrays=False, streams=True)
+_INSERT_ROWS: Final = 64
+# Most objects that are posted are new, so which are not is asked for all of them at once.
+_STORED: Final = (
+    "SELECT wanted.key FROM json_each(?) AS wanted WHERE EXISTS"
+    " (SELECT 1 FROM object INDEXED BY ux_object_version"
+    " WHERE collection_key = ? AND object_id = wanted.value)"
+)
 _HIGHEST: Final = (
     "SELECT spec_version, version FROM object INDEXED BY ux_object_version"
     " WHERE collection_key = ? AND object_id = ?"
@@ -56,6 +65,14 @@ _SAME: Final = (
     " WHERE collection_key = ? AND object_id = ? AND spec_version = ? AND version = ?"
 )
 _HEAD: Final = "SELECT last_added FROM collection_head WHERE collection_key = ?"
+
+
+@lru_cache(maxsize=256)
+def _insertion(table: str, columns: tuple[str, ...], rows: int, replacing: str) -> str:
+    marks = f"({', '.join('?' * len(columns))})"
+    values = ", ".join([marks] * rows)
+    end = replacement(columns, replacing)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}{end}"
 
 
 class SqliteConnection:
@@ -74,10 +91,22 @@ class SqliteConnection:
         """See `sql.Connection.many`."""
         self._connection.executemany(statement, rows)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], /) -> None:
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        /,
+        *,
+        replacing: str = "",
+    ) -> None:
         """See `sql.Connection.insert`."""
-        marks = ", ".join("?" * len(columns))
-        self.many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+        # Each statement gives other threads a chance to run, and may then wait for them; so many
+        # rows go into one.
+        for first in range(0, len(rows), _INSERT_ROWS):
+            part = rows[first : first + _INSERT_ROWS]
+            statement = _insertion(table, tuple(columns), len(part), replacing)
+            self._connection.execute(statement, [value for row in part for value in row])
 
     def lock_heads(self, keys: Sequence[int], /) -> dict[int, int | None]:
         """See `sql.Connection.lock_heads`; BEGIN IMMEDIATE has locked everything."""
@@ -86,13 +115,12 @@ class SqliteConnection:
     def known(self, key: int, wanted: Sequence[tuple[str, str, int]], /) -> list[Known | None]:
         """See `sql.Connection.known`."""
         execute = self._connection.execute
-        found: list[Known | None] = []
-        for version in wanted:
+        found: list[Known | None] = [None] * len(wanted)
+        ids = json.dumps([object_id for object_id, _, _ in wanted])
+        for (number,) in execute(_STORED, (ids, key)).fetchall():
+            version = wanted[number]
             highest = execute(_HIGHEST, (key, version[0])).fetchone()
-            if highest is None:
-                found.append(None)
-            else:
-                found.append(Known(highest, execute(_SAME, (key, *version)).fetchone()))
+            found[number] = Known(highest, execute(_SAME, (key, *version)).fetchone())
         return found
 
     def announce(self, collection_ids: Iterable[str], /) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +65,18 @@ def filled(store: Store, rows: int) -> list[str]:
     return made
 
 
+def all_ids(store: Store, collection: str) -> set[str]:
+    """Of everything in a collection, page by page."""
+    found: set[str] = set()
+    filters = Filters(versions=EVERY)
+    while True:
+        page = store.manifest(collection, filters, PORTION)
+        found |= {row.id for row in page.rows}
+        if not page.more:
+            return found
+        filters = replace(filters, next=page.next)
+
+
 @contextmanager
 def writing(store: Store, collections: list[str]) -> Iterator[list[int]]:
     """Writers append numbered objects meanwhile; gives how many each has been acknowledged."""
@@ -101,7 +114,7 @@ def one_moment(copy: StoreTarget, collections: list[str], rows: int, before: lis
             assert count >= before[which], "what was acknowledged before is not in the copy"
             assert count % BATCH == 0, "half of an append"
             ids = {make_object(number).id for number in range(count)}
-            found = {row.id for row in store.page(collection, Filters(versions=EVERY), 10**7).rows}
+            found = all_ids(store, collection)
             assert ids <= found, "a later object without an earlier one"
             assert store.verify_log(collection) == len(found) == count + held
     finally:

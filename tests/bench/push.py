@@ -176,12 +176,12 @@ def _matching(folder: Path) -> list[Row]:
     place = folder / "members"
     place.mkdir()
     with _channel(Work(place, free_port())) as work:
-        taken = sorted(_published(work))
+        # The first one compiles the matcher's kernels, as `stillwatch warm` does.
+        taken = sorted(_published(work)[1:])
     p50, p99 = taken[len(taken) // 2] * 1000, taken[-1] * 1000
     return [
         Row(
-            "publish to match by a live subscriber, largest of "
-            f"{PUBLICATIONS} (p50), of which sealing and posting",
+            f"publish to match, sealing included, largest of {PUBLICATIONS} (p50)",
             f"{p99:.0f} ms ({p50:.0f} ms)",
             "",
             None,
@@ -225,7 +225,7 @@ def _published(work: Work) -> list[float]:
         time.sleep(2)
         with Home.open(work.folder / "lab", Unlock.key_file()) as home:
             desk = desk_of(home)
-            for number in range(PUBLICATIONS):
+            for number in range(PUBLICATIONS + 1):
                 address = f"198.51.100.{number + 1}"
                 path = work.folder / f"{number}.csv"
                 path.write_text(f"address,campaign\n{address},LANTERN\n")
@@ -233,7 +233,7 @@ def _published(work: Work) -> list[float]:
                 channel = home.state.channel("circle")
                 prepared = prepare(home, channel, (path,), Options(), now=int(time.time()))
                 publish(desk, channel, prepared)
-                until = time.monotonic() + 20
+                until = time.monotonic() + 60
                 while address not in matched and time.monotonic() < until:
                     time.sleep(0.002)
                 taken.append(matched[address] - began)
@@ -260,7 +260,7 @@ def _follow(work: Work, waking: Waking, matched: dict[str, float], ready: thread
             known.update(str(each["id"]) for each in fresh)
             index = index.updated(fresh)
             matcher.swap(index)
-            for number in range(PUBLICATIONS):
+            for number in range(PUBLICATIONS + 1):
                 address = f"198.51.100.{number + 1}"
                 if address not in matched and matcher.match(_exchange(address)):
                     matched[address] = time.perf_counter()

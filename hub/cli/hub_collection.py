@@ -9,6 +9,7 @@ import click
 
 from hub.cli.hub_actor import acting, actor_option
 from hub.cli.hub_data import data_option, find_collection, find_org, json_option, opened, show
+from hub.cli.hub_partition import partition
 from hub.cli.progress import progress
 from hub.errors import ConflictError, InputError
 from hub.model.markings import TLP
@@ -272,3 +273,6 @@ def _plain(store: Store, collection_id: str, done: str) -> Collection:
 
 def _level(label: str | None) -> TLP | None:
     return None if label is None else TLP.from_label(label)
+
+
+collection.add_command(partition)

@@ -172,3 +172,19 @@ def test_a_database_is_migrated_back_and_forth(data: str) -> None:
 
 def test_a_revision_that_is_none(data: str) -> None:
     assert "0001" in str(fails(InputError, "migrate", "--data", data, "--to", "9999").hint)
+
+
+def test_a_big_collection_gets_a_table_of_its_own(data: str, url: str, tmp_path: Path) -> None:
+    assert "one table" in str(fails(InputError, "collection", "partition", "x", "--data", data))
+    copy, there = str(tmp_path / "copy.db"), str(tmp_path / "there")
+    run("backup", copy, "--data", data)
+    run("restore", copy, "--data", there, "--database", url)
+    fails(InputError, "collection", "partition", "no-such", "--data", there)
+    plain = next(
+        one for one in document("collection", "list", "--data", there) if one["objects"] == 7
+    )
+    first = document("collection", "partition", plain["id"], "--data", there)
+    assert first == {"collection": plain["id"], "moved": 7, "partitioned": [plain["id"]]}
+    again = document("collection", "partition", plain["id"], "--data", there)
+    assert again["moved"] == 0
+    assert document("verify", "--data", there)["objects"][plain["id"]] == 7

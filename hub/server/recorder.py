@@ -91,13 +91,23 @@ class Recorder:
             batch.append(job)
         return batch, False
 
-    def _append(self, batch: Sequence[_Job]) -> None:
+    def _append(self, gathered: Sequence[_Job]) -> None:
+        # From here on the wait cannot be cancelled; whoever did so before reads nothing.
+        batch = [job for job in gathered if job[1].set_running_or_notify_cancel()]
         try:
             self._store.audit_all([note for notes, _ in batch for note in notes])
         except StillwatchError as error:
             _logger.exception("lines of the audit log were not written")
+            _fail(batch, error)
+        except Exception:
+            # This thread must outlive whatever happens: all recorded reads wait for it.
+            _logger.exception("the audit log's writer failed")
+            _fail(batch, StillwatchError("the hub could not record the read"))
+        else:
             for _, done in batch:
-                done.set_exception(error)
-            return
-        for _, done in batch:
-            done.set_result(None)
+                done.set_result(None)
+
+
+def _fail(batch: Sequence[_Job], error: StillwatchError) -> None:
+    for _, done in batch:
+        done.set_exception(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.errors import StoreError
+from hub.errors import StillwatchError, StoreError
 from hub.server.recorder import Recorder
 from hub.server.refusals import BusyError
 from hub.store.records import AuditNote, AuditRow
@@ -61,6 +61,30 @@ def test_who_waits_is_told_of_a_failure(store: Slow) -> None:
     with pytest.raises(StoreError, match="full"):
         done.result(20)
     del vars(store)["audit_all"]
+    store.gate.set()
+    recorder.submit([AuditNote("event")]).result(20)
+    recorder.stop()
+    store.close()
+
+
+@pytest.mark.parametrize("failure", ["cancelled", "unforeseen"])
+def test_the_writer_outlives_whoever_waits(store: Slow, failure: str) -> None:
+    recorder = Recorder(store)
+    recorder.start()
+    if failure == "cancelled":
+        # Its request was broken off while it waited behind another.
+        first, second = recorder.submit([AuditNote("first")]), recorder.submit([AuditNote("gone")])
+        first.cancel()
+        second.cancel()
+    else:
+
+        def broken(notes: Sequence[AuditNote]) -> list[AuditRow]:
+            raise RuntimeError("not foreseen")
+
+        vars(store)["audit_all"] = broken
+        with pytest.raises(StillwatchError, match="record"):
+            recorder.submit([AuditNote("event")]).result(20)
+        del vars(store)["audit_all"]
     store.gate.set()
     recorder.submit([AuditNote("event")]).result(20)
     recorder.stop()

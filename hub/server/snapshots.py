@@ -44,6 +44,8 @@ _ROWS: Final = 1000
 _LEVEL: Final = 3
 _AT_ONCE: Final = 2
 """So many frames are cut before a manifest is given out; the others in the background."""
+_YIELD_SECONDS: Final = 0.001
+"""Between two frames, so that those who wait for the lock get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class _Shelf:
     @property
     def last(self) -> int | None:
         return self.frames[-1].last if self.frames else None
+
+    def holds(self, generation: int) -> bool:
+        """Whether the frames are right at this generation, and are all still on disk."""
+        return generation == self.generation and all(kept.path.exists() for kept in self.frames)
 
 
 class Snapshots:
@@ -161,23 +167,26 @@ class Snapshots:
         if self._settings.snapshots is None:
             return 0
         shelf = self._shelf(collection_id)
-        # Whoever comes while somebody cuts takes what is there.
-        if not shelf.lock.acquire(blocking=most is None):
-            return 0
         made = 0
-        try:
-            with _disk(collection_id):
-                os.utime(shelf.folder.parent)
-            self._recount(collection_id, shelf)
-            while (most is None or made < most) and not self._stopped.is_set():
+        while (most is None or made < most) and not self._stopped.is_set():
+            # Held for one frame at a time, as those that are there are asked for meanwhile. Whoever
+            # wants a few while somebody cuts takes what is there.
+            if not shelf.lock.acquire(blocking=most is None):
+                break
+            try:
+                if not made:
+                    with _disk(collection_id):
+                        os.utime(shelf.folder.parent)
+                    self._recount(collection_id, shelf)
                 kept = self._cut(collection_id, shelf, shelf.last, None)
                 if kept is None:
                     break
                 shelf.frames.append(kept)
-                advance(kept.frame.objects)
-                made += 1
-        finally:
-            shelf.lock.release()
+            finally:
+                shelf.lock.release()
+            advance(kept.frame.objects)
+            made += 1
+            self._stopped.wait(_YIELD_SECONDS)
         return made
 
     # -- the background ----------------------------------------------------------------------------
@@ -206,7 +215,7 @@ class Snapshots:
             return []
         shelf = self._shelf(collection_id)
         position = self._store.positions([collection_id]).get(collection_id)
-        if position is not None and position.generation == shelf.generation:
+        if position is not None and shelf.holds(position.generation):
             return list(shelf.frames)
         with shelf.lock:
             self._recount(collection_id, shelf)
@@ -215,7 +224,8 @@ class Snapshots:
     def _shelf(self, collection_id: str) -> _Shelf:
         with self._lock:
             shelf = self._shelves.get(collection_id)
-            if shelf is None:
+            # Another process may have needed its room, or somebody removed it.
+            if shelf is None or not shelf.folder.is_dir():
                 shelf = self._shelves[collection_id] = self._load(collection_id)
             return shelf
 
@@ -240,10 +250,10 @@ class Snapshots:
         return shelf
 
     def _recount(self, collection_id: str, shelf: _Shelf) -> None:
-        """Cut again what lost an object since the frames were last counted."""
+        """Cut again what lost an object since the frames were last counted, or is gone."""
         # Before the counting: what is deleted meanwhile is found by the next look.
         position = self._store.positions([collection_id]).get(collection_id)
-        if position is None or position.generation == shelf.generation:
+        if position is None or shelf.holds(position.generation):
             return
         before: int | None = None
         right: list[_Kept] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -199,6 +200,45 @@ def test_a_removed_cache_is_made_again(store: SqliteStore, tmp_path: Path) -> No
     assert again.manifest(collection) == before
     snapshots.close()
     again.close()
+
+
+def test_what_another_process_removed_is_cut_again(store: SqliteStore, tmp_path: Path) -> None:
+    collection = made_collection(store)
+    fill(store, collection, range(2 * SIZE))
+    snapshots = Snapshots(store, push(tmp_path), 10**9)
+    snapshots.build(collection)
+    before = snapshots.manifest(collection)
+    kept = manifest_of(snapshots, collection).frames
+    # One frame, then the whole folder, as a sibling does that needs its room.
+    snapshots.frame(collection, kept[0].sha256)[0].unlink()
+    assert snapshots.manifest(collection) == before
+    assert items(manifest_of(snapshots, collection), reader(snapshots, collection)) == stored(
+        store, collection, 2 * SIZE
+    )
+    shutil.rmtree(tmp_path / "snapshots" / collection)
+    assert snapshots.manifest(collection) == before
+    assert snapshots.frame(collection, kept[1].sha256)[0].exists()
+    snapshots.close()
+
+
+def test_who_asks_waits_for_one_frame_not_for_all(store: SqliteStore, tmp_path: Path) -> None:
+    collection = made_collection(store)
+    fill(store, collection, range(3 * SIZE))
+    snapshots = Snapshots(store, push(tmp_path), 10**9)
+    answered: list[bool] = []
+
+    def ask(objects: int) -> None:
+        # In the middle of a long build something is deleted, and somebody asks.
+        store.delete(collection, indicator(len(answered))["id"], EVERY)
+        asking = threading.Thread(target=snapshots.manifest, args=(collection,), daemon=True)
+        asking.start()
+        asking.join(5)
+        answered.append(not asking.is_alive())
+
+    snapshots.build(collection, advance=ask)
+    assert answered
+    assert all(answered)
+    snapshots.close()
 
 
 def test_frames_of_another_epoch_and_strange_files_go(store: SqliteStore, tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ from tests.faults.disk_model import (
 _KEPT: Final = 0x100 | 0x800 | 0x80000  # main database, rollback journal, write-ahead log
 _WITH_FOLDER: Final = 0x800 | 0x80000
 
-_OPEN = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, POINTER(c_int))
+# The name is passed on as the address it came with: SQLite reads it as long as the file is open.
+_OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, POINTER(c_int))
 _DELETE = CFUNCTYPE(c_int, c_void_p, c_char_p, c_int)
 _WRITE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _TRUNCATE = CFUNCTYPE(c_int, c_void_p, c_int64)
@@ -99,10 +100,10 @@ class Recorder:
         return str(Path(name.decode()).relative_to(self._folder))
 
     def _opener(self, system: Callable[..., int]) -> Callable[..., int]:
-        def opened(vfs: int, name: bytes | None, file: int, flags: int, out: Any) -> int:
+        def opened(vfs: int, name: int | None, file: int, flags: int, out: Any) -> int:
             done = system(vfs, name, file, flags, out)
             if done == 0 and name is not None and flags & _KEPT:
-                self._note_open(file, self._relative(name), flags)
+                self._note_open(file, self._relative(ctypes.string_at(name)), flags)
             return done
 
         return opened

@@ -94,7 +94,12 @@ class HubProcess:
     def stop(self) -> int:
         """End it as an operator does; its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(30)
+            raise
 
     def kill(self) -> None:
         """End it as a power cut does to a process, and reap it."""

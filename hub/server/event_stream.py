@@ -19,8 +19,9 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hub.errors import AccessError, InputError, StoreError
+from hub.errors import AccessError, InputError, StoreError, TransportError
 from hub.server.events import MOST_COUNTED, Broadcaster, Topic
+from hub.server.refusals import TooManyFailuresError
 from hub.settings import PushSettings
 from hub.taxii import cursor
 from hub.taxii.times import to_text
@@ -144,8 +145,11 @@ class EventStream(Response):
 
     async def _serve(self, topic: Topic, send: Send) -> None:
         try:
-            await self._send(send, await self._opening(topic))
-            reason = await self._go_on(topic, send)
+            try:
+                await self._send(send, await self._opening(topic))
+                reason = await self._go_on(topic, send)
+            except StoreError:
+                reason = "unavailable"
             await self._send(send, _event("end", None, {"reason": reason}), more=False)
         except _GoneError:
             pass
@@ -235,7 +239,8 @@ class EventStream(Response):
         """Ask the rights again; why the stream has to end, or None."""
         try:
             await self._recheck()
-        except StoreError:
+        except (StoreError, TransportError, TooManyFailuresError):
+            # Nobody can be asked now, which says nothing of the rights.
             return "unavailable"
         except AccessError:
             return "rights"

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from hub.errors import StoreError
+from hub.errors import StillwatchError, StoreError
+from hub.server.refusals import IssuerDownError, TooManyFailuresError
 from hub.settings import HubLimits, HubSettings, PushSettings
 from hub.store.objects import new_object
 from hub.store.records import Kind
@@ -356,6 +357,44 @@ def test_a_failing_store_ends_no_stream(house: House, monkeypatch: pytest.Monkey
             assert (await reader.event()).data["count"] == 1
 
     house.runner.run(play())
+
+
+@pytest.mark.parametrize("fault", [IssuerDownError("away"), TooManyFailuresError("wait")])
+def test_rights_that_cannot_be_asked_are_not_gone(quick: House, fault: StillwatchError) -> None:
+    """A stream whose issuer is away ends with a reason to come back, not with a broken line."""
+    collection = quick.plain(owner="rw")
+
+    def away(*_: object, **__: object) -> None:
+        raise fault
+
+    async def play() -> None:
+        async with Reader(quick, collection) as reader:
+            await reader.event()
+            vars(quick.store)["credential"] = away
+            quick.org("somebody")
+            assert (await reader.event(3)).data == {"reason": "unavailable"}
+            with pytest.raises(EOFError):
+                await reader.event()
+
+    try:
+        quick.runner.run(play())
+    finally:
+        del vars(quick.store)["credential"]
+
+
+def test_a_store_that_fails_at_the_start_ends_the_stream(house: House) -> None:
+    collection = house.plain(owner="rw")
+
+    async def play() -> None:
+        await post(house, collection, 1)
+        vars(house.store)["added"] = _fail
+        async with Reader(house, collection, "added_after=2020-01-01T00:00:00Z") as reader:
+            assert (await reader.event()).data == {"reason": "unavailable"}
+
+    try:
+        house.runner.run(play())
+    finally:
+        del vars(house.store)["added"]
 
 
 def _fail(*_: object) -> None:

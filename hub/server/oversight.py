@@ -2,8 +2,8 @@
 
 They are in the audit log before they are answered. A government's read of a plain collection
 concerns its owner and whoever was granted to write there; of a channel, each sender of a message
-that is detail, by the organisation bound to it. What an administrator reads behind broken glass
-concerns everybody who publishes there.
+that is detail, by the organisation bound to it, or the collection's owner where none is bound. What
+an administrator reads behind broken glass concerns everybody who publishes there.
 """
 
 from __future__ import annotations
@@ -141,9 +141,9 @@ class Oversight:
             if channel is None or header is None or header.aud not in _DETAIL:
                 continue
             card = None if header.pub is None else channel.card_of_key(header.pub)
-            if card is None:
-                continue
-            for org in orgs_of(self._store, [(card.member, card.root_id)]):
+            senders = [] if card is None else [(card.member, card.root_id)]
+            # A member without an organisation here has its messages posted by an owner.
+            for org in orgs_of(self._store, senders) or {collection.owner_org}:
                 found[org].append(row)
         return found
 

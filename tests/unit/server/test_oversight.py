@@ -165,6 +165,22 @@ def test_a_sender_sees_who_fetched_its_detail(town: Town) -> None:
     assert town.told("owner", after=row["seq"]) == []
 
 
+def test_detail_of_a_sender_without_an_organisation_is_told_to_the_owner(town: Town) -> None:
+    channel = town.open()
+    town.send(*channel.messages, *town.admit(channel))
+    town.bind(town.provider, "provider")
+    town.send(town.sealed(channel))
+    town.store.set_government(town.orgs["provider"].id, government=True)
+
+    def unbound(member: str, root_id: str) -> None:
+        del member, root_id
+
+    # As of a member whose messages an owner posts.
+    vars(town.store)["binding"] = unbound
+    assert town.read(town.collection, "provider").status == 200
+    assert "government.read" in {one["event"] for one in town.told("owner")}
+
+
 def test_broken_glass_is_told_and_each_read_behind_it(town: Town) -> None:
     place = town.plain(owner="rw", provider="w")
     town.post(place, indicator(1))

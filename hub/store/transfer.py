@@ -100,9 +100,25 @@ def restore(path: Path, target: StoreTarget, *, progress: Report | None = None) 
 
     with _current(path) as source:
         upgrade(target)
-        fill(target.url, _tables(source, path), epoch, say)
-    if not target.token_key.exists():
-        write_key(target.token_key, token_key)
+        with _kept_key(target.token_key, token_key):
+            fill(target.url, _tables(source, path), epoch, say)
+
+
+@contextlib.contextmanager
+def _kept_key(path: Path, token_key: bytes) -> Iterator[None]:
+    """Write a key before what needs it is there: a full database without it would know no token.
+
+    Whoever is killed in between left an empty database, and the key that the next try brings.
+    """
+    made = not path.exists()
+    if made:
+        write_key(path, token_key)
+    try:
+        yield
+    except BaseException:
+        if made:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def digest(target: StoreTarget) -> str:

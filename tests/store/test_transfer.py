@@ -150,6 +150,32 @@ def test_what_is_not_empty_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not empty"):
         restore(tmp_path / "kept.db", full)
     assert digest(full) == held
+    # The key of a full database that lost its own is not replaced by the back-up's.
+    full.token_key.unlink()
+    with pytest.raises(StoreError, match="not empty"):
+        restore(tmp_path / "kept.db", full)
+    assert not full.token_key.exists()
+
+
+def test_the_key_is_there_before_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed right after the commit, a restore has left a hub that knows its tokens."""
+    source = _sqlite(tmp_path / "one")
+    with closing(open_store(source)) as store:
+        _filled(store)
+    backup(source, tmp_path / "kept.db")
+    empty = _postgres(tmp_path / "two")
+    assert empty.token_key is not None
+    empty.token_key.unlink()
+    keys: list[bytes] = []
+
+    def fill(*_: object) -> None:
+        assert empty.token_key is not None
+        keys.append(empty.token_key.read_bytes())
+
+    monkeypatch.setattr("hub.store.postgres.copying.fill", fill)
+    restore(tmp_path / "kept.db", empty)
+    assert source.path is not None
+    assert keys == [source.path.with_name(source.path.name + ".token-key").read_bytes()]
 
 
 def test_a_damaged_or_foreign_back_up_is_refused_whole(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from hub.server.policy import Principal
 from hub.server.refusals import ForbiddenError
 from hub.server.replay import Follower, stored_messages
 from hub.store.interface import Appending, Store
-from hub.store.records import Binding, Collection, Kind, NewObject
+from hub.store.records import Binding, Collection, Kind, NewObject, Position
 
 _logger = logging.getLogger("stillwatch.admission")
 # Later messages stand on all others, and joiners need them for ever.
@@ -97,14 +97,17 @@ class Admission:
                 # A process ended between the commit and the note.
                 self.note_channel(collection.id, roster.channel_id)
 
-    def roster(self, collection_id: str) -> Roster | None:
+    def roster(self, collection_id: str, position: Position | None = None) -> Roster | None:
         """The roster of a channel collection now; None before its genesis.
 
+        Args:
+            collection_id: of a channel collection.
+            position: where it stands, if that was looked up just now.
         Raises:
             NotHereError: there is something to replay, and this thread runs an event loop.
             StoreError: the store cannot be read.
         """
-        return self._current(collection_id).roster
+        return self._current(collection_id, position).roster
 
     def channel(self, collection_id: str) -> TrustedChannel | None:
         """The channel that a collection carries now; only to be read. Raises as `roster`."""
@@ -192,13 +195,22 @@ class Admission:
         """The check of one post to a channel collection."""
         return ChannelScreen(self, self._store, principal, collection, self._now)
 
-    def _current(self, collection_id: str) -> _Known:
+    def _current(self, collection_id: str, position: Position | None = None) -> _Known:
         known = self._known.get(collection_id)
-        if known is None or self._store.head(collection_id) != known.follower.reached:
+        if known is None or not self._has_reached(known, collection_id, position):
             if on_event_loop():
                 raise NotHereError
             known = self._follow(collection_id)
         return known
+
+    def _has_reached(self, known: _Known, collection_id: str, position: Position | None) -> bool:
+        """Whether all that is stored, or was when `position` was looked up, has been followed."""
+        reached = known.follower.reached
+        if position is not None:
+            return (reached or 0) >= (position.head or 0)
+        if self._store.remote and on_event_loop():
+            raise NotHereError
+        return self._store.head(collection_id) == reached
 
     def _follow(self, collection_id: str) -> _Known:
         """Take what is stored, this process's or another's; one thread at a time."""

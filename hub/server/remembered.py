@@ -5,6 +5,7 @@ was looked up is looked up again, so an answer from memory is as good as one fro
 database server is not asked each time: there an answer is a second old at most, which bounds how
 long a revoked token is still let in. Time passes too (tokens expire), so nothing outlives the
 second of the wall clock in which it was found. Refusals are never remembered.
+What would need a trip to a database server raises NotHereError on the event loop.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
+from hub.server.calls import NotHereError, on_event_loop
 from hub.store.interface import Store
 from hub.store.records import Binding, Collection, Credential, Grant
 
@@ -97,6 +99,8 @@ class Remembered:
         if key in kept:
             found: T = kept[key]
             return found
+        if self._store.remote and on_event_loop():
+            raise NotHereError
         found = look()
         if found is not refusal and len(kept) < _MOST:
             kept[key] = found

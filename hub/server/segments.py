@@ -18,7 +18,7 @@ from typing import Final
 
 from hub.server.negotiation import COMPRESS_FROM, compress, entity_tag
 from hub.store.interface import Store
-from hub.store.records import Page, Row
+from hub.store.records import Page, Position, Row
 from hub.taxii import cursor, wire
 from hub.taxii.filters import LAST, NEWEST_SPEC_VERSION, Filters
 
@@ -194,12 +194,20 @@ class Pages:
         self._segments = segments
 
     def find(
-        self, collection_id: str, filters: Filters, limit: int, coding: str, *, kept: bool
+        self,
+        collection_id: str,
+        place: Position,
+        filters: Filters,
+        limit: int,
+        coding: str,
+        *,
+        kept: bool,
     ) -> Segment | Wanted:
         """A page without reading objects, or what `make` needs to know.
 
         Args:
             collection_id: of a collection that is there.
+            place: where it stands, looked up after the request came and before the page is read.
             filters: what is asked for.
             limit: most objects.
             coding: content coding of the answer.
@@ -208,7 +216,7 @@ class Pages:
             InputError: `filters.next` is no cursor of this collection.
         """
         epoch = self._store.epoch
-        head, generation = self._store.positions([collection_id])[collection_id]
+        head, generation = place
         position = filters.added_after
         if filters.next is not None:
             start = cursor.decode(filters.next, epoch=epoch, collection_id=collection_id).position

@@ -16,9 +16,10 @@ from typing import Final, ParamSpec, TypeVar
 from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
 from hub.server.binding import Bindings
-from hub.server.calls import StoreCalls
+from hub.server.calls import NotHereError, StoreCalls
 from hub.server.ceiling import CeilingScreen
 from hub.server.cosigning import Cosigner
+from hub.server.heads import Heads
 from hub.server.intake import report, take_apart
 from hub.server.logbook import Logbook
 from hub.server.oversight import Oversight, Watch
@@ -36,6 +37,7 @@ from hub.store.records import (
     Entry,
     Kind,
     Page,
+    Position,
     Row,
     StatusRecord,
 )
@@ -138,6 +140,7 @@ class HubService:
         self._cosigner = cosigner
         self._calls = calls
         self._oversight = oversight
+        self._heads = Heads(store, calls)
         self._remembered = remembered
         self._standings = Standings(store, remembered, admission, now=now)
         self._bindings = Bindings(settings, store, now=now)
@@ -154,12 +157,18 @@ class HubService:
             (principal, action, id_or_alias), partial(self._look, principal, action, id_or_alias)
         )
 
-    def _look(self, principal: Principal, action: Action, id_or_alias: str) -> Seen:
+    def _look(
+        self,
+        principal: Principal,
+        action: Action,
+        id_or_alias: str,
+        position: Position | None = None,
+    ) -> Seen:
         collection = self._remembered.collection(id_or_alias)
         if collection is None:
             raise HiddenError(_NO_SUCH_COLLECTION)
         grant = self._remembered.grant(collection.id, principal.org_id)
-        standing = self._standings.of(principal, collection, grant)
+        standing = self._standings.of(principal, collection, grant, position)
         _enforce(decide(principal, action, standing))
         return self._shown(principal, collection, standing)
 
@@ -208,23 +217,49 @@ class HubService:
 
         The collection's generation is read before the page, and with each request: see `segments`.
         """
-        seen, found = await self._calls.short(
-            self._kept_page, principal, collection_id, filters, coding
-        )
+        seen, found = await self._kept(principal, collection_id, filters, coding)
         if isinstance(found, Segment):
             return found
         made, rows = await self._run(found.limit, self._pages.make, found, filters, coding)
         await self.told(principal, seen, "objects", rows)
         return made
 
-    def _kept_page(
+    async def _kept(
         self, principal: Principal, collection_id: str, filters: Filters, coding: str
     ) -> tuple[Seen, Segment | Wanted]:
-        seen = self._seen(principal, Action.READ, collection_id)
+        """The collection, and a page of it that needs no reading or what is needed to make it.
+
+        On a database server the collection's position is all that is asked for, together with
+        other requests, while the rest is remembered.
+        """
+        arguments = (principal, collection_id, filters, coding)
+        if not self._store.remote:
+            return await self._calls.short(self._kept_page, *arguments, None)
+        try:
+            collection = self._remembered.collection(collection_id)
+            position = None if collection is None else await self._heads.position(collection.id)
+            return self._kept_page(*arguments, position)
+        except NotHereError:
+            return await self._calls.long(self._kept_page, *arguments, None)
+
+    def _kept_page(
+        self,
+        principal: Principal,
+        collection_id: str,
+        filters: Filters,
+        coding: str,
+        position: Position | None,
+    ) -> tuple[Seen, Segment | Wanted]:
+        seen = (
+            self._seen(principal, Action.READ, collection_id)
+            if position is None
+            else self._look(principal, Action.READ, collection_id, position)
+        )
+        position = position or self._store.positions([seen.collection.id])[seen.collection.id]
         # Of a read that is recorded the rows are looked at, so it is never answered from memory.
         kept = seen.watch is None
         return seen, self._pages.find(
-            seen.collection.id, filters, self._limit(filters), coding, kept=kept
+            seen.collection.id, position, filters, self._limit(filters), coding, kept=kept
         )
 
     async def manifest(

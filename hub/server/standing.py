@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from hub.server.admission import Admission
+from hub.server.calls import NotHereError, on_event_loop
 from hub.server.oversight import Watch
 from hub.server.policy import Action, Decision, Principal, Standing, decide
 from hub.server.remembered import Remembered
 from hub.store.interface import Store
-from hub.store.records import Collection, Grant, Kind, Role
+from hub.store.records import Collection, Grant, Kind, Position, Role
 
 _ENDED: Final = "ended"
 
@@ -39,8 +40,23 @@ class Standings:
         self._admission = admission
         self._now = now
 
-    def of(self, principal: Principal, collection: Collection, grant: Grant | None) -> Standing:
-        """How a principal stands to a collection; `grant` is its organisation's."""
+    def of(
+        self,
+        principal: Principal,
+        collection: Collection,
+        grant: Grant | None,
+        position: Position | None = None,
+    ) -> Standing:
+        """How a principal stands to a collection.
+
+        Args:
+            principal: who asks.
+            collection: what it asks for.
+            grant: its organisation's.
+            position: of the collection, if it was looked up just now.
+        Raises:
+            NotHereError: it takes longer than an event loop may stand still.
+        """
         owner = collection.owner_org == principal.org_id
         glass = self._glass(principal, collection) is not None
         if collection.kind is Kind.INBOX and not owner and collection.inbox_of is not None:
@@ -59,7 +75,7 @@ class Standings:
                 opened=collection.government,
                 glass=glass,
             )
-        roster = self._admission.roster(collection.id)
+        roster = self._admission.roster(collection.id, position)
         member = roster is not None and roster.holds(self._remembered.bindings(principal.org_id))
         return Standing(
             Kind.CHANNEL, owner=owner, bound=roster is not None, member=member, glass=glass
@@ -81,4 +97,6 @@ class Standings:
         """Id of the break-glass by which an administrator may read a collection now."""
         if Role.ADMIN not in principal.roles or principal.account_id is None:
             return None
+        if self._store.remote and on_event_loop():
+            raise NotHereError
         return self._store.open_glass(principal.account_id, collection.id, now=self._now())

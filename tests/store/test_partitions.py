@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hub.errors import InputError
+from hub.errors import InputError, StoreError
 from hub.store.migrate import upgrade
 from hub.store.opening import StoreTarget, open_store
 from hub.store.postgres.database import PostgresDatabase
@@ -76,6 +76,39 @@ def test_partitioned_collections_answer_as_before(tmp_path: Path) -> None:
     again = StoreTarget(path=tmp_path / "again.db")
     restore(tmp_path / "kept.db", again)
     assert digest(again) == digest(target)
+    store.close()
+
+
+def test_nobody_queues_behind_a_move_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = postgres.target(tmp_path, postgres.empty_database())
+    upgrade(target)
+    store, ids = _filled(target)
+    url = target.url or ""
+    partition(url, ids[0])
+    monkeypatch.setattr("hub.store.postgres.partitions._ATTACH_TRIES", 2)
+    monkeypatch.setattr("hub.store.postgres.partitions._ATTACH_PAUSE", 0.0)
+    raised: list[StoreError] = []
+
+    def move() -> None:
+        try:
+            partition(url, ids[1])
+        except StoreError as error:
+            raised.append(error)
+
+    with closing(psycopg.connect(url)) as reader:
+        # As a back-up, to its end.
+        reader.execute("SELECT count(*) FROM object")
+        moving = threading.Thread(target=move)
+        moving.start()
+        moving.join(20)
+        waits = moving.is_alive()
+    moving.join()
+    assert not waits
+    assert [error.message for error in raised] == ["another process keeps the database locked"]
+    assert partitioned(url) == [ids[0]]
+    assert partition(url, ids[1]) == 401
     store.close()
 
 

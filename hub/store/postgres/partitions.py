@@ -23,6 +23,9 @@ from hub.store.postgres.database import LOCKS, connect
 from hub.store.postgres.errors import wrapped
 
 _TRIES: Final = 60
+# The rows are moved by then, so it is worth a quarter of an hour.
+_ATTACH_TRIES: Final = 150
+_ATTACH_PAUSE: Final = 5.0
 _INDEXES: Final = {
     "ux_object_added": "object_rest_added",
     "ux_object_version": "object_rest_version",
@@ -117,7 +120,26 @@ def _move(connection: psycopg.Connection[TupleRow], key: int) -> int:
         # Stated first, so that attaching need not read the new table.
         run("ALTER TABLE {own} ADD CONSTRAINT own CHECK (collection_key = {key})")
         run("DELETE FROM object_rest WHERE collection_key = {key}")
-        run("ALTER TABLE object ATTACH PARTITION {own} FOR VALUES IN ({key})")
+        attach = sql.SQL("ALTER TABLE object ATTACH PARTITION {own} FOR VALUES IN ({key})")
+        _attach(connection, attach.format(**names))
         run("ALTER TABLE {own} DROP CONSTRAINT own")
     run("ANALYZE {own}")
     return moved
+
+
+def _attach(connection: psycopg.Connection[TupleRow], statement: sql.Composed) -> None:
+    """Attach a filled table, inside of the transaction that filled it.
+
+    That waits for everybody who reads, a back-up for minutes, and all others would queue behind it.
+    """
+    for attempt in range(_ATTACH_TRIES):
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '1s'")
+                connection.execute(statement)
+        except psycopg.errors.LockNotAvailable:
+            if attempt == _ATTACH_TRIES - 1:
+                raise
+            time.sleep(_ATTACH_PAUSE)
+        else:
+            return

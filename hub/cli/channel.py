@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hub.channel.card import fingerprint_text, fingerprint_words
+from hub.cli.account_options import Login, account_of, account_options
 from hub.cli.channel_account import account_command
 from hub.cli.channel_admission import approve_command, remove_command, revoke_command
 from hub.cli.channel_audit import audit_command
@@ -31,8 +32,6 @@ from hub.cli.hub_data import refuse_existing
 from hub.cli.init import words_text
 from hub.cli.names import channel_names
 from hub.cli.options import (
-    account_of,
-    account_options,
     desk_of,
     home_options,
     iso,
@@ -86,11 +85,7 @@ def create_command(
     no_log: bool,
     witnesses: tuple[str, ...],
     quorum: int | None,
-    username: str | None,
-    token_file: Path | None,
-    ca_file: Path | None,
-    client_cert: Path | None,
-    allow_plain_http: bool,
+    login: Login,
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
@@ -99,15 +94,7 @@ def create_command(
     """Open a channel in an empty collection of a hub; you become its owner."""
     policy = policy_of(**options)
     with load_home(home, passphrase_file) as opened:
-        account = account_of(
-            opened,
-            api_root,
-            username=username,
-            token_file=token_file,
-            ca_file=ca_file,
-            client_cert=client_cert,
-            allow_plain_http=allow_plain_http,
-        )
+        account = account_of(opened, api_root, login)
         account = dataclasses.replace(account, api_root=discover(account, opened.settings))
         log = LogChoice(not no_log, witnesses, quorum)
         made = create(desk_of(opened), name, account, collection, policy, log)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from hub.cli.account_options import Login, account_of, account_options
 from hub.cli.names import channel_names
-from hub.cli.options import account_of, account_options, desk_of, home_options, load_home
+from hub.cli.options import desk_of, home_options, load_home
 from hub.client.registration import register
 
 
@@ -17,11 +18,7 @@ from hub.client.registration import register
 @home_options
 def account_command(
     name: str,
-    username: str | None,
-    token_file: Path | None,
-    ca_file: Path | None,
-    client_cert: Path | None,
-    allow_plain_http: bool,
+    login: Login,
     home: Path,
     passphrase_file: Path | None,
 ) -> None:
@@ -32,15 +29,7 @@ def account_command(
     with load_home(home, passphrase_file) as opened:
         channel = opened.state.channel(name)
         known = opened.account(channel.api_root)
-        account = account_of(
-            opened,
-            channel.api_root,
-            username=username,
-            token_file=token_file,
-            ca_file=ca_file,
-            client_cert=client_cert,
-            allow_plain_http=allow_plain_http or known.allow_plain_http,
-        )
+        account = account_of(opened, channel.api_root, login.plainly(known.allow_plain_http))
         with opened.locked():
             register(desk_of(opened), account)
         click.echo(f"The account on {channel.api_root} is changed.")

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from hub.channel.card import fingerprint_words
+from hub.cli.account_options import Login, account_of, account_options
 from hub.cli.hub_data import refuse_existing
 from hub.cli.init import words_text
 from hub.cli.names import channel_names
 from hub.cli.options import (
-    account_of,
-    account_options,
     desk_of,
     home_options,
     json_option,
@@ -48,11 +47,7 @@ def succeed_command(
     api_root: str | None,
     days: int,
     out: Path,
-    username: str | None,
-    token_file: Path | None,
-    ca_file: Path | None,
-    client_cert: Path | None,
-    allow_plain_http: bool,
+    login: Login,
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
@@ -69,11 +64,7 @@ def succeed_command(
         account = account_of(
             opened,
             api_root or before.api_root,
-            username=username,
-            token_file=token_file,
-            ca_file=ca_file,
-            client_cert=client_cert,
-            allow_plain_http=allow_plain_http or (known is not None and known.allow_plain_http),
+            login.plainly(known is not None and known.allow_plain_http),
         )
         if api_root is not None:
             account = dataclasses.replace(account, api_root=discover(account, opened.settings))

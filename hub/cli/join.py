@@ -9,10 +9,9 @@ import click
 
 from hub.channel.card import fingerprint_text
 from hub.channel.invite import parse_invitation
+from hub.cli.account_options import Login, account_of, account_options
 from hub.cli.init import words_text
 from hub.cli.options import (
-    account_of,
-    account_options,
     desk_of,
     home_options,
     json_option,
@@ -50,11 +49,7 @@ from hub.errors import AccessError, InputError, VerificationError
 def command(
     home: Path,
     passphrase_file: Path | None,
-    username: str | None,
-    token_file: Path | None,
-    ca_file: Path | None,
-    client_cert: Path | None,
-    allow_plain_http: bool,
+    login: Login,
     invitation_file: Path | None,
     name: str,
     expected: str | None,
@@ -84,15 +79,7 @@ def command(
                 f"is that of {opened.organisation}",
                 err=True,
             )
-        account = account_of(
-            opened,
-            invitation.api_root,
-            username=username,
-            token_file=token_file,
-            ca_file=ca_file,
-            client_cert=client_cert,
-            allow_plain_http=allow_plain_http,
-        )
+        account = account_of(opened, invitation.api_root, login)
         if invitation.inbox is None and request_file is None:
             raise InputError("this server has no join inbox", hint="--request-file FILE")
         done = join(desk_of(opened), text, account, name, by_file=request_file is not None)

@@ -17,7 +17,7 @@ from hub.client import agent_link
 from hub.client.hardening import protect_process
 from hub.client.home import Home
 from hub.client.keyring import Unlock
-from hub.client.transport import HubAccount, checked_url, connect
+from hub.client.transport import connect
 from hub.client.unlock import BY_KEY_FILE
 from hub.client.work import Desk
 from hub.errors import AccessError, InputError
@@ -165,77 +165,6 @@ def read_secret(path: Path, *, most: int = _MAX_SECRET_BYTES) -> bytes:
 def print_json(document: Json) -> None:
     """One JSON document on standard output."""
     click.echo(json.dumps(document, ensure_ascii=False, indent=2))
-
-
-def account_options(command: F) -> F:
-    """How to enter a hub; `account_of` reads them."""
-    for option in (
-        click.option(
-            "--allow-plain-http",
-            is_flag=True,
-            help="Take http: to another machine; the token travels in clear.",
-        ),
-        click.option(
-            "--client-cert",
-            type=click.Path(path_type=Path, dir_okay=False, exists=True),
-            help="PEM file with certificate and key, for a hub that asks for one.",
-        ),
-        click.option(
-            "--ca-file",
-            type=click.Path(path_type=Path, dir_okay=False, exists=True),
-            help="Certificates to trust in place of the system's.",
-        ),
-        click.option(
-            "--token-file",
-            type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-            envvar="STILLWATCH_TOKEN_FILE",
-            help="File holding the hub's token, - for standard input; else you are asked.",
-        ),
-        click.option(
-            "--username", default=None, help="Account name; without it the token is a Bearer token."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def account_of(
-    home: Home,
-    api_root: str,
-    *,
-    username: str | None,
-    token_file: Path | None,
-    ca_file: Path | None,
-    client_cert: Path | None,
-    allow_plain_http: bool,
-) -> HubAccount:
-    """The account that options name, else the one that the home holds, else ask.
-
-    Raises:
-        AccessError: no token, and nobody to ask.
-    """
-    url = checked_url(api_root, allow_plain_http=allow_plain_http)
-    if token_file is None and home.state.hub(url) is not None:
-        return home.account(url)
-    if token_file is not None:
-        token = read_secret(token_file).decode("utf-8", "replace")
-    elif sys.stdin.isatty():
-        token = str(click.prompt("Token of the hub", hide_input=True, err=True))
-    else:
-        raise AccessError("the hub wants a token", where=url, hint="--token-file FILE")
-    return HubAccount(
-        api_root=url,
-        username=username,
-        token=token,
-        ca_file=_absolute(ca_file),
-        allow_plain_http=allow_plain_http,
-        client_cert=_absolute(client_cert),
-    )
-
-
-def _absolute(path: Path | None) -> str | None:
-    """Commands run in other folders later on."""
-    return None if path is None else str(path.absolute())
 
 
 def desk_of(home: Home) -> Desk:

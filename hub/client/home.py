@@ -18,6 +18,7 @@ from hub.channel.fields import is_member
 from hub.channel.primitives import rest
 from hub.channel.seal import FingerprintSecret
 from hub.channel.verify import TrustedChannel
+from hub.client import logins
 from hub.client.keyring import (
     KEY_FILE,
     KEYRING_FILE,
@@ -27,7 +28,7 @@ from hub.client.keyring import (
     read_outer,
 )
 from hub.client.releases import Releases
-from hub.client.rows import ChannelRow, HubRow, ObjectRow
+from hub.client.rows import ChannelRow, ObjectRow
 from hub.client.state import LAPSED, State
 from hub.client.transport import HubAccount
 from hub.client.unlock import BY_KEY_FILE, PASSPHRASE
@@ -302,42 +303,20 @@ class Home:
     # Hubs and channels
 
     def put_account(self, account: HubAccount, *, stillwatch: bool) -> None:
-        """Store how to enter a hub; the token is sealed."""
-        sealed = rest.wrap_with_key(
-            account.token.encode(), self.keyring.state_key, context=_token(account.api_root)
-        )
-        self.state.put_hub(
-            HubRow(
-                api_root=account.api_root,
-                username=account.username,
-                token=sealed,
-                ca_file=account.ca_file,
-                plain_http=account.allow_plain_http,
-                stillwatch=stillwatch,
-                client_cert=account.client_cert,
-            )
-        )
+        """Store how to enter a hub; token and secret are sealed."""
+        self.state.put_hub(logins.sealed(account, self.keyring.state_key, stillwatch=stillwatch))
 
     def account(self, api_root: str) -> HubAccount:
         """How to enter a hub.
 
         Raises:
             InputError: this home has no account there.
+            VerificationError: what is stored of it was altered.
         """
         row = self.state.hub(api_root)
         if row is None:
             raise InputError("no account on this hub", where=api_root)
-        token = rest.unwrap_with_key(
-            row.token, self.keyring.state_key, context=_token(row.api_root)
-        )
-        return HubAccount(
-            api_root=row.api_root,
-            username=row.username,
-            token=token.decode(),
-            ca_file=row.ca_file,
-            allow_plain_http=row.plain_http,
-            client_cert=row.client_cert,
-        )
+        return logins.opened(row, self.keyring.state_key, self.path)
 
     def is_stillwatch(self, api_root: str) -> bool:
         """Whether the server behind this API root is a Stillwatch hub."""
@@ -422,7 +401,3 @@ def _written_at(path: Path) -> int:
 
 def _context(channel_id: str, kind: str, name: str) -> bytes:
     return f"stillwatch state 1 {channel_id} {kind} {name}".encode()
-
-
-def _token(api_root: str) -> bytes:
-    return f"stillwatch token 1 {api_root}".encode()

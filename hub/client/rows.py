@@ -9,7 +9,12 @@ from hub.model.codec import Json
 
 @dataclasses.dataclass(frozen=True)
 class HubRow:
-    """A hub that this member has an account on; `token` is sealed."""
+    """A hub that this member has an account on.
+
+    Attributes:
+        token: sealed; of an OAuth client its secret.
+        oauth: where that client's access tokens come from, as JSON; None: `token` is the hub's.
+    """
 
     api_root: str
     username: str | None
@@ -18,6 +23,7 @@ class HubRow:
     plain_http: bool
     stillwatch: bool
     client_cert: str | None = None
+    oauth: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 FIRST: Final = """
 CREATE TABLE hub (
   api_root TEXT PRIMARY KEY, username TEXT, token BLOB NOT NULL, ca_file TEXT,
@@ -156,7 +156,18 @@ _SECOND: Final = (
     """,
     "CREATE TABLE choice (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
-_LATER: Final = {2: _SECOND}
+_THIRD: Final = (
+    # Where the access tokens of an OAuth client come from; its secret is sealed in `token`.
+    "ALTER TABLE hub ADD COLUMN oauth TEXT",
+    # Up to which line a hub's reads were shown, how many came since, and up to where that counts.
+    """
+    CREATE TABLE reads (
+      api_root TEXT PRIMARY KEY, seen INTEGER NOT NULL, told INTEGER NOT NULL,
+      news INTEGER NOT NULL, at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+_LATER: Final = {2: _SECOND, 3: _THIRD}
 
 
 def bring_up(connection: sqlite3.Connection, version: int) -> int:

@@ -124,7 +124,7 @@ class State:
     def put_hub(self, row: HubRow) -> None:
         """Add a hub, or change its account."""
         self.run(
-            "INSERT OR REPLACE INTO hub VALUES (?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO hub VALUES (?,?,?,?,?,?,?,?)",
             dataclasses.astuple(row),
         )
 
@@ -135,7 +135,7 @@ class State:
     def hubs(self) -> list[HubRow]:
         """Every hub."""
         return [
-            HubRow(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]), r[6])
+            HubRow(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]), r[6], r[7])
             for r in self.rows("SELECT * FROM hub ORDER BY api_root")
         ]
 

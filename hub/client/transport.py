@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -22,8 +21,10 @@ from taxii2client.common import _HTTPConnection
 from taxii2client.v21 import ApiRoot, Collection, Server
 
 from hub.channel.policy import Log
+from hub.client.addresses import checked_url
 from hub.client.answers import json_or_none, status_behind, wrapped
 from hub.client.log_port import ChannelLog, HttpLog, offered
+from hub.client.oauth import ClientCredentials, OAuthBearer, TokenCache
 from hub.client.port import About, Hub, Page, PostResult, TaxiiCollection
 from hub.client.session import GuardedSession
 from hub.client.snapshot_port import HttpBulk
@@ -57,6 +58,9 @@ class HubAccount:
         ca_file: certificate bundle to trust in place of the system's.
         allow_plain_http: take `http:` to a host that is not loopback (the token travels in clear).
         client_cert: PEM file to show to a hub that asks for a certificate: chain and key.
+        oauth: an OAuth 2.0 client, whose access tokens are sent in place of `token`, which is
+            then empty.
+        cache: keeps that client's access token between commands.
     """
 
     api_root: str
@@ -65,8 +69,18 @@ class HubAccount:
     ca_file: str | None = None
     allow_plain_http: bool = False
     client_cert: str | None = None
+    oauth: ClientCredentials | None = None
+    cache: TokenCache | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.oauth is not None:
+            if self.username is not None or self.token:
+                raise InputError(
+                    "an OAuth client has no user name and no token of the hub",
+                    where=self.api_root,
+                    hint="without --username and --token-file",
+                )
+            return
         # Before it gets near a header: an HTTP library's complaint would show it.
         # A password of HTTP Basic is encoded, so that blanks in it do no harm.
         first = " " if self.username else "!"
@@ -78,42 +92,6 @@ class HubAccount:
             )
 
 
-def checked_url(url: str, *, allow_plain_http: bool = False) -> str:
-    """The URL with a trailing slash.
-
-    Raises:
-        InputError: it is no http(s) URL, holds credentials, or sends a token in clear.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise InputError(
-            "the hub's address is not an http or https URL",
-            where="api root",
-            hint="such as https://hub.example/stillwatch/",
-        )
-    if parts.username or parts.password:
-        raise InputError(
-            "the hub's address must not hold credentials",
-            where="api root",
-            hint="give the token in a file with --token-file",
-        )
-    if parts.scheme == "http" and not allow_plain_http and not _is_loopback(parts.hostname):
-        raise InputError(
-            "refusing plain http to another machine: the token would travel in clear",
-            where="api root",
-            hint="use https, or --allow-plain-http inside a network that you trust",
-        )
-    return url if url.endswith("/") else url + "/"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
-
-
 class _Bearer(requests.auth.AuthBase):
     def __init__(self, token: str) -> None:
         self._token = token
@@ -123,17 +101,21 @@ class _Bearer(requests.auth.AuthBase):
         return r
 
 
+def _auth(account: HubAccount, settings: ClientSettings) -> requests.auth.AuthBase:
+    if account.oauth is not None:
+        return OAuthBearer(account.oauth, settings, account.cache)
+    if account.username:
+        return requests.auth.HTTPBasicAuth(account.username, account.token)
+    return _Bearer(account.token)
+
+
 def connect(account: HubAccount, settings: ClientSettings) -> Hub:
     """A hub behind HTTP; nothing is sent before the first call."""
     url = checked_url(account.api_root, allow_plain_http=account.allow_plain_http)
     session = GuardedSession(settings)
     session.verify = account.ca_file or True
     session.cert = account.client_cert
-    session.auth = (
-        requests.auth.HTTPBasicAuth(account.username, account.token)
-        if account.username
-        else _Bearer(account.token)
-    )
+    session.auth = _auth(account, settings)
     connection = _HTTPConnection(version="2.1")
     connection.session.close()
     connection.session = session

@@ -2,69 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.e2e.members import Work, end, free_port, serve
+from tests.interop.authorisation_process import Server, authorisation_server
 from tests.interop.authorisation_server import AUDIENCE, SECRETS
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@dataclass
-class Server:
-    """The running authorisation server."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def token(self, client: str) -> str:
-        answer = requests.post(
-            f"{self.url}token",
-            data={"grant_type": "client_credentials"},
-            auth=(client, SECRETS[client]),
-            timeout=20,
-        )
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.interop.authorisation_server", str(port)],
-        cwd=REPOSITORY,
-        env={**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    made = Server(f"http://127.0.0.1:{port}/", process)
-    deadline = time.monotonic() + 60
-    try:
-        while True:
-            assert process.poll() is None, "the authorisation server did not start"
-            assert time.monotonic() < deadline, "the authorisation server does not answer"
-            try:
-                requests.get(f"{made.url}jwks", timeout=5)
-                break
-            except requests.RequestException:
-                time.sleep(0.1)
+    with authorisation_server() as made:
         yield made
-    finally:
-        made.stop()
 
 
 def status(work: Work, token: str) -> int:

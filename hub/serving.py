@@ -32,6 +32,7 @@ from starlette.routing import Route
 
 from hub.errors import InputError, StoreError, TransportError
 from hub.settings import KIB, ServeSettings
+from hub.signals import heard
 from hub.supervise import Worker
 
 _logger = logging.getLogger("stillwatch.server")
@@ -292,12 +293,25 @@ async def _serve(
     worker: Worker | None,
 ) -> None:
     server = _server(app, serve, limits, worker)
-    loop = asyncio.get_running_loop()
     ending = _Ending(app, server, limits.drain_seconds)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.ask)
     if worker is not None:
         worker.watch(give_way=ending.give_way, end=ending.ask)
+    stops = dict.fromkeys((signal.SIGTERM, signal.SIGINT), ending.ask)
+    with heard(stops):
+        await _until_ended(app, server, serve, limits, on_ready, worker)
+    if not ending.asked:
+        raise StoreError("the server ended unexpectedly")
+
+
+async def _until_ended(
+    app: Starlette,
+    server: Server,
+    serve: ServeSettings,
+    limits: ConnectionLimits,
+    on_ready: Callable[[], None],
+    worker: Worker | None,
+) -> None:
+    loop = asyncio.get_running_loop()
     async with app.router.lifespan_context(app):
         if worker is not None:
             worker.listener.listen(limits.backlog)
@@ -311,8 +325,6 @@ async def _serve(
             announcing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await announcing
-    if not ending.asked:
-        raise StoreError("the server ended unexpectedly")
 
 
 def _nothing() -> None:

@@ -39,6 +39,7 @@ _logger = logging.getLogger("stillwatch.snapshots")
 _NAME: Final = re.compile(
     r"(-?[0-9]{1,19})_(-?[0-9]{1,19})_([0-9]{1,9})_([0-9]{1,12})_([0-9a-f]{64})\.zst"
 )
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _COLLECTION: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _ROWS: Final = 1000
 _LEVEL: Final = 3
@@ -140,9 +141,11 @@ class Snapshots:
         Raises:
             HiddenError: there is no such frame, or no more.
         """
-        for each in self._current(collection_id):
-            if each.frame.sha256 == name:
-                return each.path, each.frame
+        found = self._found(collection_id, name)
+        if found is None and self._cut_elsewhere(collection_id, name):
+            found = self._found(collection_id, name)
+        if found is not None:
+            return found.path, found.frame
         raise HiddenError(
             "no such frame: something in it was deleted, or it was never there",
             hint="ask for the manifest again",
@@ -220,6 +223,22 @@ class Snapshots:
         with shelf.lock:
             self._recount(collection_id, shelf)
             return list(shelf.frames)
+
+    def _found(self, collection_id: str, name: str) -> _Kept | None:
+        kept = self._current(collection_id)
+        return next((each for each in kept if each.frame.sha256 == name), None)
+
+    def _cut_elsewhere(self, collection_id: str, name: str) -> bool:
+        """Whether another process has cut a frame since; the folder is then read anew."""
+        if self._settings.snapshots is None or not _SHA256.fullmatch(name):
+            return False
+        shelf = self._shelf(collection_id)
+        if not any(shelf.folder.glob(f"*_{name}.zst")):
+            return False
+        with self._lock:
+            if self._shelves.get(collection_id) is shelf:
+                del self._shelves[collection_id]
+        return True
 
     def _shelf(self, collection_id: str) -> _Shelf:
         with self._lock:

@@ -16,6 +16,7 @@ import pytest
 from hub.channel.log.checkpoint import verify_checkpoint
 from hub.channel.log.snapshot import verify_snapshot
 from hub.errors import InputError, StoreError, VerificationError
+from hub.server.refusals import HiddenError
 from hub.server.snapshots import Snapshots
 from hub.settings import HubLimits, HubSettings, PushSettings
 from hub.store.objects import new_object
@@ -200,6 +201,23 @@ def test_a_removed_cache_is_made_again(store: SqliteStore, tmp_path: Path) -> No
     assert again.manifest(collection) == before
     snapshots.close()
     again.close()
+
+
+def test_what_another_process_cut_is_found(store: SqliteStore, tmp_path: Path) -> None:
+    """A manifest of one process is good at its siblings, whose connections a client may get."""
+    collection = made_collection(store)
+    fill(store, collection, range(SIZE))
+    one, two = (Snapshots(store, push(tmp_path), 10**9) for _ in range(2))
+    assert manifest_of(one, collection) == manifest_of(two, collection)
+    fill(store, collection, range(SIZE, 3 * SIZE))
+    manifest = manifest_of(one, collection)
+    assert len(manifest.frames) == 3
+    assert items(manifest, reader(two, collection)) == stored(store, collection, 3 * SIZE)
+    for name in ("0" * 64, "*", "../x"):
+        with pytest.raises(HiddenError):
+            two.frame(collection, name)
+    one.close()
+    two.close()
 
 
 def test_what_another_process_removed_is_cut_again(store: SqliteStore, tmp_path: Path) -> None:

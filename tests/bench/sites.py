@@ -184,6 +184,8 @@ def hub(place: Loaded, *, processes: int = PROCESSES) -> Iterator[Site]:
     port = free_port()
     command = [sys.executable, "-m", "hub.cli", "hub", "serve", "--port", str(port)]
     command += ["--processes", str(processes), "--account-rate", "0", "--address-rate", "0"]
+    # The other side logs no requests either.
+    command += ["--no-access-log"]
     base = f"http://127.0.0.1:{port}"
     with running(command, f"{base}/readyz", place.data.with_suffix(".log"), place.environment):
         url = f"{base}/stillwatch/collections/{place.collection}/"

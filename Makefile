@@ -22,7 +22,7 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports
 
 drill: $(VENV)/.test drill-tools
-	$(PYTEST) -m drill --timeout 3600
+	$(PYTEST) -s -m drill --timeout 3600
 
 # Programs that drills start, through apt where that is possible.
 drill-tools:

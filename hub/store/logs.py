@@ -14,6 +14,7 @@ from hub.store.sql import Connection, Serial, Sql
 
 _LEVELS: Final = 48
 _VERIFY_ROWS: Final = 1000
+_BEFORE_ALL: Final = -(2**63)
 _HEAD: Final = "SELECT size, edge FROM log_head WHERE collection_key = ?"
 _LEAVES: Final = (
     "SELECT position, date_added, digest FROM log_leaf"
@@ -34,7 +35,8 @@ _LEAF_COLUMNS: Final = ("collection_key", "position", "date_added", "digest")
 _NODE_COLUMNS: Final = ("collection_key", "level", "position", "hash")
 _MOVE_HEAD: Final = "UPDATE log_head SET size = ?, edge = ? WHERE collection_key = ?"
 _UNLISTED: Final = (
-    "SELECT o.date_added FROM object o WHERE o.collection_key = ? AND NOT EXISTS"
+    "SELECT o.date_added FROM object o WHERE o.collection_key = ? AND o.date_added > ?"
+    " AND NOT EXISTS"
     " (SELECT 1 FROM log_leaf l WHERE l.collection_key = o.collection_key"
     " AND l.date_added = o.date_added) LIMIT 1"
 )
@@ -140,7 +142,7 @@ class Logs:
         key, edge = self._head(collection_id)
         where = f"log of {collection_id}"
         grown = tree.Frontier()
-        last_added = -1
+        last_added = _BEFORE_ALL
         while grown.size < edge.size:
             end = min(grown.size + _VERIFY_ROWS, edge.size)
             leaves = self._database.rows(_LEAVES, (key, grown.size, end))
@@ -150,7 +152,8 @@ class Logs:
             self._grow(key, grown, [row[2] for row in leaves], where)
         if grown.to_bytes() != edge.to_bytes():
             raise VerificationError("the root is not that of the leaves", where=where)
-        if self._database.row(_UNLISTED, (key,)) is not None:
+        # Only behind the last leaf: what lies before was compared, some rows to a statement.
+        if self._database.row(_UNLISTED, (key, last_added)) is not None:
             # Whoever appends between the two looks adds object and leaf at once.
             raise VerificationError("an object has no leaf", where=where)
         return edge.size
@@ -158,12 +161,12 @@ class Logs:
     def _compare(
         self, key: int, leaves: Sequence[tuple[int, int, bytes]], last: int, where: str
     ) -> int:
-        """Check a run of leaves against the objects that are still there; its last stamp."""
+        """Check a run of leaves against the objects still there since `last`; its last stamp."""
         stamps = [row[1] for row in leaves]
         if stamps != sorted(set(stamps)) or stamps[0] <= last:
             raise VerificationError("leaves are not in the order of date_added", where=where)
         logged: dict[int, bytes] = {row[1]: row[2] for row in leaves}
-        with self._database.reading(_BODIES, (key, stamps[0], stamps[-1])) as bodies:
+        with self._database.reading(_BODIES, (key, last + 1, stamps[-1])) as bodies:
             for stamp, body in bodies:
                 if stamp not in logged:
                     raise VerificationError("an object has no leaf", where=where)

@@ -28,6 +28,16 @@ _FAULTS = {
         "INSERT INTO object SELECT 99, collection_key, date_added + 1000000, object_id || 'x',"
         " object_type, spec_version, version, version_text, is_last, body FROM object LIMIT 1"
     ),
+    "an object slipped in before all": (
+        "INSERT INTO object SELECT 99, collection_key, date_added - 1000000, object_id || 'x',"
+        " object_type, spec_version, version, version_text, is_last, body FROM object LIMIT 1"
+    ),
+    "an object slipped in between two looks": (
+        "UPDATE object SET date_added = date_added + 1000 WHERE seq > 3;"
+        "UPDATE log_leaf SET date_added = date_added + 1000 WHERE position > 2;"
+        "INSERT INTO object SELECT 99, collection_key, date_added + 10, object_id || 'x',"
+        " object_type, spec_version, version, version_text, is_last, body FROM object WHERE seq = 3"
+    ),
     "stamps swapped": (
         "UPDATE log_leaf SET date_added = -1 WHERE position = 5;"
         "UPDATE object SET date_added = -1 WHERE seq = 6"
@@ -46,7 +56,10 @@ def _channel(path: Path) -> str:
 
 
 @pytest.mark.parametrize("fault", list(_FAULTS))
-def test_every_disagreement_is_found(fault: str, tmp_path: Path) -> None:
+def test_every_disagreement_is_found(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.store.logs._VERIFY_ROWS", 3)
     path = tmp_path / "hub.db"
     collection = _channel(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

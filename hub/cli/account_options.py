@@ -32,7 +32,7 @@ class Login:
     ca_file: Path | None
     client_cert: Path | None
     allow_plain_http: bool
-    oauth_token_url: str | None
+    oauth_url: str | None
     oauth_client_id: str | None
     oauth_secret_file: Path | None
     oauth_scope: str | None
@@ -69,6 +69,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--oauth-token-url",
+        "oauth_url",
         metavar="URL",
         help="Log in with access tokens of this OAuth 2.0 token endpoint, in place of a token.",
     ),
@@ -140,7 +141,7 @@ def _by_oauth(url: str, login: Login) -> HubAccount:
             hint="without --token-file, --username and STILLWATCH_TOKEN_FILE",
         )
     token_url, client, secret = (
-        login.oauth_token_url,
+        login.oauth_url,
         login.oauth_client_id,
         login.oauth_secret_file,
     )

@@ -24,6 +24,7 @@ from hub.cli.channel_owners import (
     threshold_command,
 )
 from hub.cli.channel_proposals import proposals_command, propose_command, sign_command
+from hub.cli.channel_reads import reads_command
 from hub.cli.channel_renew import renew_command
 from hub.cli.channel_repost import repost_command
 from hub.cli.channel_requests import refuse_command, requests_command
@@ -234,6 +235,7 @@ command.add_command(owner_command)
 command.add_command(policy_command)
 command.add_command(propose_command)
 command.add_command(proposals_command)
+command.add_command(reads_command)
 command.add_command(re_enrol_command)
 command.add_command(refuse_command)
 command.add_command(remove_command)

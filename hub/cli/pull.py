@@ -15,6 +15,7 @@ from hub.cli.options import count_of, desk_of, home_options, json_option, load_h
 from hub.cli.progress import progress
 from hub.cli.pull_follow import follow_channels
 from hub.client.choices import RECEIPTS, Choices
+from hub.client.reads import count_news
 from hub.client.subscriber import NotApprovedError, Pulled, pull
 from hub.errors import StillwatchError
 
@@ -86,6 +87,7 @@ def command(
             return
         with progress("Pulling") as advance:
             results = pull(desk, channels, advance=advance, snapshots=snapshot)
+        count_news(desk, results)
         failed = next((each.error for each in results if each.error is not None), None)
         _show(results, as_json=as_json, raised=failed)
     if any(each.alarms for each in results):

@@ -14,6 +14,7 @@ import click
 
 from hub.client.follow import Round, Waking, follow
 from hub.client.pulled import Pulled
+from hub.client.reads import count_news
 from hub.client.work import Desk
 from hub.errors import InputError
 
@@ -36,13 +37,12 @@ def follow_channels(
         InputError: the command cannot be read or is not there.
     """
     command = _command(then)
-    waking = Waking()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        waking.end()
+    waking = ended_by_signals()
 
     def take(found: Round) -> None:
+        if not found.woken:
+            # Not between an arrival and what is run on it.
+            count_news(desk, found.results)
         results = [each for each in found.results if _worth_saying(each)]
         if not results:
             return
@@ -53,11 +53,22 @@ def follow_channels(
         if command is not None and any(each.messages for each in results):
             _run(command, line)
 
+    follow(desk, channels, interval, waking, take, snapshots=snapshot)
+
+
+def ended_by_signals() -> Waking:
+    """What a command that stays follows with: SIGTERM and Ctrl-C end it, warnings go to people."""
+    waking = Waking()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        waking.end()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     logging.getLogger("hub.client.follow").addFilter(_to_people)
     click.echo("Following; end with Ctrl-C.", err=True)
-    follow(desk, channels, interval, waking, take, snapshots=snapshot)
+    return waking
 
 
 def _to_people(record: logging.LogRecord) -> bool:

@@ -77,6 +77,9 @@ def _show(found: Health) -> None:
         click.echo("  seen and dealt with: stillwatch status --acknowledge")
     click.echo(f"{found.organisation} ({found.member})")
     click.echo(f"card {found.card}, until {utc(found.card_expires)}")
+    for api_root, number in found.reads.items():
+        told = f"{count_of(number, 'read')} of what you published: stillwatch channel reads"
+        click.echo(f"{api_root} tells of {told}")
     for each in found.channels:
         _show_channel(each)
 

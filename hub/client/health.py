@@ -16,6 +16,7 @@ from hub.client.latecomers import latecomers
 from hub.client.leaving import asking
 from hub.client.naming import member_names
 from hub.client.proposals import open_ones
+from hub.client.reads import ReadsSeen
 from hub.client.reissue import lagging
 from hub.client.rows import ChannelRow
 from hub.client.token_health import custodian_notes, token_forms
@@ -74,6 +75,7 @@ class Health:
     Attributes:
         alarms: what nobody acknowledged, in words.
         raised: when each of them was raised, UTC seconds.
+        reads: hub to the reads that it told of and nobody looked at, where there are any.
     """
 
     organisation: str
@@ -84,6 +86,7 @@ class Health:
     channels: list[ChannelHealth]
     alarms: list[str]
     raised: list[int]
+    reads: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> Json:
         """The health as JSON."""
@@ -111,6 +114,7 @@ def health(home: Home, *, now: int) -> Health:
         channels=channels,
         alarms=[each.text for each in alarms],
         raised=[each.raised_at for each in alarms],
+        reads={each.api_root: each.news for each in ReadsSeen(home.state).all() if each.news},
     )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hub.channel.policy import Log
 from hub.client.log_port import ChannelLog
+from hub.client.reads_port import Lines
 from hub.client.snapshot_port import Bulk
 from hub.model.codec import Json
 
@@ -120,6 +121,10 @@ class Hub(Protocol):
 
     def bulk(self, collection_id: str) -> Bulk:
         """Snapshot and events of a collection; nothing is sent before its first call."""
+        ...
+
+    def audit(self, after: int, limit: int) -> Lines | None:
+        """What the hub tells of this organisation out of its audit log; None: nothing."""
         ...
 
     def challenge(self) -> str | None:

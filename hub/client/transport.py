@@ -26,6 +26,7 @@ from hub.client.answers import json_or_none, status_behind, wrapped
 from hub.client.log_port import ChannelLog, HttpLog, offered
 from hub.client.oauth import ClientCredentials, OAuthBearer, TokenCache
 from hub.client.port import About, Hub, Page, PostResult, TaxiiCollection
+from hub.client.reads_port import Lines, get_lines
 from hub.client.session import GuardedSession
 from hub.client.snapshot_port import HttpBulk
 from hub.errors import AccessError, ConflictError, InputError, TransportError
@@ -203,6 +204,10 @@ class HttpHub:
         """Snapshot and events of a collection; nothing is sent before its first call."""
         url = f"{self._api_root}collections/{collection_id}/"
         return HttpBulk(self._session, url, self._settings)
+
+    def audit(self, after: int, limit: int) -> Lines | None:
+        """What the hub tells of this organisation out of its audit log; None: nothing."""
+        return get_lines(self._session, self._api_root, after, limit)
 
     def challenge(self) -> str | None:
         """A challenge to bind this account to a member; None on a stock server."""

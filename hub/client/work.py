@@ -57,9 +57,13 @@ class Desk:
 
     def hub_of(self, channel: ChannelRow) -> Hub:
         """The hub of a channel; one connection serves as long as the home is open."""
-        if channel.api_root not in self._hubs:
-            self._hubs[channel.api_root] = self.reach(self.home.account(channel.api_root))
-        return self._hubs[channel.api_root]
+        return self.hub_at(channel.api_root)
+
+    def hub_at(self, api_root: str) -> Hub:
+        """The hub at an address that this home has an account for."""
+        if api_root not in self._hubs:
+            self._hubs[api_root] = self.reach(self.home.account(api_root))
+        return self._hubs[api_root]
 
     def collection_of(self, channel: ChannelRow, target: str = CHANNEL) -> TaxiiCollection:
         """The channel's collection, or its join inbox.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -75,18 +76,19 @@ def test_plain_http_to_another_machine_needs_to_be_allowed(home: Home, secret: s
         account_of(home, "http://hub.example/r/", login)
     assert account_of(home, "http://hub.example/r/", login.plainly(True)).allow_plain_http
     # The token endpoint has no such exception.
-    login = dataclasses.replace(login.plainly(True), oauth_token_url="http://login.example/token")
+    login = dataclasses.replace(login.plainly(True), oauth_url="http://login.example/token")
     with pytest.raises(InputError, match="refusing plain http") as caught:
         account_of(home, HUB, login)
     assert caught.value.where == "--oauth-token-url"
 
 
-@pytest.mark.parametrize("left_out", ["oauth_token_url", "oauth_client_id", "oauth_secret_file"])
+@pytest.mark.parametrize("left_out", ["oauth_url", "oauth_client_id", "oauth_secret_file"])
 def test_half_a_client_is_refused(home: Home, secret: str, left_out: str) -> None:
     words = ("--oauth-token-url", TOKEN_URL, "--oauth-client-id", "lab")
     login = parsed(*words, "--oauth-secret-file", secret)
+    changed: dict[str, Any] = {left_out: None}
     with pytest.raises(InputError, match="needs three options"):
-        account_of(home, HUB, dataclasses.replace(login, **{left_out: None}))
+        account_of(home, HUB, dataclasses.replace(login, **changed))
 
 
 @pytest.mark.parametrize("words", [("--username", "lab"), ("--token-file", "-")])

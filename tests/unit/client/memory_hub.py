@@ -15,6 +15,7 @@ from hub.channel.log.tree import LeafNodes, consistency_proof, inclusion_proof, 
 from hub.channel.policy import Log
 from hub.channel.primitives.sign import NotePrivate
 from hub.client.events import Event, NoEventsError
+from hub.client.reads_port import Line, Lines
 from hub.client.transport import About, Hub, HubAccount, Page, PostResult, TaxiiCollection
 from hub.errors import AccessError
 from hub.model.codec import Json
@@ -113,6 +114,7 @@ class MemoryHub:
 
     Attributes:
         page_size: objects in a page.
+        lines: of its audit log, for every account; None: it tells nothing.
         snapshots: collection id -> its snapshot's signed manifest.
         frames: name -> bytes of the frame.
         stillwatch: answers `about/` and binds accounts; else it is a stock server.
@@ -126,6 +128,7 @@ class MemoryHub:
     """
 
     page_size: int = 100
+    lines: list[Line] | None = None
     snapshots: dict[str, bytes] = dataclasses.field(default_factory=dict)
     frames: dict[str, bytes] = dataclasses.field(default_factory=dict)
     stillwatch: bool = True
@@ -204,6 +207,14 @@ class MemoryConnection:
     def bulk(self, collection_id: str) -> MemoryBulk:
         """What the hub offers beside TAXII."""
         return MemoryBulk(self.hub, collection_id)
+
+    def audit(self, after: int, limit: int) -> Lines | None:
+        """What a test put there."""
+        self.hub.request("audit")
+        if self.hub.lines is None:
+            return None
+        rows = [each for each in self.hub.lines if each.seq > after]
+        return Lines(tuple(rows[:limit]), len(rows) > limit)
 
     def challenge(self) -> str | None:
         """A fixed challenge; None on a stock server."""

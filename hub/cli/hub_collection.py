@@ -214,19 +214,19 @@ def ceiling(
         actor = acting(store, token_file)
         found = _plain(store, collection_id, "given a ceiling")
         actor.manage(found.owner_org)
-        # First set, then looked through: what is posted meanwhile is held to it.
-        store.set_ceiling(found.id, wanted)
-        above = 0
+        # Looked through before it is set: readers are let in by it. What comes meanwhile is looked
+        # through as it is set.
+        seen, above = store.head(found.id), 0
         if wanted is not None:
             with progress("Looking through the collection"):
                 above = sum(not beneath(raw, wanted) for raw in store.raw_messages(found.id))
         if above:
-            store.set_ceiling(found.id, found.ceiling)
             raise ConflictError(
                 f"{above} objects in it are marked higher",
                 where=collection_id,
                 hint="delete them first, or choose a higher ceiling",
             )
+        store.set_ceiling(found.id, wanted, seen=seen)
         actor.audit(
             "collection.ceiling", found.owner_org, collection_id=found.id, detail={"tlp": tlp}
         )

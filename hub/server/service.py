@@ -17,7 +17,7 @@ from hub.server.admission import Admission, InboxScreen
 from hub.server.appender import Appender, Post, Screen
 from hub.server.binding import Bindings
 from hub.server.calls import NotHereError, StoreCalls
-from hub.server.ceiling import CeilingScreen
+from hub.server.ceiling import Ceilings, CeilingScreen
 from hub.server.cosigning import Cosigner
 from hub.server.heads import Heads
 from hub.server.intake import report, take_apart
@@ -141,6 +141,7 @@ class HubService:
         self._calls = calls
         self._oversight = oversight
         self._heads = Heads(store, calls)
+        self._ceilings = Ceilings(store)
         self._remembered = remembered
         self._standings = Standings(store, remembered, admission, now=now)
         self._bindings = Bindings(settings, store, now=now)
@@ -463,13 +464,13 @@ class HubService:
         collection = self._seen(principal, Action.WRITE, collection_id).collection
         return collection, self._screen(principal, collection)
 
-    def _screen(self, principal: Principal, collection: Collection) -> Screen | None:
+    def _screen(self, principal: Principal, collection: Collection) -> Screen:
         if collection.kind is Kind.CHANNEL:
             return self._admission.screen(principal, collection)
         if collection.kind is Kind.INBOX:
             carried = self._store.collection(collection.inbox_of) if collection.inbox_of else None
             return InboxScreen(carried.channel_id if carried is not None else None)
-        return None if collection.ceiling is None else CeilingScreen(collection.ceiling)
+        return CeilingScreen(self._ceilings, collection.id)
 
     # -- binding an account to a member --------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hub.errors import ConflictError, InputError
 from hub.model.markings import TLP
+from hub.store.ceiling import beneath
 from hub.store.clock import GuardedClock
 from hub.store.records import Collection, Grant, Kind
 from hub.store.sql import Connection, Sql, require_org
@@ -21,6 +22,13 @@ _BY_ALIAS: Final = f"{_COLLECTION} WHERE alias = ?"
 _BY_INBOX: Final = f"{_COLLECTION} WHERE inbox_of = ?"
 _ALL: Final = f"{_COLLECTION} ORDER BY key"
 _GRANT: Final = "SELECT collection_id, org_id, can_read, can_write, clearance FROM collection_grant"
+_PLAIN_KEY: Final = "SELECT key FROM collection WHERE id = ? AND kind = ?"
+_BODIES: Final = (
+    "SELECT date_added, body FROM object WHERE collection_key = ? AND date_added > ?"
+    " ORDER BY date_added LIMIT ?"
+)
+_ROWS: Final = 100
+_BEFORE_ALL: Final = -(2**63)
 _ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -116,11 +124,20 @@ class Collections:
                 "UPDATE collection SET channel_id = ? WHERE id = ?", (channel_id, collection_id)
             )
 
-    def set_ceiling(self, collection_id: str, ceiling: TLP | None) -> None:
+    def set_ceiling(
+        self, collection_id: str, ceiling: TLP | None, *, seen: int | None = None
+    ) -> None:
         """See `CollectionStore.set_ceiling`."""
-        self._change_plain(
-            collection_id, "ceiling", None if ceiling is None else ceiling.value_name
-        )
+        with self._database.write() as connection:
+            row = connection.execute(_PLAIN_KEY, (collection_id, Kind.PLAIN.value)).fetchone()
+            if row is None:
+                raise InputError("there is no such plain collection", where=collection_id)
+            # Whoever stores there waits, and then judges by the ceiling that is set here.
+            connection.lock_heads([row[0]])
+            if ceiling is not None:
+                _refuse_higher(connection, row[0], collection_id, ceiling, seen)
+            level = None if ceiling is None else ceiling.value_name
+            connection.execute("UPDATE collection SET ceiling = ? WHERE key = ?", (level, row[0]))
 
     def open_to_government(self, collection_id: str, *, opened: bool) -> None:
         """See `CollectionStore.open_to_government`."""
@@ -242,3 +259,17 @@ def _grant(row: Any) -> Grant:
 
 def _level(text: str | None) -> TLP | None:
     return None if text is None else TLP.from_label(text)
+
+
+def _refuse_higher(
+    connection: Connection, key: int, where: str, ceiling: TLP, seen: int | None
+) -> None:
+    position = _BEFORE_ALL if seen is None else seen
+    while rows := connection.execute(_BODIES, (key, position, _ROWS)).fetchall():
+        if not all(beneath(body, ceiling) for _, body in rows):
+            raise ConflictError(
+                "it holds objects that are marked higher",
+                where=where,
+                hint="delete them first, or choose a higher ceiling",
+            )
+        position = rows[-1][0]

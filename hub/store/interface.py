@@ -353,8 +353,20 @@ class CollectionStore(Protocol):
         """
         ...
 
-    def set_ceiling(self, collection_id: str, ceiling: TLP | None) -> None:
-        """Set the highest marking that a plain collection may hold; what it holds is not read."""
+    def set_ceiling(
+        self, collection_id: str, ceiling: TLP | None, *, seen: int | None = None
+    ) -> None:
+        """Set the highest marking that a plain collection holds; readers are let in by it at once.
+
+        Args:
+            collection_id: of the collection.
+            ceiling: None for any.
+            seen: what was added up to then was looked through before; the rest is looked through
+                while nobody stores there.
+        Raises:
+            ConflictError: something in it is marked higher; nothing is changed.
+            InputError: no such plain collection.
+        """
         ...
 
     def open_to_government(self, collection_id: str, *, opened: bool) -> None:

@@ -8,6 +8,7 @@ from hub.errors import ConflictError, InputError
 from hub.model.markings import TLP
 from hub.store.interface import Store
 from hub.store.records import ORDINARY_ROLES, Account, AccountKind, Kind, LoginKind, Role
+from tests.store.conftest import Make
 
 _NOW = 1_790_000_000
 _NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -134,6 +135,23 @@ def test_bad_logins(store: Store, org: str, account: Account) -> None:
         store.add_login(account.id, LoginKind.KEY, "cd" * 32, scopes=frozenset({"admin"}))
     with pytest.raises(InputError):
         store.add_login(_NOBODY, LoginKind.KEY, "cd" * 32)
+
+
+def test_no_ceiling_is_set_beneath_what_there_is(store: Store, collection: str, make: Make) -> None:
+    """Readers are let in by a ceiling, so what is higher must never lie below one."""
+    store.append(collection, [make(1)])
+    before = store.head(collection)
+    with pytest.raises(ConflictError, match="higher"):
+        store.set_ceiling(collection, TLP.GREEN)
+    # Nor beneath what came after somebody had looked.
+    store.append(collection, [make(2)])
+    with pytest.raises(ConflictError, match="higher"):
+        store.set_ceiling(collection, TLP.GREEN, seen=before)
+    found = store.collection(collection)
+    assert found is not None
+    assert found.ceiling is None
+    store.set_ceiling(collection, TLP.GREEN, seen=store.head(collection))
+    store.set_ceiling(collection, TLP.AMBER)
 
 
 def test_ceilings_clearances_and_the_opt_in(store: Store, org: str, collection: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,14 +149,28 @@ def test_a_steward_manages_its_own(desk: Desk) -> None:
     desk.fails(AccessError, "org", "add", "late", "--token-file", admin)
 
 
-def test_a_ceiling_is_not_set_below_what_there_is(desk: Desk) -> None:
+def test_a_ceiling_is_not_set_below_what_there_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = desk.json("collection", "add", "Plain", "--owner", "lab", "--kind", "plain")["id"]
     store = SqliteStore.open(Path(desk.data) / DATABASE)
     held = indicator(1)
     store.append(place, [new_object(held, json.dumps(held).encode())])
     store.close()
     # Without a marking it counts as amber.
+    looked: list[object] = []
+    read = SqliteStore.raw_messages
+
+    def look(store: SqliteStore, collection_id: str) -> Iterator[bytes]:
+        found = store.collection(collection_id)
+        assert found is not None
+        looked.append(found.ceiling)
+        return read(store, collection_id)
+
+    monkeypatch.setattr(SqliteStore, "raw_messages", look)
     desk.fails(ConflictError, "collection", "ceiling", place, "green")
+    # Nobody is let in by a ceiling before the collection was looked through.
+    assert looked == [None]
     assert "holds up to" not in desk.run("collection", "list", data=True)
     assert desk.json("collection", "ceiling", place, "amber")["ceiling"] == "amber"
     assert "holds up to TLP:AMBER" in desk.run("collection", "list", data=True)

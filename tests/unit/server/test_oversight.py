@@ -237,9 +237,10 @@ def test_a_ceiling_holds_what_is_marked_higher_back(town: Town) -> None:
     failed = {one["id"] for one in answer.json["failures"]}
     assert failed == {indicator(number)["id"] for number in (3, 4, 6)}
     assert "TLP:AMBER" in answer.json["failures"][0]["message"]
-    town.store.set_ceiling(place, TLP.GREEN)
+    lower = town.plain(owner="rw")
+    town.store.set_ceiling(lower, TLP.GREEN)
     # Without a marking it counts as amber.
-    assert town.post(place, _marked(7, None)).json["failure_count"] == 1
+    assert town.post(lower, _marked(7, None)).json["failure_count"] == 1
     town.store.set_ceiling(place, None)
     assert town.post(place, _marked(8, TLP.RED)).json["success_count"] == 1
 

@@ -35,6 +35,7 @@ from hub.errors import InputError, StoreError, TransportError
 from hub.settings import KIB, ServeSettings
 from hub.signals import heard
 from hub.supervise import Worker
+from hub.tls_files import check_tls_files
 
 _logger = logging.getLogger("stillwatch.server")
 _READY_SECONDS: Final = 30.0
@@ -159,8 +160,8 @@ def check_exposure(serve: ServeSettings, *, behind_proxy: bool) -> None:
     """Refuse to send API tokens over a network in clear.
 
     Raises:
-        InputError: an address beyond loopback without TLS, half a TLS pair, or client
-            certificates without TLS.
+        InputError: an address beyond loopback without TLS, half a TLS pair, client certificates
+            without TLS, or files that are none of these.
     """
     if (serve.tls_cert is None) != (serve.tls_key is None):
         raise InputError("a TLS certificate needs its key, and the key its certificate")
@@ -172,6 +173,7 @@ def check_exposure(serve: ServeSettings, *, behind_proxy: bool) -> None:
             where="--host",
             hint="give --tls-cert and --tls-key, or --behind-proxy when a proxy ends TLS",
         )
+    check_tls_files(serve.tls_cert, serve.tls_key, serve.tls_client_ca)
 
 
 def free_port(host: str) -> int:
@@ -273,6 +275,8 @@ class _Ending:
     def ask(self) -> None:
         """As an operator does; who asks again does not want to wait."""
         wait = 0.0 if self.asked else self._drain_seconds
+        if not self.asked:
+            _logger.info("stopping")
         self.asked = self._app.state.draining = True
         if wait:
             _logger.info("draining", extra={"fields": {"seconds": wait}})

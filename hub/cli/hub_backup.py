@@ -9,8 +9,10 @@ from pathlib import Path
 import click
 
 from hub.cli.hub_data import (
+    LOG_KEY,
     data_option,
     json_option,
+    log_key,
     make_directory,
     opened,
     refuse_existing,
@@ -45,7 +47,12 @@ def backup(data: Path, target: Path, as_json: bool) -> None:
     with progress("Backing up") as advance:
         transfer.backup(source, target, progress=_rows(advance))
     size = target.stat().st_size
-    show({"backup": str(target), "bytes": size}, [f"{target}: {size} bytes"], as_json=as_json)
+    key = f"{target}.token-key"
+    show(
+        {"backup": str(target), "bytes": size, "token_key": key},
+        [f"{target}: {size} bytes", f"{key}: keep it with the copy; without it no token is known"],
+        as_json=as_json,
+    )
 
 
 @click.command()
@@ -78,9 +85,13 @@ def restore(data: Path, source: Path, as_json: bool) -> None:
     with opened(data) as store:
         rows = store.verify_audit()
         store.audit("hub.restore", detail={"source": source.name})
+    log_key(data / LOG_KEY)
     show(
         {"data": str(data), "audit_rows": rows},
-        [f"Restored into {data}; the audit log's {rows} rows verify."],
+        [
+            f"Restored into {data}; the audit log's {rows} rows verify.",
+            "Next: serve it; then members run: stillwatch channel repost NAME",
+        ],
         as_json=as_json,
     )
 

@@ -56,13 +56,16 @@ def create(data: Path) -> Store:
     """
     target = target_of(data)
     if is_there(target) or (data / DATABASE).exists():
-        raise ConflictError("there is a hub already", where=str(data))
+        raise ConflictError("there is a hub already", where=str(data), hint="choose another --data")
     make_directory(data)
     if target.url is not None and target.token_key is not None:
         found_database(target)
         make_key(target.token_key)
         record(data, target.url)
-    return open_store(target)
+    store = open_store(target)
+    # Now, not at the first start: copies of the directory for other machines must hold one key.
+    log_key(data / LOG_KEY)
+    return store
 
 
 def make_directory(data: Path) -> None:

@@ -81,8 +81,8 @@ def test_init_makes_a_private_place_once(data: str) -> None:
     place = Path(data)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     keys = [path for path in place.iterdir() if "key" in path.name]
-    assert len(keys) == 1
-    assert stat.S_IMODE(keys[0].stat().st_mode) == 0o600
+    assert len(keys) == 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     again = run("init", "--data", data, ok=False)
     assert again.returncode == 5
     assert "there is a hub already" in again.stderr

@@ -205,6 +205,12 @@ def bind_certificate(
         shown = read_pem(certificate.read_bytes())
     except OSError as error:
         raise InputError("cannot be read", where=str(certificate)) from error
+    except InputError as error:
+        raise InputError(
+            error.message,
+            where=str(certificate),
+            hint="give the client's own certificate alone, without its chain and key",
+        ) from error
     if shown.not_after <= time.time() or not shown.for_clients:
         raise InputError("expired, or not for clients", where=str(certificate))
     kind = LoginKind.CERTIFICATE if this_one_only else LoginKind.KEY

@@ -103,20 +103,32 @@ def credential_in(store: Store, token_file: Path) -> Credential:
     return found
 
 
-def find_account(store: Store, account_id: str) -> Account:
-    """An account by id, or by `organisation/name`. Raises InputError when there is none."""
-    found = store.account(account_id)
+def find_account(store: Store, account: str, *, org_id: str | None = None) -> Account:
+    """An account by id, by `organisation/name`, or by a name that only one has.
+
+    Args:
+        store: where accounts are.
+        account: what was typed.
+        org_id: look for a bare name in this organisation only.
+    Raises:
+        InputError: there is none, or several have this name.
+    """
+    found = store.account(account)
     if found is not None:
         return found
-    org_name, slash, name = account_id.partition("/")
+    org_name, slash, name = account.partition("/")
     org = store.org(org_name) if slash else None
     if org is not None:
-        for one in store.accounts(org.id):
-            if one.name == name:
-                return one
+        named = [one for one in store.accounts(org.id) if one.name == name]
+    else:
+        named = [one for one in store.accounts(org_id) if one.name == account]
+    if len(named) == 1:
+        return named[0]
     raise InputError(
-        "there is no such account",
-        where=account_id,
+        "several organisations have an account of this name"
+        if named
+        else "there is no such account",
+        where=account,
         hint="name it by id or as ORGANISATION/NAME: stillwatch hub account list",
     )
 

@@ -76,7 +76,11 @@ def _show_new(issued: NewToken, out: Path | None, *, as_json: bool) -> None:
 @click.option("--name", default="", help="What it is for; shown in the list.")
 @click.option("--days", type=click.IntRange(1), help="Let it expire after so many days.")
 @click.option("--read-only", is_flag=True, help="Good for reading only.")
-@click.option("--account", "account_id", help="An account of the organisation's that it is for.")
+@click.option(
+    "--account",
+    "account_id",
+    help="The account that it is for: its id, or its name in the organisation.",
+)
 @actor_option
 @_out_option
 @json_option
@@ -102,7 +106,7 @@ def issue(
     with opened(data) as store:
         actor = acting(store, token_file)
         owner = find_org(store, org)
-        holder = None if account_id is None else find_account(store, account_id)
+        holder = None if account_id is None else find_account(store, account_id, org_id=owner.id)
         actor.manage(owner.id, _roles(holder))
         issued = store.create_token(
             owner.id,
@@ -125,10 +129,12 @@ def list_(data: Path, org: str | None, as_json: bool) -> None:
     with opened(data) as store:
         owner = None if org is None else find_org(store, org).id
         names = {one.id: one.name for one in store.orgs()}
+        accounts = {one.id: f"/{one.name}" for one in store.accounts(owner)}
         found = store.tokens(owner)
     lines = [
         f"{one.id}  {one.prefix}…  {','.join(sorted(one.scopes))}  "
-        f"{_state(one, int(time.time()))}  {names.get(one.org_id, one.org_id)}  {one.name}".rstrip()
+        f"{_state(one, int(time.time()))}  {names.get(one.org_id, one.org_id)}"
+        f"{accounts.get(one.account_id or '', '')}  {one.name}".rstrip()
         for one in found
     ]
     show([_document(one) for one in found], lines or ["No tokens."], as_json=as_json)

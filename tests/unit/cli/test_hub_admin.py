@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hub.cli.hub import command
-from hub.cli.hub_data import DATABASE
-from hub.errors import ConflictError, StillwatchError, StoreError
+from hub.cli.hub_data import DATABASE, LOG_KEY
+from hub.errors import ConflictError, InputError, StillwatchError, StoreError
 from hub.store.sqlite import SqliteStore
 
 
@@ -84,3 +84,22 @@ def test_a_failed_restore_leaves_nothing(tmp_path: Path) -> None:
     place = tmp_path / "new"
     _fails(StoreError, "restore", str(damaged), "--data", str(place))
     assert not place.exists()
+
+
+def test_a_copy_of_a_new_directory_signs_with_the_same_key(data: Path) -> None:
+    assert len((data / LOG_KEY).read_bytes()) == 32
+
+
+def test_an_account_is_found_by_a_name_that_only_one_has(data: Path) -> None:
+    at = ("--data", str(data))
+    _run("account", "add", "Lab", "feed", *at)
+    _run("role", "set", "feed", "subscriber", *at)
+    _run("token", "issue", "Lab", "--account", "feed", *at)
+    assert "  Lab/feed" in _run("token", "list", *at).output
+    _run("org", "add", "Other", *at)
+    _fails(InputError, "token", "issue", "Other", "--account", "feed", *at)
+    _run("account", "add", "Other", "feed", *at)
+    error = _fails(InputError, "role", "set", "feed", "subscriber", *at)
+    assert "several organisations" in str(error)
+    _run("token", "issue", "Other", "--account", "feed", *at)
+    assert "  Other/feed" in _run("token", "list", "Other", *at).output

@@ -59,7 +59,8 @@ def _line(glass: BreakGlass, names: Mapping[str, str], now: int) -> str:
         state = f"open until {moment(glass.until)}"
     else:
         state = "waits for approval" if glass.opened is None else f"over {moment(glass.until)}"
-    return f"{glass.id}  {who}  {len(glass.collections)} collections  {state}  {glass.reason}"
+    many = f"{len(glass.collections)} collection{'s' if len(glass.collections) != 1 else ''}"
+    return f"{glass.id}  {who}  {many}  {state}  {glass.reason}"
 
 
 def _names(store: Store) -> dict[str, str]:
@@ -78,9 +79,9 @@ def _concerned(store: Store, glass: BreakGlass) -> dict[str, frozenset[str]]:
     }
 
 
-def _shown(store: Store, glass: BreakGlass, *, as_json: bool) -> None:
+def _shown(store: Store, glass: BreakGlass, *more: str, as_json: bool) -> None:
     names, now = _names(store), int(time.time())
-    show(_document(glass, names, now), [_line(glass, names, now)], as_json=as_json)
+    show(_document(glass, names, now), [_line(glass, names, now), *more], as_json=as_json)
 
 
 @break_glass.command()
@@ -116,7 +117,11 @@ def request(
         made = store.request_glass(
             credential, frozenset(wanted), reason=reason, seconds=max(1, int(hours * 3600))
         )
-        _shown(store, made, as_json=as_json)
+        following = (
+            "Next, another administrator: stillwatch hub break-glass approve "
+            f"--data {data} {made.id} --token-file FILE"
+        )
+        _shown(store, made, following, as_json=as_json)
 
 
 @break_glass.command()

@@ -229,7 +229,7 @@ def _other_administrators(connection: Connection, account_id: str, now: int) -> 
 def _require_admin(account: Account) -> None:
     person = account.kind is AccountKind.PERSON and not account.disabled
     if not person or Role.ADMIN not in account.roles:
-        raise InputError("only a person with the role admin asks for this", where=account.name)
+        raise AccessError("only a person with the role admin asks for this", where=account.name)
 
 
 def _require(connection: Connection, glass_id: str) -> BreakGlass:

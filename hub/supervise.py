@@ -223,7 +223,9 @@ class Supervisor:
         stop, renew = asyncio.Event(), asyncio.Event()
 
         def told() -> None:
-            if stop.is_set():
+            if not stop.is_set():
+                _logger.info("stopping")
+            else:
                 # Who asks again does not want to wait: each process skips its draining.
                 self._tell(signal.SIGTERM)
             stop.set()

@@ -42,5 +42,9 @@ def probe(url: str, live: bool, timeout: float, as_json: bool) -> None:
         raise TransportError(f"not ready: {said} ({error.code})", where=asked) from error
     except (URLError, OSError) as error:
         reason = getattr(error, "reason", error)
-        raise TransportError(f"no answer: {reason}", where=asked) from error
+        raise TransportError(
+            f"no answer: {reason}",
+            where=asked,
+            hint="is the hub running, and is this its address? --url names another",
+        ) from error
     show({"url": asked, "answer": said}, [said], as_json=as_json)

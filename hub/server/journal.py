@@ -16,7 +16,7 @@ from hub.server.correlation import CURRENT
 ACCESS: Final = "stillwatch.access"
 ROOT: Final = "stillwatch"
 LEVELS: Final = ("debug", "info", "warning", "error")
-_OTHERS: Final = ("opentelemetry",)
+_OTHERS: Final = ("opentelemetry", "psycopg.pool")
 """Libraries whose warnings belong into the same stream."""
 
 

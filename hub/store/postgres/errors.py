@@ -12,7 +12,10 @@ from hub.errors import InputError, StillwatchError, StoreAwayError, StoreError
 
 PLACE: Final = "database"
 """`where` of every error: its address may hold a password."""
-_AWAY: Final = "the hub tries again by itself; look at the database server and the way to it"
+_AWAY: Final = (
+    "look at the database server, its address and the way to it; "
+    "a hub that serves tries again by itself"
+)
 _HINTS: Final[Mapping[str, tuple[str, str]]] = {
     "53100": ("the disk is full", "free space on the database server's disk; reading goes on"),
     "25006": ("the database cannot be written", "name the primary server, not a standby"),
@@ -22,7 +25,7 @@ _HINTS: Final[Mapping[str, tuple[str, str]]] = {
     "42501": ("the database role may not do this", "make the hub's role the owner of the tables"),
     "42P01": ("a table is missing", "run `stillwatch hub migrate`"),
     "42703": ("a column is missing", "run `stillwatch hub migrate`"),
-    "3D000": ("there is no such database", "make it with CREATE DATABASE, then run hub migrate"),
+    "3D000": ("there is no such database", "make it (createdb NAME), then run the command again"),
     "58030": ("the disk failed", "look at the log and the disk of the database server"),
     "XX001": ("the database is damaged", "restore the last backup"),
     "XX002": ("an index of the database is damaged", "run REINDEX, or restore the last backup"),

@@ -27,7 +27,7 @@ PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 @contextmanager
 def written(*, access: bool = True, level: str = "info") -> Iterator[list[dict[str, Any]]]:
     """Log lines as JSON; complete at the end of the block."""
-    names = (journal.ROOT, journal.ACCESS, "opentelemetry")
+    names = (journal.ROOT, journal.ACCESS, "opentelemetry", "psycopg.pool")
     kept = [
         (one := logging.getLogger(name), one.handlers[:], one.level, one.propagate)
         for name in names
@@ -195,3 +195,11 @@ def test_a_traceback_is_one_field() -> None:
 def test_fields_of_a_correlation() -> None:
     assert Correlation("a").fields == {"request_id": "a"}
     assert Correlation("a", "b").fields == {"request_id": "a", "trace_id": "b"}
+
+
+def test_what_the_database_driver_says_is_a_line_of_json_too() -> None:
+    with written() as lines:
+        logging.getLogger("psycopg.pool").warning("error connecting in %r: away\n\tIs it?", "hub")
+    assert [(one["level"], one["message"]) for one in lines] == [
+        ("warning", "error connecting in 'hub': away\n\tIs it?")
+    ]

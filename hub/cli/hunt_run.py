@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from click.core import ParameterSource
 from rich.text import Text
 
 from hub.cli import match_limits
+from hub.cli.hunt_follow import follow_and_hunt, follow_options, refuse_with_follow
 from hub.cli.hunt_options import open_store, store_option
 from hub.cli.match_accounts import accounts_options, read_accounts
 from hub.cli.match_inputs import Indicators, bundle_objects, compile_indicators, parse_moment
@@ -22,7 +25,7 @@ from hub.cli.match_report import MatchReport
 from hub.cli.match_tagging import Asking, dry_run_document, tagging_of
 from hub.cli.match_view import campaign_panel, report_console
 from hub.cli.match_words import counted, plain
-from hub.cli.options import home_options, json_option, load_home, print_json
+from hub.cli.options import desk_of, home_options, json_option, load_home, print_json
 from hub.cli.pass_options import (
     bundles_option,
     examples_option,
@@ -98,6 +101,23 @@ class _Hunt:
         )
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What a hunt was asked for; the same question can be asked again and again."""
+
+    accounts: Path | None
+    accounts_map: tuple[str, ...]
+    region: str | None
+    asking: Asking
+    bundles: tuple[Path, ...]
+    everything: bool
+    out: Path | None
+    show_values: bool
+    window: Window
+    bounded: bool
+    jobs: int
+
+
 @click.command("run")
 @accounts_options
 @bundles_option("to hunt for")
@@ -110,6 +130,7 @@ class _Hunt:
 @jobs_option("Batches that are matched")
 @examples_option("customers and indicators the report names")
 @click.option("--fail-on-match", is_flag=True, help="Exit with 1 if anything matches.")
+@follow_options
 @store_option
 @json_option
 @home_options
@@ -131,6 +152,8 @@ def command(
     jobs: int,
     limit_examples: int,
     fail_on_match: bool,
+    follow: bool,
+    interval: float,
     store: Path | None,
     as_json: bool,
     home: Path,
@@ -144,49 +167,88 @@ def command(
 
     With --since or --until the hunt is a question of its own: what is new stays new.
 
+    With --follow it stays: it pulls when a hub has news, hunts for what came, and tells of matches
+    alone, with --json a line for each hunt that found any. SIGTERM and Ctrl-C end it.
+
     Exit codes: 0 whether or not there are matches (1 with --fail-on-match), 2 for bad input.
     """
     check_output(out)
     use_lean_allocator()
-    window = _window(since, until)
-    use_home = not bundles or ctx.get_parameter_source("home") in (
-        ParameterSource.COMMANDLINE,
-        ParameterSource.ENVIRONMENT,
+    if follow:
+        refuse_with_follow(ctx)
+    bounded = (since, until) != (None, None)
+    question = _Question(
+        *(accounts, accounts_map, region, Asking(offline, dry_run), bundles, everything, out),
+        *(show_values, _window(since, until), bounded, jobs),
+    )
+    use_home = (
+        follow
+        or not bundles
+        or ctx.get_parameter_source("home")
+        in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     )
     events = open_store(store, home)
     unlocked = ctx.with_resource(load_home(home, passphrase_file)) if use_home else None
-    objects, keys = _indicators(bundles, unlocked)
-    buckets = Buckets(datetime.now(UTC))
-    for one in objects():
-        buckets.add(one)
-    asking = Asking(offline, dry_run)
-    tagging = tagging_of(unlocked, buckets, asking)
-    table = read_accounts(accounts, accounts_map, region, keys, tagging=tagging, asking=asking)
+    if follow:
+        assert unlocked is not None
+        tell = partial(_tell_matches, events=events, examples=limit_examples, as_json=as_json)
+        follow_and_hunt(
+            desk_of(unlocked), interval, events, lambda: tell(_hunt(question, events, unlocked))
+        )
+        return
+    hunt = _hunt(question, events, unlocked)
     if dry_run:
         if as_json:
-            print_json(dry_run_document(tagging))
+            print_json(dry_run_document(hunt.tagging))
         return
-    hunt = _Hunt(objects, keys, table, window, show_values, tagging)
-    with events.locked():
-        events.expire(datetime.now(UTC))
-        versions = Versions.of(objects())
-        hunted = Hunted({}) if everything else Hunted.load(events.path)
-        due = list(hunted.due(versions, events.catalogue.generation))
-        if due:
-            with match_sink(out) as sink:
-                _run(hunt, events, due, sink, jobs)
-        if due and (since, until) == (None, None):
-            answered = versions.without(hunt.blind | hunt.unasked)
-            hunted.note(answered, events.catalogue.generation)
-            hunted.save(events.path)
     if as_json:
         print_json(_document(hunt, events, limit_examples))
     else:
         _show(hunt, events, limit_examples)
-        if due and out is not None:
+        if hunt.report is not None and out is not None:
             click.echo(f"matches written to {out}")
     if fail_on_match and hunt.report is not None and hunt.report.matched:
         ctx.exit(_FOUND)
+
+
+def _hunt(question: _Question, events: EventStore, unlocked: Home | None) -> _Hunt:
+    """Hunt once, for what is due now."""
+    objects, keys = _indicators(question.bundles, unlocked)
+    buckets = Buckets(datetime.now(UTC))
+    for one in objects():
+        buckets.add(one)
+    asking = question.asking
+    tagging = tagging_of(unlocked, buckets, asking)
+    table = read_accounts(
+        *(question.accounts, question.accounts_map, question.region, keys),
+        tagging=tagging,
+        asking=asking,
+    )
+    hunt = _Hunt(objects, keys, table, question.window, question.show_values, tagging)
+    if asking.dry_run:
+        return hunt
+    with events.locked():
+        events.expire(datetime.now(UTC))
+        versions = Versions.of(objects())
+        hunted = Hunted({}) if question.everything else Hunted.load(events.path)
+        due = list(hunted.due(versions, events.catalogue.generation))
+        if due:
+            with match_sink(question.out) as sink:
+                _run(hunt, events, due, sink, question.jobs)
+        if due and not question.bounded:
+            answered = versions.without(hunt.blind | hunt.unasked)
+            hunted.note(answered, events.catalogue.generation)
+            hunted.save(events.path)
+    return hunt
+
+
+def _tell_matches(hunt: _Hunt, *, events: EventStore, examples: int, as_json: bool) -> None:
+    if hunt.report is None or not hunt.report.matched:
+        return
+    if as_json:
+        click.echo(json.dumps(_document(hunt, events, examples), ensure_ascii=False))
+    else:
+        _show(hunt, events, examples)
 
 
 def _window(since: str | None, until: str | None) -> Window:

@@ -12,7 +12,9 @@ Of a hub on PostgreSQL, `"database": URL, "token_key": FILE` stand in place of `
 
 All of medallion's users act as the one organisation `org`: medallion tells its backend nothing
 of who asks. It sees the collections that `org` owns or was granted. Channel collections and
-inboxes are given read-only, because only the hub's own server checks protocol messages.
+inboxes are given read-only, because only the hub's own server checks protocol messages. Clearances
+and ceilings hold as they do there. A government reads its own collections only: nobody could be
+told here of what it reads of others.
 
 What medallion itself does, whatever its backend:
 
@@ -41,6 +43,7 @@ from medallion.exceptions import BackendError, ProcessingError
 
 from hub.errors import InputError, StoreError
 from hub.model import codec
+from hub.store.ceiling import beneath
 from hub.store.interface import Store
 from hub.store.objects import new_object
 from hub.store.opening import StoreTarget, open_store
@@ -49,6 +52,7 @@ from hub.store.records import (
     Batch,
     Collection,
     Entry,
+    Grant,
     Kind,
     NewObject,
     Org,
@@ -245,11 +249,14 @@ class HubBackend:
             answer.request_timestamp = to_text(int(request_time.timestamp() * 1_000_000))
 
             def record(fates: Sequence[Appended]) -> StatusRecord:
-                _fill(answer, fates, failures)
+                _fill(answer, fates, [*failures, *higher])
                 seconds = int(request_time.timestamp())
                 return StatusRecord(answer.id, found, org.id, seconds, wire.encode(answer))
 
-            store.append_batches([Batch(found, accepted, record)])
+            with store.appending([found]) as appending:
+                # Read under the collection's lock, as it may have been lowered just now.
+                held, higher = _beneath(store.collection(found), accepted)
+                appending.append(Batch(found, held, record))
         return _builtins(answer)
 
     def get_status(self, api_root: str, status_id: str) -> Json | None:
@@ -286,7 +293,7 @@ class HubBackend:
     def _shown(self, store: Store, org: Org, found: Collection) -> Json | None:
         grant = store.grant(found.id, org.id)
         own = found.owner_org == org.id
-        can_read = own or (grant is not None and grant.can_read)
+        can_read = own or _may_read(found, org, grant)
         can_write = own or (grant is not None and grant.can_write)
         if not can_read and not can_write:
             return None
@@ -300,6 +307,30 @@ class HubBackend:
                 can_write=can_write and found.kind is Kind.PLAIN,
             )
         )
+
+
+def _may_read(found: Collection, org: Org, grant: Grant | None) -> bool:
+    if grant is None or not grant.can_read or org.government:
+        return False
+    reach, ceiling = grant.clearance, found.ceiling
+    return reach is None or (ceiling is not None and ceiling <= reach)
+
+
+def _beneath(
+    found: Collection | None, items: Sequence[NewObject]
+) -> tuple[list[NewObject], list[wire.StatusDetails]]:
+    """Objects that a collection's ceiling lets in, and what is said of the others."""
+    ceiling = None if found is None else found.ceiling
+    if ceiling is None:
+        return list(items), []
+    held = [item for item in items if beneath(item.raw, ceiling)]
+    kept = set(map(id, held))
+    reason = f"marked higher than {ceiling.label}, which this collection holds at most"
+    return held, [
+        wire.StatusDetails(item.id, item.version or _NO_VERSION, reason)
+        for item in items
+        if id(item) not in kept
+    ]
 
 
 def _filters(filter_args: Mapping[str, str], allowed: frozenset[str]) -> Filters:

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from hub.cli.variables import VariableOption
 from hub.errors import AccessError, InputError, StoreError
 from hub.store.interface import Store
 from hub.store.records import Account, Credential, NewToken, Role
@@ -26,6 +27,7 @@ actor_option: Final = click.option(
 )
 person_option: Final = click.option(
     "--token-file",
+    cls=VariableOption,
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     envvar=_VARIABLE,
     required=True,

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import click
 from click.core import ParameterSource
 
+from hub.cli.variables import VariableOption
 from hub.errors import ConflictError, InputError, StoreError
 from hub.store.opening import StoreTarget
 
@@ -45,6 +46,7 @@ def _note(context: click.Context, option: click.Parameter, url: str | None) -> N
 
 _DATA: Final = click.option(
     "--data",
+    cls=VariableOption,
     type=click.Path(path_type=Path, file_okay=False),
     envvar=DATA_VARIABLE,
     required=True,

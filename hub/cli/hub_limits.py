@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from hub.cli.variables import VariableOption
 from hub.settings import GIB, KIB, MIB, HubLimits
 
 VARIABLES: Final = "STILLWATCH_HUB_"
@@ -97,6 +98,7 @@ class _Limit:
             shown = {"type": kind, "default": default}
         return click.option(
             f"--{self.option}",
+            cls=VariableOption,
             show_default=True,
             envvar=VARIABLES + self.parameter.upper(),
             help=self.help,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,12 @@ from hub.cli.hub_data import (
     witness_settings,
 )
 from hub.cli.hub_database import target_of
-from hub.cli.hub_limits import limit_options
+from hub.cli.hub_limits import VARIABLES, limit_options
 from hub.cli.hub_processes import processes_option, supervise
 from hub.cli.hub_telemetry import Telemetry, telemetry_options
 from hub.cli.login_options import login_options
 from hub.cli.serve_options import serve_options
+from hub.cli.variables import warn_of_misspelt
 from hub.errors import InputError
 from hub.login_settings import LoginSettings
 from hub.settings import HubLimits, HubSettings, PushSettings, ServeSettings
@@ -129,6 +131,8 @@ def serve(
 
     check_exposure(listen, behind_proxy=behind_proxy)
     worker = Worker.current()
+    if worker is None:
+        warn_of_misspelt(os.environ, VARIABLES)
 
     def ready() -> None:
         click.echo(f"Serving {url}/{root}/ (stop with Ctrl-C)", err=True)
@@ -171,7 +175,11 @@ def _urls(
 
     if public_url is not None:
         if not public_url.startswith(("https://", "http://")):
-            raise InputError("a URL starts with https:// (or http://)", where="--public-url")
+            raise InputError(
+                "a URL starts with https:// (or http://)",
+                where="--public-url",
+                hint="such as https://hub.example",
+            )
         return public_url.rstrip("/"), ()
     if behind_proxy or not is_loopback(listen.host):
         raise InputError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from hub.cli.hub_limits import VARIABLES, Quantity
+from hub.cli.variables import VariableOption
 from hub.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def _address(_context: click.Context, _option: click.Parameter, text: str | None
 _OPTIONS: Final = (
     click.option(
         "--log-level",
+        cls=VariableOption,
         type=click.Choice(_LEVELS),
         default="info",
         show_default=True,
@@ -126,6 +128,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--slow-request",
+        cls=VariableOption,
         type=str,
         metavar="TIME",
         default="5s",
@@ -136,6 +139,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--metrics-listen",
+        cls=VariableOption,
         metavar="[HOST:]PORT",
         callback=_address,
         envvar=VARIABLES + "METRICS_LISTEN",

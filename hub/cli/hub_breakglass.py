@@ -31,7 +31,8 @@ def break_glass() -> None:
     """Ask to read what administrators may not, approve, list and end it.
 
     It takes two people with the role admin, each with an API token of her own that was issued
-    before the request. Every organisation that publishes there is told.
+    before the request, and by neither of them to the other. Every organisation that publishes there
+    is told.
     """
 
 

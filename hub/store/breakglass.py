@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -30,6 +31,10 @@ _OTHER_ADMINS: Final = (
     " AND (t.expires IS NULL OR t.expires > ?)"
     " WHERE a.id <> ? AND a.kind = 'person' AND NOT a.disabled AND NOT o.disabled"
 )
+_ISSUED: Final = (
+    "SELECT token_id, detail FROM audit WHERE event IN ('token.issue', 'token.rotate') ORDER BY seq"
+)
+_HOLDERS: Final = "SELECT id, account_id FROM token"
 _LONGEST_REASON: Final = 1000
 
 
@@ -52,7 +57,7 @@ class BreakGlasses(Audit):
                     "SELECT 1 FROM collection WHERE id = ?", (one,)
                 ).fetchone():
                     raise InputError("there is no such collection", where=one)
-            witnesses = _other_administrators(connection, account_id, now)
+            witnesses = _other_administrators(connection, credential, now)
             made = BreakGlass(
                 str(uuid.uuid4()),
                 account_id,
@@ -210,20 +215,49 @@ def _check_request(collections: frozenset[str], reason: str, seconds: int) -> No
         raise InputError("a break-glass names what may be read", where="collections")
 
 
-def _other_administrators(connection: Connection, account_id: str, now: int) -> frozenset[str]:
-    """Tokens that can approve what this account asks for now.
+def _other_administrators(connection: Connection, asker: Credential, now: int) -> frozenset[str]:
+    """Tokens that can approve what this credential asks for now.
 
     Frozen with the request: whoever is made an administrator, or is issued a token, to approve this
-    very request does not count.
+    very request does not count; nor does a token that who asks has issued, whenever that was.
     """
-    rows = connection.execute(_OTHER_ADMINS, (now, account_id)).fetchall()
-    found = frozenset(row[2] for row in rows if Role.ADMIN in row[1].split())
+    rows = connection.execute(_OTHER_ADMINS, (now, asker.account_id)).fetchall()
+    known = _in_one_hand(connection, asker)
+    found = frozenset(
+        row[2] for row in rows if Role.ADMIN in row[1].split() and row[2] not in known
+    )
     if not found:
         raise ConflictError(
             "no other administrator is there to approve it",
-            hint="it takes a second person with the role admin and a token, made before",
+            hint="it takes a second person with the role admin, and a token that was made before,"
+            " and not by who asks",
         )
     return found
+
+
+def _in_one_hand(connection: Connection, asker: Credential) -> set[str]:
+    """Tokens that who asks may know: whoever issued a token may have kept its text.
+
+    Those of the asking account, of each that issued the asking token or the token that did, and all
+    that any of these have issued. Who issued what is read from the audit log.
+    """
+    holder = {row[0]: row[1] for row in connection.execute(_HOLDERS).fetchall()}
+    # What the machine's operator issued is issued by no token.
+    issued = [
+        (token_id, by)
+        for token_id, detail in connection.execute(_ISSUED).fetchall()
+        if (by := json.loads(detail).get("by")) in holder
+    ]
+    known = {asker.id}
+    for token_id, by in reversed(issued):
+        if token_id in known:
+            known.add(by)
+    hands = {holder.get(one) for one in known} - {None}
+    known |= {token_id for token_id, account_id in holder.items() if account_id in hands}
+    for token_id, by in issued:
+        if by in known:
+            known.add(token_id)
+    return known
 
 
 def _require_admin(account: Account) -> None:

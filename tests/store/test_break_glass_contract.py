@@ -160,6 +160,30 @@ def test_who_was_no_approver_when_it_was_asked_for(office: Office) -> None:
             office.approve(glass, who)
 
 
+def test_nobody_approves_with_a_token_that_the_asker_issued(office: Office) -> None:
+    """One administrator with two tokens is one person, however long before they were issued."""
+    held = office.person("second")
+
+    def issue(account: Account, by: str) -> Credential:
+        made = office.token(account)
+        office.store.audit("token.issue", token_id=made.token.id, detail={"by": by})
+        return office.login(made)
+
+    first = issue(office.person("first"), "operator")
+    puppet = issue(held, first.id)
+    for asker in (first, puppet):
+        # Its own, one that it issued, one that this one issued; and the other way round.
+        issue(held, puppet.id)
+        with pytest.raises(ConflictError, match="no other administrator"):
+            office.ask(asker)
+    own = issue(held, "operator")
+    glass = office.ask(first)
+    for token in (first, puppet):
+        with pytest.raises(AccessError):
+            office.approve(glass, token)
+    assert office.approve(glass, own).opened is not None
+
+
 def test_an_asker_that_lost_its_role_gains_nothing(office: Office) -> None:
     first, second = office.admin("first"), office.admin("second")
     glass = office.ask(first)

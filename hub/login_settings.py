@@ -151,6 +151,9 @@ _KEYS: Final = {
 }
 
 
+_WANTED: Final = "texts stand in quotes; deploy/README.md shows a whole file"
+
+
 def read_issuers(path: Path) -> tuple[OAuthIssuer, ...]:
     """Issuers from a TOML file with a table `[[issuer]]` for each.
 
@@ -165,14 +168,27 @@ def read_issuers(path: Path) -> tuple[OAuthIssuer, ...]:
         raise InputError(f"cannot be read: {error}", where=str(path)) from error
     tables = document.get("issuer")
     if set(document) != {"issuer"} or not isinstance(tables, list):
-        raise InputError("one [[issuer]] table for each issuer is expected", where=str(path))
-    return tuple(_issuer(table, path) for table in tables)
+        raise InputError(
+            "one [[issuer]] table for each issuer is expected",
+            where=str(path),
+            hint='[[issuer]], then issuer, audience and jwks_url, each = "…" on its line',
+        )
+    return tuple(
+        _issuer(table, path, f"{path}: issuer {number}") for number, table in enumerate(tables, 1)
+    )
 
 
-def _issuer(table: Mapping[str, Any], path: Path) -> OAuthIssuer:
+def _issuer(table: Mapping[str, Any], path: Path, where: str) -> OAuthIssuer:
     unknown = set(table) - _KEYS
     if unknown:
-        raise InputError(f"no such setting of an issuer: {min(unknown)}", where=str(path))
+        raise InputError(
+            f"no such setting of an issuer: {min(unknown)}",
+            where=where,
+            hint=f"there are {', '.join(sorted(_KEYS))}",
+        )
+    for key in ("issuer", "audience"):
+        if not isinstance(table.get(key), str):
+            raise InputError(f"an issuer has {key}, a text", where=where, hint=_WANTED)
     given = dict(table)
     secret_file = given.pop("secret_file", None)
     if secret_file is not None:
@@ -183,7 +199,7 @@ def _issuer(table: Mapping[str, Any], path: Path) -> OAuthIssuer:
     try:
         return OAuthIssuer(**given)
     except TypeError as error:
-        raise InputError("an issuer has an identifier and an audience", where=str(path)) from error
+        raise InputError("a setting is not of its type", where=where, hint=_WANTED) from error
 
 
 def _secret(path: Path) -> str:

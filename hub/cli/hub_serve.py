@@ -105,8 +105,8 @@ def serve(
     proxy ends it. Limits take units (8MiB, 30s, 7d) and can be set in the environment too:
     --max-body is STILLWATCH_HUB_MAX_BODY.
 
-    Each channel has a Merkle log, whose checkpoints are signed with a key that is made at the first
-    start. The log is named after the public URL: another URL is another log to the members.
+    Each channel has a Merkle log, whose checkpoints are signed with a key that lies in the data
+    directory. The log is named after the public URL: another URL is another log to the members.
 
     With --processes a supervisor starts that many, starts one again that dies, ends them in order
     on SIGTERM, and on SIGHUP puts new ones in their places (new code, new certificates).

@@ -51,7 +51,11 @@ def build(collections: tuple[str, ...], data: Path, most: int, as_json: bool) ->
                     made.append({"collection": each.id, "title": each.title, "new_frames": new})
         finally:
             snapshots.close()
-    lines = [f"{each['title']}: {each['new_frames']} new frames" for each in made]
+    lines = [
+        f"{each['title']}: {each['new_frames']} new frames"
+        f"{'' if each['new_frames'] else ' (what does not fill one is read in pages)'}"
+        for each in made
+    ]
     show({"collections": made}, lines or ["No collections."], as_json=as_json)
 
 

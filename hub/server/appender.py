@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from hub.errors import AccessError, InputError, StillwatchError, StoreError
 from hub.server.metrics import Metrics
@@ -28,6 +28,8 @@ from hub.store.interface import Appending, Store
 from hub.store.records import Appended, Batch, NewObject, StatusRecord
 
 _logger = logging.getLogger("stillwatch.appender")
+LINGER_SECONDS: Final = 0.004
+"""How long posts are waited for when several came together before: they will again."""
 
 
 class Screen(Protocol):
@@ -147,6 +149,7 @@ class Appender:
         self._queue: deque[Waiting] = deque()
         self._objects = 0
         self._bytes = 0
+        self._crowd = 1
         self._stopping = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -201,7 +204,8 @@ class Appender:
             self._queue.append(waiting)
             self._objects += waiting.objects
             self._bytes += waiting.size
-            self._changed.notify_all()
+            if len(self._queue) == 1 or len(self._queue) >= self._crowd:
+                self._changed.notify_all()
         return waiting.answer
 
     def _run(self) -> None:
@@ -218,6 +222,8 @@ class Appender:
         with self._changed:
             while not self._queue and not self._stopping:
                 self._changed.wait()
+            if self._crowd > 1 and not self._stopping:
+                self._changed.wait_for(self._gathered, LINGER_SECONDS)
             gathered: list[Waiting] = []
             objects = 0
             while self._queue and (
@@ -230,7 +236,11 @@ class Appender:
                 # From here on the answer cannot be cancelled; one cancelled before is not wanted.
                 if waiting.answer.set_running_or_notify_cancel():
                     gathered.append(waiting)
+            self._crowd = len(gathered)
             return gathered
+
+    def _gathered(self) -> bool:
+        return len(self._queue) >= self._crowd or self._stopping
 
     def _process(self, gathered: Sequence[Waiting]) -> None:
         began = time.perf_counter()

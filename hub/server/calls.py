@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from hub.errors import StoreAwayError, StoreError
 from hub.server.refusals import BusyError
@@ -44,6 +45,47 @@ def on_event_loop() -> bool:
     return True
 
 
+class _Homecoming:
+    """Brings what other threads finish to the event loop: what ends together, by one wake-up."""
+
+    def __init__(self) -> None:
+        self._ended: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+        self._woken = False
+
+    async def result(self, work: Future[T]) -> T:
+        """What the work gives; who stops waiting for it cancels it."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[T] = loop.create_future()
+        work.add_done_callback(partial(self._arrived, loop, waiting))
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+
+    def _arrived(
+        self, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[T], work: Future[T]
+    ) -> None:
+        self._ended.append((waiting, work))
+        # Whoever clears the mark looks at the queue after that, so nothing stays behind in it.
+        if not self._woken and not loop.is_closed():
+            self._woken = True
+            loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        self._woken = False
+        while self._ended:
+            waiting, work = self._ended.popleft()
+            if waiting.done():
+                continue
+            if work.cancelled():
+                waiting.cancel()
+            elif (error := work.exception()) is not None:
+                waiting.set_exception(error)
+            else:
+                waiting.set_result(work.result())
+
+
 class StoreCalls:
     """See the module's text.
 
@@ -66,6 +108,7 @@ class StoreCalls:
         self._monotonic = monotonic
         threads = limits.store_threads if self._remote else _LOCAL_THREADS
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="stillwatch-store")
+        self._homecoming = _Homecoming()
         self._pinger = ThreadPoolExecutor(1, thread_name_prefix="stillwatch-ping")
         self._ping: asyncio.Future[None] | None = None
         self._running = 0
@@ -114,12 +157,11 @@ class StoreCalls:
         Raises:
             StoreAwayError: the database server does not answer; it may have committed all the same.
         """
-        waiting = asyncio.wrap_future(commit)
         if not self._remote:
-            return await waiting
+            return await self._homecoming.result(commit)
         try:
             async with asyncio.timeout(_COMMIT_SECONDS):
-                return await waiting
+                return await self._homecoming.result(commit)
         except TimeoutError:
             raise StoreAwayError(
                 "the database does not answer in time",

@@ -33,7 +33,14 @@ def check_headers(request: Request, limits: HubLimits, *, taxii: bool = True) ->
         UnsupportedMediaError: not a TAXII body, or in an encoding other than gzip.
         TooLargeError: a declared length beyond the cap.
     """
-    types = request.headers.getlist("content-type")
+    types, encodings, lengths = [], [], ["0"]
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            types.append(value.decode("latin-1"))
+        elif name == b"content-encoding":
+            encodings.append(value.decode("latin-1"))
+        elif name == b"content-length":
+            lengths.append(value.decode("latin-1"))
     if taxii and not (len(types) == 1 and media.is_taxii_content(types[0])):
         raise UnsupportedMediaError(
             "the body's media type is not one that this hub reads",
@@ -41,19 +48,18 @@ def check_headers(request: Request, limits: HubLimits, *, taxii: bool = True) ->
             hint=f"send {media.TAXII}",
             headers={"accept-post": media.TAXII},
         )
-    encodings = request.headers.getlist("content-encoding") or ["identity"]
-    encoding = ", ".join(encodings).strip().lower()
+    encoding = ", ".join(encodings or ["identity"]).strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise UnsupportedMediaError(
             "bodies are read plain or gzip",
             where="Content-Encoding",
             headers={"accept-encoding": "gzip, identity"},
         )
-    declared = request.headers.get("content-length", "0")
-    if not declared.isascii() or not declared.isdigit():
-        raise InputError("not a length", where="Content-Length")
-    if int(declared[:20]) > limits.content_length:
-        raise _too_large(limits)
+    for declared in lengths:
+        if not declared.isascii() or not declared.isdigit():
+            raise InputError("not a length", where="Content-Length")
+        if int(declared[:20]) > limits.content_length:
+            raise _too_large(limits)
     return "identity" if encoding == "identity" else "gzip"
 
 

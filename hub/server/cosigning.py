@@ -154,6 +154,8 @@ class Cosigner:
                         break
                     # One that runs may have begun before that.
                     await asyncio.shield(self._begin(collection_id))
+                    # One that has ended already would be found here for ever.
+                    await asyncio.sleep(0)
         best = self._best(collection_id, needed)
         return best or await self._newest(collection_id)
 

@@ -10,6 +10,8 @@ What would need a trip to a database server raises NotHereError on the event loo
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import secrets
 import time
@@ -50,6 +52,7 @@ class Remembered:
         self._kept: dict[Hashable, Any] = {}
         self._state: tuple[int | None, int] = (None, 0)
         self._until = 0.0
+        self._asked = False
 
     def known_credential(self, secret: str) -> Credential | None:
         """The credential behind a token if it is remembered; asks no database server."""
@@ -82,16 +85,25 @@ class Remembered:
         self._refresh()
         return self._look(("bindings", org_id), lambda: self._store.bindings(org_id))
 
-    def whole(self, key: Hashable, look: Callable[[], T]) -> T:
+    def whole(self, key: Hashable, look: Callable[[], T], *, lasts: Callable[[T], bool]) -> T:
         """Remember what follows from the store alone, for stores that tell of every commit.
 
-        What depends on a channel's messages is as fresh as they are only there; of a database
-        server it is looked up each time.
+        Of a database server that is kept only which `lasts`: what depends on a channel's messages
+        or on who watches is as fresh as they are, and is looked up each time.
         """
-        if self._store.remote:
-            return look()
         self._refresh()
-        return self._look(("whole", key), look)
+        if not self._store.remote:
+            return self._look(("whole", key), look)
+        kept = self._kept
+        found = look()
+        if lasts(found) and len(kept) < _MOST:
+            kept["whole", key] = found
+        return found
+
+    def known_whole(self, key: Hashable) -> Any:
+        """What `whole` remembers, or None; asks no database server."""
+        self._refresh()
+        return self._kept.get(("whole", key))
 
     def _look(self, key: Hashable, look: Callable[[], T], *, refusal: object = ...) -> T:
         # The memory of now: an answer that comes after a change must not be put into that of later.
@@ -108,6 +120,8 @@ class Remembered:
 
     def _refresh(self) -> None:
         """Forget everything, unless it is known to hold still."""
+        if self._asked:
+            return
         second = self._now()
         if self._store.remote:
             moment = self._monotonic()
@@ -115,9 +129,20 @@ class Remembered:
                 self._until = moment + _REMOTE_SECONDS
                 self._kept, self._state = {}, (None, second)
             return
+        self._hold()
         state = (self._store.changes(), second)
         if state != self._state or state[0] is None:
             self._kept, self._state = {}, state
+
+    def _hold(self) -> None:
+        """Ask no more in this round of the event loop: all its requests came before the answer."""
+        # Queued before the question: what another thread brings from now on comes after it.
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().call_soon(self._let_go)
+            self._asked = True
+
+    def _let_go(self) -> None:
+        self._asked = False
 
     def _digest(self, secret: str) -> bytes:
         octets = secret.encode("utf-8", "surrogatepass")

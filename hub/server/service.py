@@ -154,9 +154,14 @@ class HubService:
         _enforce(decide(principal, action, None))
 
     def _seen(self, principal: Principal, action: Action, id_or_alias: str) -> Seen:
-        return self._remembered.whole(
-            (principal, action, id_or_alias), partial(self._look, principal, action, id_or_alias)
-        )
+        look = partial(self._look, principal, action, id_or_alias)
+        return self._remembered.whole((principal, action, id_or_alias), look, lasts=_lasts)
+
+    async def _see(self, principal: Principal, action: Action, id_or_alias: str) -> Seen:
+        known: Seen | None = self._remembered.known_whole((principal, action, id_or_alias))
+        if known is not None:
+            return known
+        return await self._calls.short(self._seen, principal, action, id_or_alias)
 
     def _look(
         self,
@@ -437,11 +442,14 @@ class HubService:
 
     async def writable(self, principal: Principal, collection_id: str) -> Seen:
         """Refuse a post before its body is read."""
-        return await self._calls.short(self._seen, principal, Action.WRITE, collection_id)
+        return await self._see(principal, Action.WRITE, collection_id)
 
     async def post(self, principal: Principal, collection_id: str, body: bytes) -> bytes:
         """Store the objects of an envelope; returns the status resource, after the commit."""
-        collection, screen = await self._calls.short(self._target, principal, collection_id)
+        collection = (await self._see(principal, Action.WRITE, collection_id)).collection
+        screen: Screen = CeilingScreen(self._ceilings, collection.id)
+        if collection.kind is not Kind.PLAIN:
+            screen = await self._calls.short(self._screen, principal, collection)
         received = to_text(time.time_ns() // 1000)
         take = partial(take_apart, body, self._settings.limits, received=received)
         if len(body) <= _INLINE_BYTES:
@@ -460,17 +468,11 @@ class HubService:
         self._push.events.touch(collection.id)
         return verdict.status.raw
 
-    def _target(self, principal: Principal, collection_id: str) -> tuple[Collection, Screen | None]:
-        collection = self._seen(principal, Action.WRITE, collection_id).collection
-        return collection, self._screen(principal, collection)
-
     def _screen(self, principal: Principal, collection: Collection) -> Screen:
         if collection.kind is Kind.CHANNEL:
             return self._admission.screen(principal, collection)
-        if collection.kind is Kind.INBOX:
-            carried = self._store.collection(collection.inbox_of) if collection.inbox_of else None
-            return InboxScreen(carried.channel_id if carried is not None else None)
-        return CeilingScreen(self._ceilings, collection.id)
+        carried = self._store.collection(collection.inbox_of) if collection.inbox_of else None
+        return InboxScreen(carried.channel_id if carried is not None else None)
 
     # -- binding an account to a member --------------------------------------------------------
 
@@ -486,6 +488,10 @@ class HubService:
         """
         self.allow(principal, Action.BIND)
         return await self._calls.long(self._bindings.bind, principal, raw)
+
+
+def _lasts(seen: Seen) -> bool:
+    return seen.collection.kind is Kind.PLAIN and seen.watch is None
 
 
 def _enforce(decision: Decision) -> None:

@@ -66,6 +66,7 @@ def acceptable(accept: str | None) -> bool:
     return wanted
 
 
+@lru_cache(maxsize=256)
 def is_taxii_content(content_type: str | None) -> bool:
     """Whether a Content-Type names a TAXII body: bare, or of version 2.1, and in UTF-8."""
     if content_type is None or len(content_type) > _LONGEST:

@@ -18,9 +18,13 @@ from hub.errors import StoreAwayError, StoreError
 from hub.store import migrations
 from hub.store.keys import key_path, make_key, read_key
 from hub.store.sql import Connection, Cursor, Dialect, Known, Serial, Values, replacement
+from hub.store.sqlite.turns import Turns
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
+TURN_SECONDS: Final = 5.0
+"""How long it stands in line before that."""
+_CHECKPOINT_PAGES: Final = 4000
 _HINTS: Final[Mapping[int, tuple[str, str]]] = {
     sqlite3.SQLITE_FULL: ("the disk is full", "free space on the hub's disk; reading goes on"),
     sqlite3.SQLITE_IOERR: ("the disk failed", "look at the system log and the hub's disk"),
@@ -132,8 +136,11 @@ class SqliteDatabase:
 
     dialect = _DIALECT
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, token_key: bytes) -> None:
+    def __init__(
+        self, path: Path, writer: sqlite3.Connection, turns: Turns, token_key: bytes
+    ) -> None:
         self.path = path
+        self._turns = turns
         self.token_key = token_key
         self._writer = writer
         self._write_lock = threading.RLock()
@@ -153,53 +160,59 @@ class SqliteDatabase:
             if new:
                 # Made here so that nobody else's umask decides who may read it.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            turns = Turns.beside(path, TURN_SECONDS)
         except OSError as error:
             raise StoreError(
                 f"the database cannot be made ({error.strerror})",
                 where=path.name,
                 hint="look at the folder's owner and mode",
             ) from error
-        token_key = _token_key(path)
         writer: sqlite3.Connection | None = None
         try:
+            token_key = _token_key(path)
             writer = connect(path)
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = FULL")
             writer.execute("PRAGMA foreign_keys = ON")
             writer.execute("PRAGMA secure_delete = ON")
             writer.execute("PRAGMA journal_size_limit = 67108864")
+            # 16 MiB: pages of an index that many batches touch are then written once for them all.
+            writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             if _revision(writer) != migrations.HEAD:
                 _migrate(path)
             writer.execute(
                 "INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT DO NOTHING",
                 (secrets.token_hex(8),),
             )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
+            turns.close()
             if writer is not None:
                 writer.close()
-            raise wrapped(error, path) from error
-        except StoreError:
-            if writer is not None:
-                writer.close()
+            if isinstance(error, sqlite3.Error):
+                raise wrapped(error, path) from error
             raise
-        return cls(path, writer, token_key)
+        return cls(path, writer, turns, token_key)
 
     @contextlib.contextmanager
     def write(self, serial: Serial = Serial.RECORDS) -> Iterator[SqliteConnection]:
         """See `sql.Sql.write`."""
         with self._write_lock:
             self._check_open()
-            connection = self._writer
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield SqliteConnection(connection)
-                connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise wrapped(error, self.path) from error
-            finally:
-                # Also for a COMMIT that failed: SQLite undoes some errors by itself, not all.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+            with self._turns.taken():
+                yield from self._transaction()
+
+    def _transaction(self) -> Iterator[SqliteConnection]:
+        connection = self._writer
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield SqliteConnection(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise wrapped(error, self.path) from error
+        finally:
+            # Also for a COMMIT that failed: SQLite undoes some errors by itself, not all.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def reading(self, statement: str, values: Values = ()) -> Iterator[Iterator[tuple[Any, ...]]]:
@@ -251,6 +264,7 @@ class SqliteDatabase:
             for connection in reversed(self._all):
                 connection.close()
             self._all.clear()
+            self._turns.close()
 
     def _take(self) -> sqlite3.Connection:
         try:

@@ -11,7 +11,6 @@ What would need a trip to a database server raises NotHereError on the event loo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import secrets
 import time
@@ -129,17 +128,20 @@ class Remembered:
                 self._until = moment + _REMOTE_SECONDS
                 self._kept, self._state = {}, (None, second)
             return
-        self._hold()
+        # Queued before the question: what another thread brings from now on comes after it.
+        holds = self._until_next_round()
         state = (self._store.changes(), second)
         if state != self._state or state[0] is None:
             self._kept, self._state = {}, state
+        self._asked = holds
 
-    def _hold(self) -> None:
+    def _until_next_round(self) -> bool:
         """Ask no more in this round of the event loop: all its requests came before the answer."""
-        # Queued before the question: what another thread brings from now on comes after it.
-        with contextlib.suppress(RuntimeError):
+        try:
             asyncio.get_running_loop().call_soon(self._let_go)
-            self._asked = True
+        except RuntimeError:
+            return False
+        return True
 
     def _let_go(self) -> None:
         self._asked = False

@@ -297,3 +297,23 @@ def test_what_another_process_stored_is_there_to_be_judged_by(
     assert queued.result(SECONDS).status.id
     assert Reader.seen == [(fate.date_added, b'{"n":1}')]
     appender.stop()
+
+
+def test_after_a_crowd_the_next_one_is_waited_for(
+    store: SqliteStore, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.server.appender.LINGER_SECONDS", SECONDS)
+    appender = started(store)
+    appender.gate.clear()
+    answers = [appender.submit(post(collection))]
+    assert appender.entered.wait(SECONDS)
+    answers += [appender.submit(post(collection)) for _ in range(3)]
+    appender.gate.set()
+    for answer in answers:
+        answer.result(SECONDS)
+    # The writer is idle again; what now comes one by one is gathered as before.
+    later = [appender.submit(post(collection)) for _ in range(3)]
+    for answer in later:
+        answer.result(SECONDS)
+    appender.stop()
+    assert appender.sizes == [1, 3, 3]

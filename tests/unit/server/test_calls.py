@@ -9,10 +9,11 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from hub.errors import InputError, StoreAwayError
+from hub.errors import InputError, StoreAwayError, StoreError
 from hub.server.calls import NotHereError, StoreCalls, on_event_loop
 from hub.server.refusals import BusyError
 from hub.settings import HubLimits
@@ -175,3 +176,47 @@ def test_a_commit_is_waited_for(local: SqliteStore, remote: Server) -> None:
         assert stage.run(stage.calls.patiently(commit)) == "stored"
         stage.calls.close()
         store.close()
+
+
+def test_what_ends_together_wakes_the_event_loop_once(local: SqliteStore) -> None:
+    calls = StoreCalls(local, HubLimits())
+    commits: list[Future[int]] = [Future() for _ in range(20)]
+
+    async def wait() -> tuple[list[int], int]:
+        loop = asyncio.get_running_loop()
+        woken: list[object] = []
+        wake = loop.call_soon_threadsafe
+
+        def counted(*args: Any, **named: Any) -> asyncio.Handle:
+            woken.append(args)
+            return wake(*args, **named)
+
+        waiting = [asyncio.create_task(calls.patiently(commit)) for commit in commits]
+        await asyncio.sleep(0)
+        with mock.patch.object(loop, "call_soon_threadsafe", counted):
+            for number, commit in enumerate(commits):
+                commit.set_result(number)
+        return await asyncio.gather(*waiting), len(woken)
+
+    assert asyncio.run(wait()) == (list(range(20)), 1)
+    calls.close()
+
+
+def test_who_stops_waiting_for_a_commit_cancels_it(local: SqliteStore) -> None:
+    calls = StoreCalls(local, HubLimits())
+    commit: Future[int] = Future()
+    failed: Future[int] = Future()
+
+    async def leave() -> None:
+        waiting = asyncio.create_task(calls.patiently(commit))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        failed.set_exception(StoreError("no"))
+        with pytest.raises(StoreError, match="no"):
+            await calls.patiently(failed)
+
+    asyncio.run(leave())
+    assert commit.cancelled()
+    calls.close()

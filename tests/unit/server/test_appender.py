@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -312,7 +313,10 @@ def test_after_a_crowd_the_next_one_is_waited_for(
     for answer in answers:
         answer.result(SECONDS)
     # The writer is idle again; what now comes one by one is gathered as before.
-    later = [appender.submit(post(collection)) for _ in range(3)]
+    later = []
+    for _ in range(3):
+        later.append(appender.submit(post(collection)))
+        time.sleep(0.02)
     for answer in later:
         answer.result(SECONDS)
     appender.stop()

@@ -43,7 +43,11 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--token-file", type=_FILE, help="File holding a token, for Bearer or Token.")
 @click.option("--api-key-file", type=_FILE, help="File holding a key for a header of its own.")
 @click.option(
-    "--api-key-header", default="X-API-Key", show_default=True, help="The name of that header."
+    "--api-key-header",
+    "header_name",
+    default="X-API-Key",
+    show_default=True,
+    help="The name of that header.",
 )
 @click.option("--ca-file", type=_THERE, help="Certificates to trust in place of the system's.")
 @click.option("--client-cert", type=_THERE, help="PEM file with certificate and key.")
@@ -78,7 +82,7 @@ def command(
     password_file: Path | None,
     token_file: Path | None,
     api_key_file: Path | None,
-    api_key_header: str,
+    header_name: str,
     ca_file: Path | None,
     client_cert: Path | None,
     allow_plain_http: bool,
@@ -110,7 +114,7 @@ def command(
     case = Case(
         url=address,
         profiles=chosen,
-        credential=_credential(user, password_file, token_file, api_key_file, api_key_header),
+        credential=_credential(user, password_file, token_file, api_key_file, header_name),
         collection=collection,
         write=write,
         max_requests=max_requests,

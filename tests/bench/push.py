@@ -30,6 +30,7 @@ from hub.client.publisher import Options, prepare, publish
 from hub.match.engine import IndicatorIndex
 from hub.match.live import LiveMatcher
 from tests.bench import sites
+from tests.bench.push_hunt import hunted
 from tests.bench.sites import Loaded, Site
 from tests.bench.table import Row
 from tests.e2e.members import Work, end, free_port, serve
@@ -177,17 +178,16 @@ def _matching(folder: Path) -> list[Row]:
     place.mkdir()
     with _channel(Work(place, free_port())) as work:
         # The first one compiles the matcher's kernels, as `stillwatch warm` does.
-        taken = sorted(_published(work)[1:])
+        rows = [_row("match", _published(work)[1:])]
+        rows.append(_row("line of `hunt run --follow`", hunted(work, PUBLICATIONS)))
+    return rows
+
+
+def _row(what: str, taken: list[float]) -> Row:
+    taken = sorted(taken)
     p50, p99 = taken[len(taken) // 2] * 1000, taken[-1] * 1000
-    return [
-        Row(
-            f"publish to match, sealing included, largest of {PUBLICATIONS} (p50)",
-            f"{p99:.0f} ms ({p50:.0f} ms)",
-            "",
-            None,
-            "2 s",
-        )
-    ]
+    work = f"publish to {what}, sealing included, largest of {PUBLICATIONS} (p50)"
+    return Row(work, f"{p99:.0f} ms ({p50:.0f} ms)", "", None, "2 s")
 
 
 @contextlib.contextmanager

@@ -19,10 +19,11 @@ from hub.cli.hub_data import (
     require_hub,
     show,
 )
-from hub.cli.hub_database import DATABASE, is_there, record, target_of
+from hub.cli.hub_database import DATABASE, DATABASE_URL, is_there, record, target_of
 from hub.cli.progress import Advance, progress
 from hub.errors import ConflictError, StillwatchError
 from hub.store.interface import Store
+from hub.store.opening import StoreTarget
 from hub.store.records import Kind
 
 _TARGET = click.Path(path_type=Path, dir_okay=False)
@@ -68,7 +69,7 @@ def restore(data: Path, source: Path, as_json: bool) -> None:
     from hub.store import transfer
 
     target = target_of(data)
-    if is_there(target) or (data / DATABASE).exists():
+    if _is_whole(data, target):
         raise ConflictError("there is a hub already", where=str(data), hint="choose another --data")
     new = not data.exists()
     make_directory(data)
@@ -131,6 +132,13 @@ def _read(store: Store, collection_id: str, advance: Advance) -> int:
         count += 1
         advance(1)
     return count
+
+
+def _is_whole(data: Path, target: StoreTarget) -> bool:
+    """Whether a hub is there: a token key alone is what a killed restore into a database left."""
+    if target.url is None or (data / DATABASE).exists():
+        return is_there(target) or (data / DATABASE).exists()
+    return (data / DATABASE_URL).exists()
 
 
 def _rows(advance: Advance) -> Callable[[str, int], None]:

@@ -18,12 +18,14 @@ from hub.channel.primitives.sign import NotePrivate
 from hub.cli.hub_database import (
     DATA_VARIABLE,
     DATABASE,
+    DATABASE_URL,
+    TOKEN_KEY,
     data_option,
     is_there,
     record,
     target_of,
 )
-from hub.errors import ConflictError, InputError, StoreError
+from hub.errors import ConflictError, InputError, StillwatchError, StoreError
 from hub.keyfile import make_seed, read_seed
 from hub.settings import HubSettings, WitnessSettings
 from hub.store.interface import Store
@@ -59,9 +61,11 @@ def create(data: Path) -> Store:
         raise ConflictError("there is a hub already", where=str(data), hint="choose another --data")
     make_directory(data)
     if target.url is not None and target.token_key is not None:
-        found_database(target)
+        _require_no_hub(target)
+        # First what can be made once only: killed from here on, `hub migrate` goes on.
         make_key(target.token_key)
         record(data, target.url)
+        _make_schema(data, target)
     store = open_store(target)
     # Now, not at the first start: copies of the directory for other machines must hold one key.
     log_key(data / LOG_KEY)
@@ -77,8 +81,7 @@ def make_directory(data: Path) -> None:
         raise StoreError(f"cannot be made: {error.strerror}", where=str(data)) from error
 
 
-def found_database(target: StoreTarget) -> None:
-    """Make the schema of an empty database. Raises ConflictError when it is a hub's already."""
+def _require_no_hub(target: StoreTarget) -> None:
     from hub.store import migrate
 
     if migrate.state(target).current is not None:
@@ -87,7 +90,17 @@ def found_database(target: StoreTarget) -> None:
             where="--database",
             hint="to serve it from here, copy the data directory that was made with it",
         )
-    migrate.upgrade(target)
+
+
+def _make_schema(data: Path, target: StoreTarget) -> None:
+    from hub.store import migrate
+
+    try:
+        migrate.upgrade(target)
+    except StillwatchError:
+        for name in (TOKEN_KEY, DATABASE_URL):
+            (data / name).unlink(missing_ok=True)
+        raise
 
 
 def require_hub(data: Path, target: StoreTarget) -> None:

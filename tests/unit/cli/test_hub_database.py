@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from hub.cli.hub import command
 from hub.cli.hub_database import DATABASE_VARIABLE
-from hub.errors import ConflictError, InputError, StillwatchError, VerificationError
+from hub.errors import ConflictError, InputError, StillwatchError, StoreError, VerificationError
 from hub.store.records import Kind
 from hub.store.sqlite import SqliteStore
 from tests.postgres import empty_database, give_back
@@ -116,6 +116,27 @@ def test_a_password_from_the_environment_is_taken(tmp_path: Path) -> None:
     # Nobody listens there; what matters is that it was tried, and that nothing is left behind.
     fails(StillwatchError, "init", "--data", str(tmp_path / "hub"), env=env)
     assert not (tmp_path / "hub" / "database").exists()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, StoreError])
+def test_an_init_that_ends_in_the_middle(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    at = ("--data", str(tmp_path / "hub"))
+    with monkeypatch.context() as patched:
+
+        def broken(*_: object, **__: object) -> None:
+            raise end("in the middle")
+
+        patched.setattr("hub.store.migrate.upgrade", broken)
+        CliRunner().invoke(command, ["init", *at, "--database", url])
+    # Killed, it goes on; of one that failed nothing is left.
+    if end is KeyboardInterrupt:
+        run("migrate", *at)
+    else:
+        run("init", *at, "--database", url)
+    run("org", "add", "Lab", *at)
+    assert "Lab" in run("org", "list", *at).output
 
 
 def test_a_backup_moves_between_the_engines(data: str, url: str, tmp_path: Path) -> None:

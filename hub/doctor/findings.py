@@ -105,7 +105,8 @@ CATALOGUE: Final[dict[str, Kind]] = {
     # Being let in.
     "auth-form": Kind(
         "the client cannot send the credential in the form that was given",
-        "give a credential of a form that the client has",
+        "give one that it has: --user with --password-file (of our hubs: the token as password), "
+        "--token-file, or --api-key-file",
     ),
     "auth-refused": Kind(
         "the server refuses the credential in the form that the client sends",

@@ -27,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TRY_SECONDS: Final = 0.5
-_PING_SECONDS: Final = 3.0
+_PING_SECONDS: Final = 2.0
 _COMMIT_SECONDS: Final = 30.0
 _LOCAL_THREADS: Final = 4
 
@@ -169,7 +169,10 @@ class StoreCalls:
             ) from None
 
     async def ready(self) -> bool:
-        """Whether the store can be read now; on a server that hangs, false after three seconds."""
+        """Whether the store can be read now; on a server that hangs, false after two seconds.
+
+        Those who ask wait for three: they shall hear that it is the store.
+        """
         loop = asyncio.get_running_loop()
         if self._ping is None or self._ping.done():
             self._ping = loop.run_in_executor(self._pinger, self._store.ping)

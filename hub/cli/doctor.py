@@ -147,7 +147,7 @@ def _credential(
     password_file: Path | None,
     token_file: Path | None,
     api_key_file: Path | None,
-    api_key_header: str,
+    header_name: str,
 ) -> Credential:
     files = [one for one in (password_file, token_file, api_key_file) if one is not None]
     if len(files) > 1:
@@ -161,7 +161,7 @@ def _credential(
     secret = read_secret(files[0]).decode("utf-8", "replace")
     if not secret.isprintable():
         raise InputError("the secret is not printable text", where=str(files[0]))
-    header = api_key_header if api_key_file is not None else None
+    header = header_name if api_key_file is not None else None
     return Credential(user=user, secret=secret, token=token_file is not None, header=header)
 
 

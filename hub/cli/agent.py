@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 import click
 
 from hub.cli.durations import duration, in_words
+from hub.cli.groups import ToldGroup
 from hub.cli.options import given_passphrase, home_options, json_option, print_json
 from hub.client import agent_link, agent_wire
 from hub.client.agent import Agent
@@ -26,7 +27,7 @@ _PATIENCE_S: Final = 20.0
 _PASSED_ON: Final = ("HOME", "LANG", "PATH", "PYTHONPATH", "PYTHONWARNINGS", "XDG_RUNTIME_DIR")
 
 
-@click.group("agent")
+@click.group("agent", cls=ToldGroup)
 def command() -> None:
     """Hold what opens your keys, so that you type it once.
 

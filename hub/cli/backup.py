@@ -10,6 +10,7 @@ import click
 
 from hub.channel.card import fingerprint_text
 from hub.channel.recovery import recovery_lines
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import refuse_existing
 from hub.cli.options import (
     count_of,
@@ -39,7 +40,7 @@ file_argument = click.argument(
 )
 
 
-@click.group("backup")
+@click.group("backup", cls=ToldGroup)
 def command() -> None:
     """Write, check and restore a back-up of keys and state.
 

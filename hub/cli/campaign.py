@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from hub.cli.direct_options import release_text
+from hub.cli.groups import ToldGroup
 from hub.cli.names import campaign_names, channel_names
 from hub.cli.options import home_options, iso, json_option, load_home, print_json, utc
 from hub.client.liaison import CampaignView, campaign, campaigns
 from hub.model.codec import Json
 
 
-@click.group("campaign")
+@click.group("campaign", cls=ToldGroup)
 def command() -> None:
     """List and show campaigns from what your keys open."""
 

@@ -29,6 +29,7 @@ from hub.cli.channel_renew import renew_command
 from hub.cli.channel_repost import repost_command
 from hub.cli.channel_requests import refuse_command, requests_command
 from hub.cli.channel_succeed import succeed_command
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import refuse_existing
 from hub.cli.init import words_text
 from hub.cli.names import channel_names
@@ -51,7 +52,7 @@ from hub.client.transport import discover
 from hub.model.codec import Json
 
 
-@click.group("channel")
+@click.group("channel", cls=ToldGroup)
 def command() -> None:
     """Create, invite, approve, list, remove, renew; and what several owners decide."""
 

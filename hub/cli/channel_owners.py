@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import refuse_existing
 from hub.cli.names import channel_names
 from hub.cli.options import desk_of, home_options, iso, json_option, load_home, print_json, utc
@@ -40,7 +41,7 @@ _THRESHOLD = click.option(
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
-@click.group("owner")
+@click.group("owner", cls=ToldGroup)
 def owner_command() -> None:
     """Add and remove owners."""
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from hub.cli.custodian_data import check_hash, data_option, opened
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import json_option, show
 from hub.custody.channels import Channels
 
 
-@click.group("channel")
+@click.group("channel", cls=ToldGroup)
 def command() -> None:
     """Add and list the channels served."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hub.cli.custodian_data import data_option, find_channel, opened, passphrase_option, unlock_of
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import json_option, moment, refuse_existing, show
 from hub.custody.keys import DEFAULT_DAYS, destroy_key, keys_of, new_key, rows_of
 from hub.errors import AccessError, InputError, StoreError
@@ -16,7 +17,7 @@ from hub.errors import AccessError, InputError, StoreError
 _OUT = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group("key")
+@click.group("key", cls=ToldGroup)
 def command() -> None:
     """Make, list, print and destroy keys."""
 

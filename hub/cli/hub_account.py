@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_actor import acting, actor_option, find_account
 from hub.cli.hub_data import data_option, find_org, json_option, moment, opened, show
 from hub.errors import InputError
@@ -26,7 +27,7 @@ roles_option: Final = click.option(
 )
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def account() -> None:
     """Add, list, bar and let in accounts, and bind certificates and OAuth clients to them."""
 

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import data_option, json_option, opened, refuse_existing, show
 from hub.cli.progress import progress
 from hub.errors import StoreError
@@ -15,7 +16,7 @@ from hub.errors import StoreError
 _PAGE: Final = 1000
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def audit() -> None:
     """Export the audit log, and verify an export."""
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_actor import actor_option, credential_in, person_option
 from hub.cli.hub_data import (
     data_option,
@@ -26,7 +27,7 @@ from hub.store.records import BreakGlass, Role
 _HOURS: Final = BREAK_GLASS_SECONDS // 3600
 
 
-@click.group("break-glass")
+@click.group("break-glass", cls=ToldGroup)
 def break_glass() -> None:
     """Ask to read what administrators may not, approve, list and end it.
 

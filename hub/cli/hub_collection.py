@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_actor import acting, actor_option
 from hub.cli.hub_data import data_option, find_collection, find_org, json_option, opened, show
 from hub.cli.hub_partition import partition
@@ -18,7 +19,7 @@ from hub.store.interface import Store
 from hub.store.records import Collection, Grant, Kind
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def collection() -> None:
     """Add, list and grant collections."""
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_actor import acting, actor_option
 from hub.cli.hub_data import data_option, find_org, json_option, moment, opened, show
 from hub.store.records import Binding, Org
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def org() -> None:
     """Add, list, bar, let in and unbind organisations."""
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_actor import acting, actor_option, find_account
 from hub.cli.hub_data import data_option, json_option, opened, show
 from hub.store.records import Role
@@ -21,7 +22,7 @@ ABOUT: Final = {
 }
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def role() -> None:
     """Show what the roles are, and give them to accounts."""
 

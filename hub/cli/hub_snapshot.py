@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import SNAPSHOTS, data_option, json_option, opened, show
 from hub.cli.progress import progress
 from hub.errors import InputError
@@ -15,7 +16,7 @@ from hub.store.interface import Store
 from hub.store.records import Collection
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def snapshot() -> None:
     """Cut what collections hold into frames, which a serving hub gives out signed."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_actor import Actor, acting, actor_option, find_account, write_secret
 from hub.cli.hub_data import (
     data_option,
@@ -24,7 +25,7 @@ from hub.store.records import Account, NewToken, Role, Token
 _DAY: Final = 86_400
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def token() -> None:
     """Issue, list, rotate and revoke API tokens."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hub.cli.groups import ToldGroup
 from hub.cli.options import given_passphrase, home_options, new_unlock
 from hub.client import agent_link
 from hub.client.home import Home
@@ -14,7 +15,7 @@ from hub.client.unlock import BY_KEY_FILE, PASSPHRASE
 from hub.errors import ConflictError
 
 
-@click.group("passphrase")
+@click.group("passphrase", cls=ToldGroup)
 def command() -> None:
     """Change what opens your keys."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hub.channel.card import fingerprint_text
+from hub.cli.groups import ToldGroup
 from hub.cli.options import (
     home_options,
     json_option,
@@ -32,7 +33,7 @@ _ROOT_PASSPHRASE = click.option(
 )
 
 
-@click.group("root")
+@click.group("root", cls=ToldGroup)
 def command() -> None:
     """Export, detach and attach the root key.
 

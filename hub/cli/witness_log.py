@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hub.channel.log.note import KeyType, VerifierKey
+from hub.cli.groups import ToldGroup
 from hub.cli.hub_data import json_option, moment, show
 from hub.cli.witness_data import data_option, opened
 from hub.errors import InputError
@@ -24,7 +25,7 @@ def key(data: Path, as_json: bool) -> None:
     show({"verifier_key": text}, [text], as_json=as_json)
 
 
-@click.group()
+@click.group(cls=ToldGroup)
 def log() -> None:
     """Add, list and remove the logs that this witness cosigns."""
 

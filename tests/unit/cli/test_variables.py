@@ -55,3 +55,9 @@ def test_a_mistyped_command_is_recognised(typed: list[str], meant: str) -> None:
     assert found.exit_code == 2
     assert meant in found.output.partition("Did you mean")[2]
     assert "Did you mean" not in CliRunner().invoke(cli, ["xyzzy"]).output
+
+
+def test_a_groups_help_ends_its_sentences() -> None:
+    told = CliRunner().invoke(command, ["collection", "--help"]).output.partition("Commands:")[2]
+    assert "..." not in told
+    assert "government" in told

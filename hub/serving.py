@@ -3,7 +3,7 @@
 The hub, a witness and a custodian run the same way. The order on the way down matters: for a while
 serve on but answer /readyz with 503 (so that balancers turn away), then stop accepting, let running
 requests finish (what they write is answered after its commit), end the application's lifespan (the
-hub's drains the appender there), close the store.
+hub's drains the appender there), close the store. Each step has its time, and so has the whole.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from hub.deadline import end_within
 from hub.errors import InputError, StoreError, TransportError
 from hub.settings import KIB, ServeSettings
 from hub.signals import heard
@@ -43,6 +44,8 @@ _logger = logging.getLogger("stillwatch.server")
 _READY_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 _GIVE_WAY_SECONDS: Final = 1.0
+_CLOSING_SECONDS: Final = 13.0
+"""For everything behind the last request; a supervisor kills two seconds later."""
 _OTHER_FILES: Final = 256
 _COLLECT: Final = (10_000, 20, 50)
 _SWITCH_SECONDS: Final = 0.001
@@ -225,6 +228,9 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then end in order; a second signal skips the draining.
 
+    The process is to end then: whatever it still does 13 seconds after the time that requests have
+    to end, it is ended by force.
+
     Args:
         app: the application; its lifespan is run here. `app.state.draining` becomes true with the
             first stop signal, `app.state.leaving` once answers shall close their connections.
@@ -270,15 +276,16 @@ def _allow_connections(connections: int) -> None:
 class _Ending:
     """The way down: streams end, answers close their connections, then the server ends."""
 
-    def __init__(self, app: Starlette, server: Server, drain_seconds: float) -> None:
+    def __init__(self, app: Starlette, server: Server, limits: ConnectionLimits) -> None:
         self.asked = False
+        self._bounded = False
         self._app = app
         self._server = server
-        self._drain_seconds = drain_seconds
+        self._limits = limits
 
     def ask(self) -> None:
         """As an operator does; who asks again does not want to wait."""
-        wait = 0.0 if self.asked else self._drain_seconds
+        wait = 0.0 if self.asked else self._limits.drain_seconds
         if not self.asked:
             _logger.info("stopping")
         self.asked = self._app.state.draining = True
@@ -298,6 +305,9 @@ class _Ending:
         self._leave(_GIVE_WAY_SECONDS)
 
     def _leave(self, after: float = 0.0) -> None:
+        if not self._bounded:
+            self._bounded = True
+            end_within(after + self._limits.shutdown_seconds + _CLOSING_SECONDS)
         self._app.state.leaving = True
         # Answers that would not end by themselves, such as streams of events; not before: they
         # would come back as long as the balancer sends them here.
@@ -313,7 +323,7 @@ async def _serve(
     worker: Worker | None,
 ) -> None:
     server = _server(app, serve, limits, worker)
-    ending = _Ending(app, server, limits.drain_seconds)
+    ending = _Ending(app, server, limits)
     if worker is not None:
         worker.watch(give_way=ending.give_way, end=ending.ask)
     stops = dict.fromkeys((signal.SIGTERM, signal.SIGINT), ending.ask)

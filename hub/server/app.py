@@ -25,6 +25,7 @@ from hub.server.admission import Admission
 from hub.server.appender import Appender
 from hub.server.auth import Authenticator
 from hub.server.calls import StoreCalls
+from hub.server.closing import ended, in_a_thread
 from hub.server.cosigning import Cosigner
 from hub.server.edge import Edge, client_address
 from hub.server.logbook import Logbook
@@ -67,6 +68,8 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 _logger = logging.getLogger("stillwatch.server")
 _PRUNE_SECONDS: Final = 3600.0
+_COMMIT_SECONDS: Final = 6.0
+_PART_SECONDS: Final = 1.0
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -142,12 +145,13 @@ def create_app(
         finally:
             for task in tasks:
                 task.cancel()
-            await push.close()
-            await cosigner.close()
-            authenticator.close()
-            writer.stop()
-            recorder.stop()
-            calls.close()
+            # First what is queued is committed. All together take less than a supervisor waits.
+            await ended("the appender", in_a_thread(writer.stop), _COMMIT_SECONDS)
+            await ended("the audit log", in_a_thread(recorder.stop), _PART_SECONDS)
+            await ended("push", push.close(), _PART_SECONDS)
+            await ended("cosigning", cosigner.close(), _PART_SECONDS)
+            await ended("log-ins", in_a_thread(authenticator.close), _PART_SECONDS)
+            await ended("the store's threads", in_a_thread(calls.close), 2 * _PART_SECONDS)
 
     document = msgspec.json.encode(openapi.document(ROUTES, settings))
     endpoints: dict[str, dict[str, _Endpoint]] = {}

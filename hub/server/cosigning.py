@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from hub.channel.log.checkpoint import cosigned_at
@@ -28,6 +29,7 @@ from hub.channel.policy import Witnesses
 from hub.errors import InputError, StillwatchError, StoreError, VerificationError
 from hub.server.admission import Admission
 from hub.server.calls import StoreCalls
+from hub.server.closing import in_a_thread
 from hub.server.logbook import Logbook, Signed
 from hub.server.submission import Submission, Submit
 from hub.settings import WitnessSettings
@@ -190,7 +192,7 @@ class Cosigner:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         for caller in self._callers.values():
-            caller.shutdown(wait=True, cancel_futures=True)
+            await in_a_thread(partial(caller.shutdown, wait=True, cancel_futures=True))
 
     async def _recall(self, collection_id: str) -> None:
         """Take what was cosigned before a restart, or by another process, if it is better."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from hub.errors import StoreError
+from hub.server.closing import in_a_thread
 from hub.server.refusals import BusyError, TooManyStreamsError
 from hub.settings import HubLimits, PushSettings
 from hub.store.interface import Store
@@ -107,7 +108,7 @@ class Broadcaster:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         if self._listener is not None:
-            await asyncio.to_thread(self._listener.join)
+            await in_a_thread(self._listener.join)
 
     @property
     def stopping(self) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from hub.server.closing import in_a_thread
 from hub.server.events import Broadcaster
 from hub.server.logbook import Logbook
 from hub.server.segments import Segments
@@ -49,4 +49,4 @@ class Push:
     async def close(self) -> None:
         """End everything."""
         await self.events.close()
-        await asyncio.to_thread(self.snapshots.close)
+        await in_a_thread(self.snapshots.close)

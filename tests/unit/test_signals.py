@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 import pytest
+import uvloop
 
 from hub.signals import heard
 
@@ -46,9 +47,13 @@ async def told(way: _Way, *, busy: bool) -> list[str]:
     return news
 
 
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("busy", [False, True])
-def test_a_signal_is_heard_once(busy: bool) -> None:
-    assert asyncio.run(told(heard, busy=busy)) == ["usr1"]
+def test_a_signal_is_heard_once(
+    busy: bool, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(told(heard, busy=busy)) == ["usr1"]
 
 
 def test_a_handler_that_shares_the_loops_pipe_is_caught() -> None:

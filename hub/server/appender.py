@@ -258,9 +258,20 @@ class Appender:
             _logger.exception("the appender failed")
             self._part(gathered, StillwatchError("the hub could not store the objects"))
         else:
-            self._count(reviewed, time.perf_counter() - began)
-            for review in reviewed:
-                _acknowledge(review)
+            self._settle(reviewed, time.perf_counter() - began)
+
+    def _settle(self, reviewed: Sequence[Reviewed], seconds: float) -> None:
+        """What follows a commit; nothing of it may end this thread, or cost a post its answer."""
+        try:
+            self._count(reviewed, seconds)
+        except Exception:
+            _logger.exception("a commit could not be counted")
+        for review in reviewed:
+            try:
+                _publish(review)
+            except Exception:
+                _logger.exception("what is stored could not be made known")
+            _acknowledge(review)
 
     def _part(self, gathered: Sequence[Waiting], error: StillwatchError) -> None:
         """One post must not cost the others theirs: those that came together go one by one."""
@@ -305,10 +316,13 @@ class Appender:
         return Reviewed(waiting, refused)
 
 
-def _acknowledge(review: Reviewed) -> None:
+def _publish(review: Reviewed) -> None:
     screen = review.waiting.post.screen
     if screen is not None:
         screen.committed(review.head)
+
+
+def _acknowledge(review: Reviewed) -> None:
     if review.error is not None:
         review.waiting.answer.set_exception(review.error)
         return

@@ -15,7 +15,7 @@ from hub.server.appender import Appender, Post, Reviewed, Waiting
 from hub.server.refusals import BusyError, ForbiddenError
 from hub.settings import HubLimits
 from hub.store.interface import Appending
-from hub.store.records import Appended, Kind, NewObject, StatusRecord
+from hub.store.records import Appended, Kind, NewObject, Outcome, StatusRecord
 from hub.store.sqlite import SqliteStore
 
 SECONDS = 10
@@ -254,6 +254,20 @@ def test_a_screen_hears_of_a_failed_commit(store: SqliteStore, collection: str) 
     assert doorman.calls == other.calls == ["review", "failed"]
     appender.stop()
     assert store.count(collection) == 1
+
+
+def test_what_fails_after_the_commit_costs_no_answer(store: SqliteStore, collection: str) -> None:
+    class Clumsy(Doorman):
+        def committed(self, head: int | None) -> None:
+            raise ValueError("stumbled")
+
+    appender = started(store)
+    appender.gate.set()
+    verdict = appender.submit(screened(collection, Clumsy())).result(SECONDS)
+    assert [one.outcome for one in verdict.appended] == [Outcome.STORED] * 2
+    assert appender.submit(post(collection)).result(SECONDS).status.id
+    appender.stop()
+    assert store.count(collection) == 3
 
 
 def test_a_post_that_breaks_the_check_costs_the_others_nothing(

@@ -56,7 +56,7 @@ class HubLimits:
         segment_bytes: memory for pages that are kept ready, of one process.
         snapshot_bytes: disk for the frames of snapshots.
         store_threads: calls to a database server that may run at one time, in each process.
-        store_waiting: calls that may wait for that; beyond it the hub answers 503.
+        store_waiting: calls that may wait for a thread; beyond it the hub answers 503.
         store_seconds: a call to a database server must be answered within this time.
         status_seconds: a status resource can be read for this long.
         drain_seconds: for so long after a stop signal the hub still serves while /readyz refuses,

@@ -131,16 +131,14 @@ class StoreCalls:
     async def long(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what takes longer, or waits for other writers, in a thread. Raises as `short`."""
         loop = asyncio.get_running_loop()
-        if not self._remote:
-            return await loop.run_in_executor(
-                self.pool, partial(copy_context().run, work, *args, **kwargs)
-            )
         self._admit()
         self._running += 1
         running = loop.run_in_executor(
             self.pool, partial(copy_context().run, work, *args, **kwargs)
         )
         running.add_done_callback(self._ended)
+        if not self._remote:
+            return await running
         try:
             async with asyncio.timeout(self._limits.store_seconds):
                 # A thread cannot be stopped: it goes on by itself when nobody waits any more.
@@ -191,13 +189,13 @@ class StoreCalls:
         self.pool.shutdown(wait=not self._remote or self._next_try is None, cancel_futures=True)
 
     def _admit(self) -> None:
-        if self._next_try is not None:
+        if self._remote and self._next_try is not None:
             now = self._monotonic()
             if now < self._next_try:
                 raise StoreAwayError("the database cannot be reached", hint="try again in a moment")
             self._next_try = now + _TRY_SECONDS
         if self._running >= self._limits.store_waiting:
-            raise BusyError("too many requests wait for the database")
+            raise BusyError("too many requests wait for the store")
 
     def _ended(self, call: asyncio.Future[T]) -> None:
         self._running -= 1

@@ -148,8 +148,14 @@ class MetricsPort:
                 fields = {"worker": path.stem, "cause": error.strerror or str(error)}
                 _logger.warning("a worker does not tell its metrics", extra={"fields": fields})
                 continue
+            try:
+                told = json.loads(raw)
+            except ValueError:
+                # It ended in the middle of its answer.
+                silent += 1
+                continue
             answering += 1
-            _merge(merged, json.loads(raw))
+            _merge(merged, told)
         workers = GaugeMetricFamily(
             "stillwatch_workers", "Processes of this hub, by whether they answer.", labels=["state"]
         )

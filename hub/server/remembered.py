@@ -4,7 +4,7 @@ A store in a file tells cheaply whether anything was committed since, by whateve
 was looked up is looked up again, so an answer from memory is as good as one from the file. A
 database server is not asked each time: there an answer is a second old at most, which bounds how
 long a revoked token is still let in. Time passes too (tokens expire), so nothing outlives the
-second of the wall clock in which it was found. Refusals are never remembered.
+second of the wall clock in which it was found. Failed log-ins are never remembered.
 What would need a trip to a database server raises NotHereError on the event loop.
 """
 
@@ -83,6 +83,11 @@ class Remembered:
         """See `AccountStore.bindings`."""
         self._refresh()
         return self._look(("bindings", org_id), lambda: self._store.bindings(org_id))
+
+    def forget(self) -> None:
+        """Look everything up again: this process has just changed some of it."""
+        self._until = 0.0
+        self._kept = {}
 
     def whole(self, key: Hashable, look: Callable[[], T], *, lasts: Callable[[T], bool]) -> T:
         """Remember what follows from the store alone, for stores that tell of every commit.

@@ -487,7 +487,9 @@ class HubService:
         Raises as `Bindings.bind`.
         """
         self.allow(principal, Action.BIND)
-        return await self._calls.long(self._bindings.bind, principal, raw)
+        member = await self._calls.long(self._bindings.bind, principal, raw)
+        self._remembered.forget()
+        return member
 
 
 def _lasts(seen: Seen) -> bool:

@@ -139,9 +139,11 @@ def test_a_server_that_hangs_costs_its_own_call_only(remote: Server) -> None:
     remote.close()
 
 
-def test_more_calls_than_may_wait_are_refused(remote: Server) -> None:
+@pytest.mark.parametrize("opened", [Server, SqliteStore])
+def test_more_calls_than_may_wait_are_refused(opened: type[SqliteStore], tmp_path: Path) -> None:
     gate = threading.Event()
-    stage = Stage(remote, store_threads=1, store_waiting=2)
+    store = opened.open(tmp_path / "hub.db")
+    stage = Stage(store, store_threads=1, store_waiting=2)
 
     async def flood() -> list[Any]:
         tasks = [asyncio.ensure_future(stage.calls.long(gate.wait)) for _ in range(4)]
@@ -153,7 +155,7 @@ def test_more_calls_than_may_wait_are_refused(remote: Server) -> None:
     assert found[:2] == [True, True]
     assert [type(one) for one in found[2:]] == [BusyError, BusyError]
     stage.calls.close()
-    remote.close()
+    store.close()
 
 
 def test_readiness_follows_the_server_and_ends_the_refusals(remote: Server) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from hub.cli import match_limits
 from hub.cli.hunt_follow import follow_and_hunt, follow_options, refuse_with_follow
+from hub.cli.hunt_kept import Decode, Kept, Objects
 from hub.cli.hunt_options import open_store, store_option
 from hub.cli.match_accounts import accounts_options, read_accounts
 from hub.cli.match_inputs import Indicators, bundle_objects, compile_indicators, parse_moment
@@ -46,13 +47,12 @@ from hub.match.limits import StateReport
 from hub.match.plan import ALWAYS, NEVER, microseconds
 from hub.match.schema import LAYERS
 from hub.model.buckets import Buckets, bucket_of
-from hub.model.codec import Json
+from hub.model.codec import Json, loads
 from hub.traffic.accounts import AccountTable
 from hub.traffic.memory import use_lean_allocator
 
 FORMAT = "stillwatch-hunt-report/1"
 _FOUND = 1
-Objects = Callable[[], Iterator[Json]]
 
 
 @dataclass
@@ -60,8 +60,9 @@ class _Hunt:
     """One hunt, and what it found.
 
     Attributes:
-        objects: gives all STIX objects at hand, anew at each call.
+        objects: gives all STIX objects at hand at each call.
         passes: what was looked for where, in JSON's words.
+        kept: of earlier hunts, in a process that stays.
     """
 
     objects: Objects
@@ -70,6 +71,7 @@ class _Hunt:
     window: Window
     show_values: bool
     tagging: Tagging | None = None
+    kept: Kept | None = None
     passes: list[dict[str, int]] = field(default_factory=list)
     not_answerable: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     report: MatchReport | None = None
@@ -91,6 +93,17 @@ class _Hunt:
         places = ((str(one["id"]), bucket_of(one)) for one in self.objects()) if left else ()
         return frozenset(
             name for name, place in places if place and (place.kind, place.key_id) in left
+        )
+
+    def note_blind(self, identifier: str, paths: Iterable[str]) -> None:
+        """Note the paths for lack of which nothing in the store can answer an indicator."""
+        self.not_answerable.setdefault(tuple(sorted(set(paths))), []).append(identifier)
+
+    def live(self, ids: frozenset[str]) -> bool:
+        """Whether any of the indicators is not revoked."""
+        return any(
+            one.get("type") == "indicator" and one["id"] in ids and one.get("revoked") is not True
+            for one in self.objects()
         )
 
     def compiled(self, ids: frozenset[str]) -> Indicators:
@@ -192,8 +205,10 @@ def command(
     if follow:
         assert unlocked is not None
         tell = partial(_tell_matches, events=events, examples=limit_examples, as_json=as_json)
+        kept = Kept()
         follow_and_hunt(
-            desk_of(unlocked), interval, events, lambda: tell(_hunt(question, events, unlocked))
+            *(desk_of(unlocked), interval, events),
+            lambda: tell(_hunt(question, events, unlocked, kept)),
         )
         return
     hunt = _hunt(question, events, unlocked)
@@ -211,9 +226,11 @@ def command(
         ctx.exit(_FOUND)
 
 
-def _hunt(question: _Question, events: EventStore, unlocked: Home | None) -> _Hunt:
+def _hunt(
+    question: _Question, events: EventStore, unlocked: Home | None, kept: Kept | None = None
+) -> _Hunt:
     """Hunt once, for what is due now."""
-    objects, keys = _indicators(question.bundles, unlocked)
+    objects, keys = _indicators(question.bundles, unlocked, kept)
     buckets = Buckets(datetime.now(UTC))
     for one in objects():
         buckets.add(one)
@@ -224,7 +241,7 @@ def _hunt(question: _Question, events: EventStore, unlocked: Home | None) -> _Hu
         tagging=tagging,
         asking=asking,
     )
-    hunt = _Hunt(objects, keys, table, question.window, question.show_values, tagging)
+    hunt = _Hunt(objects, keys, table, question.window, question.show_values, tagging, kept)
     if asking.dry_run:
         return hunt
     with events.locked():
@@ -234,7 +251,7 @@ def _hunt(question: _Question, events: EventStore, unlocked: Home | None) -> _Hu
         due = list(hunted.due(versions, events.catalogue.generation))
         if due:
             with match_sink(question.out) as sink:
-                _run(hunt, events, due, sink, question.jobs)
+                _run(hunt, events, versions, due, sink, question.jobs)
         if due and not question.bounded:
             answered = versions.without(hunt.blind | hunt.unasked)
             hunted.note(answered, events.catalogue.generation)
@@ -263,21 +280,23 @@ def _window(since: str | None, until: str | None) -> Window:
 
 
 def _indicators(
-    bundles: tuple[Path, ...], opened: Home | None
+    bundles: tuple[Path, ...], opened: Home | None, kept: Kept | None
 ) -> tuple[Objects, list[FingerprintKey]]:
     """All objects of the bundles and, where one is used, of the home."""
 
-    def objects() -> Iterator[Json]:
+    def read(decode: Decode) -> Iterator[Json]:
         yield from bundle_objects(bundles)
         if opened is not None:
-            yield from opened.indicator_objects()
+            yield from opened.indicator_objects(decode=decode)
 
+    objects = partial(read, loads) if kept is None else kept.objects(read)
     return objects, [] if opened is None else opened.fingerprint_keys()
 
 
 def _run(
     hunt: _Hunt,
     events: EventStore,
+    versions: Versions,
     due: list[tuple[int, frozenset[str]]],
     sink: MatchSink,
     jobs: int,
@@ -287,15 +306,25 @@ def _run(
     What the store cannot answer stays due: a customer table, or other logs, may come.
     """
     wanted = frozenset[str]().union(*(ids for _, ids in due))
-    whole = hunt.compiled(wanted)
-    hunt.report = MatchReport(whole)
-    hunt.report.customer_table = hunt.accounts is not None
     parts = events.parts()
     filled = {name for part in parts for name in part.columns}
     if hunt.accounts is not None:
         filled.update(LAYERS["account"])
-    for identifier, paths in whole.index.coverage(filled).not_answerable.items():
-        hunt.not_answerable.setdefault(tuple(sorted(set(paths))), []).append(identifier)
+    if hunt.kept is not None:
+        known = hunt.kept.blind(versions, wanted, frozenset(filled))
+        for identifier, paths in known.items():
+            hunt.note_blind(identifier, paths)
+        wanted -= known.keys()
+        if not hunt.live(wanted):
+            return
+    whole = hunt.compiled(wanted)
+    hunt.report = MatchReport(whole)
+    hunt.report.customer_table = hunt.accounts is not None
+    found = whole.index.coverage(filled).not_answerable
+    for identifier, paths in found.items():
+        hunt.note_blind(identifier, paths)
+    if hunt.kept is not None:
+        hunt.kept.note_blind(versions, found)
     blind = hunt.blind
     stateful = frozenset(one.indicator_id for one in whole.index.watches) - blind
     planned = passes([(done, ids - blind) for done, ids in due], stateful, parts)

@@ -346,7 +346,9 @@ class Home:
                 roles |= {str(each) for each in entry.roles} if entry else set()
         return "liaison" in roles and "read" not in roles
 
-    def indicator_objects(self, now: int | None = None) -> Iterator[Json]:
+    def indicator_objects(
+        self, now: int | None = None, *, decode: Callable[[bytes], Json] = loads
+    ) -> Iterator[Json]:
         """Latest version of every object opened, over all channels.
 
         Indicators, campaigns, relationships, identities, infrastructure ...; a revoked object is
@@ -354,10 +356,12 @@ class Home:
 
         Args:
             now: decides about releases, UTC seconds; this machine's clock if None.
+            decode: parses the stored bytes of an object.
         """
         moment = int(time.time()) if now is None else now
         ended = Releases(self.state).lapsed(self.member_id, moment)
-        for _, rows in itertools.groupby(self.state.objects(), key=lambda row: row.id):
+        stored = self.state.objects(decode=decode)
+        for _, rows in itertools.groupby(stored, key=lambda row: row.id):
             for row in self._first_published(list(rows)):
                 if row.audience != LAPSED and (row.channel_id, row.id) not in ended:
                     yield row.body

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ from hub.client.rows import (
 )
 from hub.client.schema import SCHEMA_VERSION, bring_up, tables_by_channel
 from hub.errors import ConflictError, InputError, StoreError
-from hub.model.codec import dumps, loads
+from hub.model.codec import Json, dumps, loads
 
 MAX_OPEN_ALARMS: Final = 1_000
 LAPSED: Final = "lapsed"
@@ -464,8 +464,9 @@ class State:
         channel_id: str | None = None,
         types: Sequence[str] = (),
         member: str | None = None,
+        decode: Callable[[bytes], Json] = loads,
     ) -> Iterator[ObjectRow]:
-        """Newest versions, by type then id."""
+        """Newest versions, by type then id; `decode` parses the body of each."""
         sql = "SELECT * FROM object WHERE (? IS NULL OR channel_id=?) AND (? IS NULL OR member=?)"
         values: list[object] = [channel_id, channel_id, member, member]
         if types:
@@ -473,7 +474,7 @@ class State:
             values += types
         with wrapped():
             for row in self._db.execute(sql + " ORDER BY type, id, channel_id", values):
-                yield _object(row)
+                yield _object(row, decode)
 
     def owners(self, channel_id: str) -> dict[str, str]:
         """Object id -> the member that published it first in this channel."""
@@ -548,8 +549,8 @@ def _channel(row: sqlite3.Row) -> ChannelRow:
     return ChannelRow(**values)
 
 
-def _object(row: sqlite3.Row) -> ObjectRow:
+def _object(row: sqlite3.Row, decode: Callable[[bytes], Json] = loads) -> ObjectRow:
     values = dict(row)
-    values["body"] = loads(bytes(values["body"]))
+    values["body"] = decode(bytes(values["body"]))
     values["revoked"] = bool(values["revoked"])
     return ObjectRow(**values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.unit.cli.shell import Shell
 
 QUIET, NEWS = [Pulled("circle")], [Pulled("circle", messages=1)]
 Hunt = Callable[[], None]
+EARLIER = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.fixture
@@ -126,7 +127,8 @@ def test_matches_are_told_as_they_come(
 
     def publish(address: str) -> None:
         path = tmp_path / "lead.csv"
-        path.write_text(f"address,campaign\n{address},LANTERN\n")
+        # Valid when the exchange was observed, however long all this takes.
+        path.write_text(f"address,campaign,first_seen\n{address},LANTERN,{EARLIER}\n")
         shell.run("lab", "publish", str(path), "--channel", "circle")
 
     def follow(

@@ -340,7 +340,7 @@ def test_an_outbox_of_the_past_is_not_sent(circle: Circle, tmp_path: Path) -> No
 def test_a_copy_is_consistent_while_others_write(home: Home, tmp_path: Path) -> None:
     other = sqlite3.connect(home.path / "state.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    other.execute("INSERT INTO hub VALUES ('http://a/','u',x'',NULL,0,0,NULL)")
+    other.execute("INSERT INTO hub VALUES ('http://a/','u',x'',NULL,0,0,NULL,NULL)")
     made = backup.export(home, tmp_path / "b", now=START)
     other.execute("COMMIT")
     other.close()

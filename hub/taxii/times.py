@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from hub.errors import InputError
@@ -47,6 +48,7 @@ def to_micros(text: str, *, where: str | None = None) -> int:
     return (whole - _EPOCH) // _MICROSECOND + int((fraction or "0")[:6].ljust(6, "0"))
 
 
+@lru_cache(maxsize=4096)
 def to_text(micros: int) -> str:
     """Write microseconds since the epoch as `YYYY-MM-DDTHH:MM:SS.ffffffZ`."""
     moment = _EPOCH + timedelta(microseconds=micros)

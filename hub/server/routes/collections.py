@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from hub.server import answers
@@ -17,9 +21,21 @@ from hub.taxii import media, wire
 from hub.taxii.filters import Filters
 from hub.taxii.times import to_text
 
+_SHORT_QUERY: Final = 256
+
 
 def _filters(context: Context, allowed: frozenset[str]) -> Filters:
-    return query.parse(context.request.query_params.multi_items(), allowed=allowed)
+    asked: bytes = context.request.scope["query_string"]
+    read = _remembered if len(asked) <= _SHORT_QUERY else _read
+    return read(asked, allowed)
+
+
+def _read(asked: bytes, allowed: frozenset[str]) -> Filters:
+    return query.parse(QueryParams(asked).multi_items(), allowed=allowed)
+
+
+# Who polls asks the same until there is something new.
+_remembered = lru_cache(maxsize=4096)(_read)
 
 
 def _resource(seen: Seen) -> dict[str, object]:

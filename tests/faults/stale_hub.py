@@ -8,14 +8,15 @@ from __future__ import annotations
 from hub.cli.main import main
 from hub.server import app
 from hub.server.admission import Admission, _Known
+from hub.store.records import Position
 
 
 class StaleAdmission(Admission):
     """Believes for ever what it found when it first looked."""
 
-    def _current(self, collection_id: str) -> _Known:
+    def _current(self, collection_id: str, position: Position | None = None) -> _Known:
         known = self._known.get(collection_id)
-        return super()._current(collection_id) if known is None else known
+        return super()._current(collection_id, position) if known is None else known
 
 
 if __name__ == "__main__":

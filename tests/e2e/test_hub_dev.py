@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import stat
 import tempfile
@@ -88,7 +89,8 @@ def test_it_ends_cleanly_and_leaves_nothing(number: signal.Signals) -> None:
         assert left() - before
         hub.process.send_signal(number)
         assert hub.process.wait(30) == 0
-        assert hub.errors() == ""
+        said = [json.loads(line)["message"] for line in hub.errors().splitlines()]
+        assert said == ["stopping"]
     assert not left() - before
 
 

@@ -45,12 +45,6 @@ def presented(headers: Iterable[tuple[bytes, bytes]]) -> Presented | None:
     return found[0] if len(found) == 1 else None
 
 
-def presented_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The text of `presented`."""
-    found = presented(headers)
-    return None if found is None else found.text
-
-
 def presents_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a request tries to log in with a token at all."""
     return any(name in (b"authorization", b"x-api-key") for name, _ in headers)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.server.credentials import presented_token
+from hub.server.credentials import Presented, presented
 from hub.settings import HubLimits, HubSettings
 from tests.unit.server.harness import House
 
@@ -123,7 +123,7 @@ def test_a_proxy_is_believed_only_when_configured(tmp_path: Path) -> None:
 
 def test_two_credentials_are_none() -> None:
     one = (b"authorization", b"Bearer abc")
-    assert presented_token([one]) == "abc"
-    assert presented_token([one, one]) is None
-    assert presented_token([one, (b"x-api-key", b"abc")]) is None
-    assert presented_token([]) is None
+    assert presented([one]) == Presented("bearer", "abc")
+    assert presented([one, one]) is None
+    assert presented([one, (b"x-api-key", b"abc")]) is None
+    assert presented([]) is None
